@@ -1,0 +1,59 @@
+# Each target that needs the environment creates it on its first run; later runs
+# reuse it, until setup.py or pyproject.toml change.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+DEMO := results/demo
+
+# A Python that the user names is taken at its word; otherwise any fitting one will do.
+CANDIDATES := $(if $(filter file,$(origin PYTHON)),$(PYTHON) python3.12 python3.11 python3.10,$(PYTHON))
+FITS := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format parity clean
+
+help:  ## Show this list
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
+	@echo "Another Python, 3.10 to 3.12: make PYTHON=python3.11 <target>"
+
+demo: $(VENV)/.installed  ## Train on built-in sounds, classify sounds, answer queries
+	$(RUN) recipes/AudioCaps/train.py hparams/demo.yaml --output_folder $(DEMO)
+	$(RUN) recipes/ESC-50/zero_shot.py hparams/demo.yaml --checkpoint $(DEMO) \
+		--output_folder $(DEMO)
+	$(RUN) recipes/AudioCaps/search.py hparams/demo.yaml --checkpoint $(DEMO) \
+		--output_folder $(DEMO)
+
+test: $(VENV)/.installed  ## Run the tests, offline
+	HF_HUB_OFFLINE=1 $(RUN) -m pytest -q --durations=15
+
+lint: $(VENV)/.installed  ## Check style, format and YAML files
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m yamllint .
+
+format: $(VENV)/.installed  ## Bring the Python files into form
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+parity: $(VENV)/.parity  ## Compare with the peers' packages (installs them)
+	HF_HUB_OFFLINE=1 $(RUN) -m pytest -q -m parity
+
+clean:  ## Remove the environment, builds and caches (results stay)
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.installed: setup.py pyproject.toml
+	@for python in $(CANDIDATES); do \
+		"$$python" -c '$(FITS)' 2>/dev/null || continue; \
+		echo "Installing into $(VENV) with $$($$python --version), once"; \
+		exec "$$python" -m venv $(VENV); \
+	done; \
+	echo "No Python 3.10 to 3.12 among: $(CANDIDATES)." >&2; \
+	echo "Name one that is installed: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; \
+	exit 1
+	$(RUN) -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+$(VENV)/.parity: $(VENV)/.installed
+	$(RUN) -m pip install --quiet --editable '.[test,parity]'
+	@touch $@

@@ -1,0 +1,15 @@
+"""Contrastive language-audio pretraining (CLAP) for SpeechBrain.
+
+The package is a set of rooms, each importable by itself: ``clap_sb.data``,
+``clap_sb.features``, ``clap_sb.encoders``, ``clap_sb.objectives``,
+``clap_sb.model``, ``clap_sb.brain`` and ``clap_sb.evaluation``. Importing
+``clap_sb`` itself loads none of them, so that it costs next to nothing.
+
+Example
+-------
+>>> import clap_sb
+>>> clap_sb.__version__.count(".")
+2
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,326 @@
+"""CLAPBrain: SpeechBrain's training loop for contrastive language-audio models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import speechbrain as sb
+import torch
+from speechbrain.dataio.dataloader import SaveableDataLoader
+from torch.nn.parallel import DistributedDataParallel
+
+from clap_sb.data.epoch_sampler import EpochSampler
+from clap_sb.data.keys import key_of
+from clap_sb.data.pairs import PairBatch
+from clap_sb.data.whole_clips import WindowBatch
+from clap_sb.evaluation.embedding import Embedded, Embedder
+from clap_sb.evaluation.retrieval import Retrieval, retrieval
+from clap_sb.model import CLAP
+from clap_sb.objectives.gather import gather
+from clap_sb.objectives.info_nce import not_negatives
+from clap_sb.training.parameter_groups import parameter_groups
+from clap_sb.training.schedule import warmup_cosine
+
+
+class CLAPBrain(sb.Brain):
+    """Trains a :class:`~clap_sb.model.CLAP`; validates it by retrieval.
+
+    Training batches come from :class:`~clap_sb.data.pairs.PairDataset`, validation
+    and test batches are whole clips with all their captions
+    (:class:`~clap_sb.data.whole_clips.WholeClipDataset`).
+
+    What is random in a training step (drop-path, dropout, SpecAugment) follows from
+    (seed, epoch, step, rank), so a run that was killed ends with the same weights as
+    one that was not.
+
+    Gradient accumulation (``grad_accumulation_factor``) averages the gradients of
+    several batches. It does not give a clip more negatives: those are the other clips
+    of one batch, over all ranks. Batches that do not fill a last step of the epoch
+    are dropped.
+
+    What it takes from ``hparams``, besides SpeechBrain's run options: ``seed``,
+    ``objective``, ``lr``, ``audio_lr``, ``text_lr``, ``weight_decay``,
+    ``warmup_steps``, ``number_of_epochs``, ``best_metric``, ``epoch_counter``,
+    ``statistics``, ``train_logger``, ``history``.
+
+    Arguments
+    ---------
+    *args, **kwargs
+        As ``speechbrain.Brain``; ``modules`` is ``{"clap": CLAP(...)}``.
+
+    Raises
+    ------
+    ValueError
+        If ``max_grad_norm`` is not positive: SpeechBrain would ascend the loss.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        if self.max_grad_norm <= 0:
+            raise ValueError(
+                f"max_grad_norm is {self.max_grad_norm}; it must be positive: to "
+                "train without clipping, set it to a large number (1e9)"
+            )
+        self.epoch = 0
+        self.steps_per_epoch = 0
+        self.embedded: Embedded | None = None
+        self.retrieval: Retrieval | None = None
+        self._embedder: Embedder | None = None
+        self._clips: dict[sb.Stage, list] = {}
+        self._train_row: dict[str, float] = {}
+
+    @property
+    def clap(self) -> CLAP:
+        """The model itself, without DDP around it."""
+        module = self.modules.clap
+        wrapped = isinstance(module, DistributedDataParallel)
+        return module.module if wrapped else module
+
+    # ------------------------------------------------------------------ one batch
+
+    def on_fit_batch_start(self, batch: PairBatch, should_step: bool) -> None:
+        """Seeds what is random in this step."""
+        rank = torch.distributed.get_rank() if self.distributed_launch else 0
+        torch.manual_seed(key_of(self.hparams.seed, self.epoch, self.step, rank))
+
+    def compute_forward(
+        self, batch: PairBatch | WindowBatch, stage: sb.Stage
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Embeds a batch.
+
+        Arguments
+        ---------
+        batch : PairBatch or WindowBatch
+            Pairs in training, whole clips else.
+        stage : sb.Stage
+            Stage.
+
+        Returns
+        -------
+        audio : torch.Tensor
+            ``[clips, joint_dim]``, unit norm.
+        text : torch.Tensor
+            ``[captions, joint_dim]``, unit norm.
+        """
+        if stage != sb.Stage.TRAIN:
+            return self._embedder.add(self.clap, batch)
+        batch = batch.to(self.device)
+        return self.modules.clap(batch.wavs, batch.wav_lens, batch.tokens)
+
+    def compute_objectives(
+        self,
+        predictions: tuple[torch.Tensor, torch.Tensor],
+        batch: PairBatch | WindowBatch,
+        stage: sb.Stage,
+    ) -> torch.Tensor:
+        """Computes the loss: over all ranks in training, of the batch else.
+
+        Arguments
+        ---------
+        predictions : tuple of torch.Tensor
+            What :meth:`compute_forward` gave.
+        batch : PairBatch or WindowBatch
+            The batch.
+        stage : sb.Stage
+            Stage.
+
+        Returns
+        -------
+        torch.Tensor
+            Scalar.
+        """
+        audio, text = predictions
+        if stage != sb.Stage.TRAIN:
+            return self._validation_loss(audio, text, batch)
+        clip_keys = gather(batch.clip_keys.to(self.device))
+        caption_keys = gather(batch.caption_keys.to(self.device))
+        audio, text = gather(audio), gather(text)
+        self.hparams.statistics.update(
+            audio, text, not_negatives(clip_keys, caption_keys)
+        )
+        return self.hparams.objective(
+            audio, text, self.clap.logit_scale(), clip_keys, caption_keys
+        )
+
+    def _validation_loss(
+        self, audio: torch.Tensor, text: torch.Tensor, batch: WindowBatch
+    ) -> torch.Tensor:
+        """Loss of the clips against the first caption of each."""
+        if not len(audio):  # none of the batch's files could be read
+            return torch.tensor(float("nan"))
+        owner = batch.caption_clip.tolist()
+        first = torch.tensor([owner.index(clip) for clip in range(len(audio))])
+        captions = [batch.captions[i] for i in first.tolist()]
+        keys = torch.tensor([key_of(caption) for caption in captions])
+        scale = self.clap.logit_scale().cpu()
+        return self.hparams.objective(audio, text[first], scale, None, keys)
+
+    def optimizers_step(self) -> None:
+        """Schedules, clips over all groups, steps and clamps the temperature."""
+        factor = warmup_cosine(
+            self.optimizer_step,
+            self.hparams.warmup_steps,
+            self.hparams.number_of_epochs * self.steps_per_epoch,
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["base_lr"] * factor
+        self.scaler.unscale_(self.optimizer)
+        trained = [p for g in self.optimizer.param_groups for p in g["params"]]
+        torch.nn.utils.clip_grad_norm_(trained, self.max_grad_norm)
+        if not self.scaler.is_enabled() and self.skip_nonfinite_grads:
+            self.check_gradients()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.clap.logit_scale.clamp_()
+        self.optimizer_step += 1
+
+    # ------------------------------------------------------------------ an epoch
+
+    def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:
+        """Prepares the statistics of a stage."""
+        if stage != sb.Stage.TRAIN:
+            self._embedder = Embedder(self._clips[stage], self.device)
+            return
+        self.epoch = epoch
+        if self.step == 0:  # not where an interrupted epoch goes on
+            self.hparams.statistics.reset()
+
+    def on_stage_end(
+        self, stage: sb.Stage, stage_loss: float, epoch: int | None = None
+    ) -> None:
+        """Scores, logs and saves."""
+        if stage == sb.Stage.TRAIN:
+            scale = self.clap.logit_scale().item()
+            self._train_row = {
+                "train_loss": float(stage_loss),
+                **self.hparams.statistics.summary(),
+                "temperature": 1.0 / scale,
+                "learning_rate": max(g["lr"] for g in self.optimizer.param_groups),
+            }
+            return
+        self.embedded = self._embedder.result()
+        self.retrieval = retrieval(
+            self.embedded.audio, self.embedded.text, self.embedded.caption_clip
+        )
+        if stage == sb.Stage.VALID:
+            self._finish_epoch(epoch, float(stage_loss))
+
+    def _finish_epoch(self, epoch: int, valid_loss: float) -> None:
+        valid = {"valid_loss": valid_loss, **self.retrieval.scores()}
+        metric = self.hparams.best_metric
+        if metric not in valid:
+            raise ValueError(
+                f"best_metric {metric!r} is not among the scores: {sorted(valid)}"
+            )
+        train = self._train_row
+        self.hparams.train_logger.log_stats({"epoch": epoch}, train, valid)
+        if sb.utils.distributed.if_main_process():
+            self.hparams.history.add(epoch, {**train, **valid})
+        self.hparams.epoch_counter.update_metric(float(valid[metric]))
+        self.checkpointer.save_and_keep_only(
+            meta={"epoch": epoch, metric: float(valid[metric])}, max_keys=[metric]
+        )
+
+    # ------------------------------------------------------------------ set-up
+
+    def make_dataloader(
+        self, dataset: Any, stage: sb.Stage, ckpt_prefix: str | None = "dataloader-", **k
+    ) -> torch.utils.data.DataLoader:
+        """Builds the loader of a stage; it never draws from the global generator.
+
+        Arguments
+        ---------
+        dataset : Dataset
+            ``PairDataset`` for training, ``WholeClipDataset`` else.
+        stage : sb.Stage
+            Stage.
+        ckpt_prefix : str, optional
+            Prefix of the training loader's name in the checkpoint.
+        **k
+            Options of the data loader.
+
+        Returns
+        -------
+        torch.utils.data.DataLoader
+
+        Raises
+        ------
+        ValueError
+            If the training set does not fill one batch on each rank.
+        """
+        k["generator"] = torch.Generator()
+        if stage != sb.Stage.TRAIN:
+            self._clips[stage] = dataset.clips
+            return torch.utils.data.DataLoader(dataset, **k)
+        rank, ranks = 0, 1
+        if self.distributed_launch:
+            rank = torch.distributed.get_rank()
+            ranks = torch.distributed.get_world_size()
+        self.train_sampler = EpochSampler(len(dataset), self.hparams.seed, rank, ranks)
+        # every rank needs batches of one size, and a batch of one clip teaches nothing
+        loader = SaveableDataLoader(
+            dataset, sampler=self.train_sampler, drop_last=True, **k
+        )
+        self.steps_per_epoch = len(loader) // self.grad_accumulation_factor
+        if not self.steps_per_epoch:
+            raise ValueError(
+                f"{len(dataset)} training clips over {ranks} rank(s) do not fill one "
+                f"step of batch_size {k['batch_size']} x grad_accumulation_factor "
+                f"{self.grad_accumulation_factor}: make one of them smaller"
+            )
+        if self.checkpointer is not None and ckpt_prefix is not None:
+            self.checkpointer.add_recoverable(ckpt_prefix + stage.name, loader)
+        return loader
+
+    def init_optimizers(self) -> None:
+        """Builds the optimizer over one group a tower and kind of parameter."""
+        groups = parameter_groups(
+            self.clap,
+            lr=self.hparams.lr,
+            audio_lr=self.hparams.audio_lr,
+            text_lr=self.hparams.text_lr,
+            weight_decay=self.hparams.weight_decay,
+        )
+        self.optimizer = self.opt_class(groups)
+        self.optimizers_dict = {"opt_class": self.optimizer}
+        if self.checkpointer is not None:
+            self.checkpointer.add_recoverable("optimizer", self.optimizer)
+
+    def on_evaluate_start(
+        self, max_key: str | None = None, min_key: str | None = None
+    ) -> None:
+        """Loads the best checkpoint; none is an error, not a random model."""
+        if self.checkpointer is None:
+            return
+        found = self.checkpointer.recover_if_possible(max_key=max_key, min_key=min_key)
+        if found is None:
+            raise FileNotFoundError(
+                f"there is no checkpoint with {max_key or min_key!r} in "
+                f"{self.checkpointer.checkpoints_dir}: train first, with the same "
+                "output_folder and best_metric"
+            )
+        self.best_checkpoint = found
+
+    def _should_save_intra_epoch_ckpt(self, *args: Any) -> bool:
+        # in between, the gradients of an accumulation window would be lost
+        at_step = self.step % self.grad_accumulation_factor == 0
+        return at_step and super()._should_save_intra_epoch_ckpt(*args)
+
+    def _wrap_distributed(self) -> None:
+        """Wraps the model in DDP; batch norm is synchronised where it can be.
+
+        SpeechBrain converts to synchronised batch norm on a CPU too, where it fails.
+        """
+        if not self.distributed_launch:
+            super()._wrap_distributed()
+            return
+        on_cpu = self.device_type == "cpu"
+        clap = self.modules.clap
+        if not on_cpu:
+            clap = torch.nn.SyncBatchNorm.convert_sync_batchnorm(clap)
+        self.modules.clap = DistributedDataParallel(
+            clap,
+            device_ids=None if on_cpu else [self.device],
+            find_unused_parameters=self.find_unused_parameters,
+        )

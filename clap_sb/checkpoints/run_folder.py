@@ -1,0 +1,165 @@
+"""Loads a model from what a training run left: its folder, or one checkpoint of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from clap_sb.model import CLAP
+
+MODEL_FILE = "model.yaml"
+SAVE_FOLDER = "save"
+TEXT_FOLDER = "text"
+
+# one file each in a checkpoint, so that others can take the audio tower alone
+PARTS = (
+    "audio_encoder",
+    "text_encoder",
+    "audio_projection",
+    "text_projection",
+    "logit_scale",
+)
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be found or does not fit."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model and what is known of its origin.
+
+    Arguments
+    ---------
+    clap : CLAP
+        In eval mode.
+    system : str
+        Name of the system's YAML.
+    trained_on : str
+        Data set.
+    text_tower_origin : str
+        What the text tower started from.
+    selection : str
+        How the checkpoint was selected.
+    path : Path
+        Folder of the checkpoint.
+    """
+
+    clap: CLAP
+    system: str
+    trained_on: str
+    text_tower_origin: str
+    selection: str
+    path: Path
+
+
+def load_run(path: str | Path, device: str | torch.device = "cpu") -> LoadedModel:
+    """Loads the best checkpoint of a training run, or a given one.
+
+    Arguments
+    ---------
+    path : str or Path
+        A run's output folder, or one of the ``CKPT+...`` folders in its ``save/``.
+    device : str or torch.device
+        Where the model goes.
+
+    Returns
+    -------
+    LoadedModel
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such run, no finished epoch, or a file does not fit.
+    """
+    from hyperpyyaml import load_hyperpyyaml
+
+    run, chosen = _locate(Path(path))
+    with open(run / MODEL_FILE, encoding="utf-8") as file:
+        description = load_hyperpyyaml(
+            file,
+            {"text_encoder": {"source": str(run / TEXT_FOLDER), "pretrained": False}},
+        )
+    metric = description["best_metric"]
+    selection = f"the checkpoint {chosen.name}, as given"
+    if chosen == run:
+        chosen, meta = best_checkpoint(run / SAVE_FOLDER, metric)
+        selection = (
+            f"best of the run by validation {metric} "
+            f"({meta[metric]:.2f} in epoch {meta['epoch']})"
+        )
+    clap = description["clap"]
+    for name in PARTS:
+        _load_part(getattr(clap, name), chosen / f"{name}.ckpt")
+    return LoadedModel(
+        clap=clap.eval().to(device),
+        system=description["system"],
+        trained_on=description["trained_on"],
+        text_tower_origin=description["text_tower_origin"],
+        selection=selection,
+        path=chosen,
+    )
+
+
+def best_checkpoint(folder: Path, metric: str) -> tuple[Path, dict[str, Any]]:
+    """Finds the checkpoint with the highest value of a metric.
+
+    Arguments
+    ---------
+    folder : Path
+        A run's ``save`` folder.
+    metric : str
+        Name in the checkpoints' metadata.
+
+    Returns
+    -------
+    path : Path
+        The checkpoint's folder.
+    meta : dict
+        Its metadata.
+
+    Raises
+    ------
+    CheckpointError
+        If no checkpoint has the metric: no epoch was finished.
+    """
+    import yaml
+
+    found = []
+    for path in sorted(folder.glob("CKPT+*/CKPT.yaml")):
+        meta = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if metric in meta:
+            found.append((meta[metric], meta["unixtime"], path.parent, meta))
+    if not found:
+        raise CheckpointError(
+            f"no checkpoint in {folder} was scored by {metric!r}: the run has not "
+            "finished an epoch yet (train on), or was validated by another metric"
+        )
+    *_, path, meta = max(found, key=lambda entry: entry[:2])
+    return path, meta
+
+
+def _locate(path: Path) -> tuple[Path, Path]:
+    """The run's folder, and the checkpoint that was named (or the run itself)."""
+    for run in (path, path.parent.parent):
+        if (run / MODEL_FILE).is_file() and path.is_dir():
+            return run, path
+    what = "does not exist" if not path.exists() else f"holds no {MODEL_FILE}"
+    raise CheckpointError(
+        f"{path} {what}: give the output folder of a training run, or a CKPT+... "
+        f"folder in its {SAVE_FOLDER}/"
+    )
+
+
+def _load_part(module: torch.nn.Module, path: Path) -> None:
+    if not path.is_file():
+        raise CheckpointError(f"the checkpoint is not complete: there is no {path}")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        module.load_state_dict(state, strict=True)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0]
+        raise CheckpointError(f"{path} does not fit its model: {reason}") from error

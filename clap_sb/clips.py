@@ -1,0 +1,174 @@
+"""Length rules for waveforms: un-padding, repeat padding and windows.
+
+Everything here is a pure tensor function, vectorised over the batch, so that an
+encoder that uses it gives the same embedding for a clip whatever else is in the
+batch and compiles without a graph break.
+"""
+
+from __future__ import annotations
+
+import torch
+
+
+def num_samples(wavs: torch.Tensor, wav_lens: torch.Tensor | None) -> torch.Tensor:
+    """Turns SpeechBrain's relative lengths into sample counts.
+
+    Arguments
+    ---------
+    wavs : torch.Tensor
+        Waveforms, ``[batch, time]``.
+    wav_lens : torch.Tensor or None
+        Relative lengths in (0, 1], ``[batch]``; None means all of ``time``.
+
+    Returns
+    -------
+    torch.Tensor
+        Sample counts, ``[batch]``, int64, at least 1. Exact for clips of up to a
+        minute at 48 kHz; float32 ratios miss samples beyond that.
+
+    Example
+    -------
+    >>> num_samples(torch.zeros(2, 100), torch.tensor([1.0, 0.5])).tolist()
+    [100, 50]
+    """
+    batch, time = wavs.shape
+    if wav_lens is None:
+        return torch.full((batch,), time, device=wavs.device, dtype=torch.int64)
+    counts = torch.round(wav_lens.to(wavs.device, torch.float64) * time)
+    return counts.to(torch.int64).clamp(1, time)
+
+
+def repeat_pad(
+    wavs: torch.Tensor, lengths: torch.Tensor, size: int, keep_remainder: bool = False
+) -> torch.Tensor:
+    """Fills clips up to ``size`` by repeating them.
+
+    LAION's ``repeatpad`` repeats a clip ``size // length`` whole times and fills
+    the rest with zeros; MS-CLAP repeats and cuts, without zeros
+    (``keep_remainder=True``).
+
+    Arguments
+    ---------
+    wavs : torch.Tensor
+        Waveforms, ``[batch, time]``; what lies beyond a clip's length is ignored.
+    lengths : torch.Tensor
+        Sample counts, ``[batch]``, at most ``size``.
+    size : int
+        Samples in the result.
+    keep_remainder : bool
+        Whether the last, incomplete repetition is kept (MS-CLAP's rule).
+
+    Returns
+    -------
+    torch.Tensor
+        ``[batch, size]``.
+
+    Example
+    -------
+    >>> wav = torch.tensor([[1.0, 2.0, 0.0]])
+    >>> repeat_pad(wav, torch.tensor([2]), 5).tolist()
+    [[1.0, 2.0, 1.0, 2.0, 0.0]]
+    >>> repeat_pad(wav, torch.tensor([2]), 5, keep_remainder=True).tolist()
+    [[1.0, 2.0, 1.0, 2.0, 1.0]]
+    """
+    position = torch.arange(size, device=wavs.device)
+    lengths = lengths.unsqueeze(1)
+    filled = wavs.gather(1, position % lengths)
+    if keep_remainder:
+        return filled
+    whole = (size // lengths) * lengths
+    return torch.where(position < whole, filled, filled.new_zeros(()))
+
+
+def window_starts(length: int, size: int) -> list[int]:
+    """Where the windows of a clip begin: hop = size, the last one ends the clip.
+
+    Arguments
+    ---------
+    length : int
+        Samples in the clip.
+    size : int
+        Samples in a window.
+
+    Returns
+    -------
+    list of int
+        One start for a clip of at most ``size`` samples.
+
+    Example
+    -------
+    >>> window_starts(25, 10), window_starts(20, 10), window_starts(3, 10)
+    ([0, 10, 15], [0, 10], [0])
+    """
+    if length <= size:
+        return [0]
+    starts = list(range(0, length - size, size))
+    return [*starts, length - size]
+
+
+def cut_windows(
+    wavs: torch.Tensor, lengths: torch.Tensor, size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cuts each clip of a batch into the windows of :func:`window_starts`.
+
+    Arguments
+    ---------
+    wavs : torch.Tensor
+        Waveforms, ``[batch, time]`` with ``time > size``.
+    lengths : torch.Tensor
+        Sample counts, ``[batch]``.
+    size : int
+        Samples in a window.
+
+    Returns
+    -------
+    windows : torch.Tensor
+        ``[batch, windows, size]``; a clip shorter than ``size`` lies at the start
+        of its first window, followed by whatever the batch was padded with.
+    valid : torch.Tensor
+        ``[batch, windows]``, True for the windows a clip really has.
+
+    Example
+    -------
+    >>> wavs = torch.arange(6.0).repeat(2, 1)
+    >>> windows, valid = cut_windows(wavs, torch.tensor([6, 3]), 4)
+    >>> windows[0].tolist(), valid.tolist()
+    ([[0.0, 1.0, 2.0, 3.0], [2.0, 3.0, 4.0, 5.0]], [[True, True], [True, False]])
+    """
+    most = -(-wavs.shape[1] // size)
+    index = torch.arange(most, device=wavs.device)
+    last = (lengths - size).clamp(min=0).unsqueeze(1)
+    starts = torch.minimum(index * size, last)
+    valid = index == 0
+    valid = valid | (index * size < lengths.unsqueeze(1))
+    position = starts.unsqueeze(2) + torch.arange(size, device=wavs.device)
+    windows = wavs.unsqueeze(1).expand(-1, most, -1).gather(2, position)
+    return windows, valid
+
+
+def mean_of_windows(embedding: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+    """Averages window embeddings over the windows that a clip really has.
+
+    Arguments
+    ---------
+    embedding : torch.Tensor
+        ``[batch, windows, dim]``.
+    valid : torch.Tensor
+        ``[batch, windows]``, bool.
+
+    Returns
+    -------
+    torch.Tensor
+        ``[batch, dim]``.
+
+    Example
+    -------
+    >>> embedding = torch.tensor([[[2.0], [100.0]]])
+    >>> mean_of_windows(embedding, torch.tensor([[True, False]])).tolist()
+    [[2.0]]
+    """
+    weight = valid.unsqueeze(2).to(embedding.dtype)
+    # zeroed before the sum, not multiplied: what was computed for a window that
+    # does not exist must not matter even if it is not finite
+    kept = torch.where(valid.unsqueeze(2), embedding, embedding.new_zeros(()))
+    return kept.sum(1) / weight.sum(1)

@@ -1,0 +1,214 @@
+"""Joins the YAML of a system with those of a recipe.
+
+A system's YAML holds the model and its training figures, a recipe's the data and the
+evaluation. They are joined as text, so that every key stays flat and can be overridden
+on the command line. Two blocks are special, in whichever file they stand:
+
+``override:``
+    values that a file sets for keys of another one, since a key that stands in two
+    files is an error;
+``builtin:``
+    values that hold where ``data_folder`` is ``builtin``.
+
+Later wins: the files' own values, ``override``, ``builtin``, the command line.
+"""
+
+from __future__ import annotations
+
+import difflib
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import ruamel.yaml
+
+BLOCKS = ("override", "builtin")
+BUILTIN = "builtin"
+
+
+class ConfigError(ValueError):
+    """A YAML file or a command-line override that cannot be used."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Joined YAML text and the overrides to apply to it.
+
+    Arguments
+    ---------
+    text : str
+        HyperPyYAML source, without the special blocks.
+    overrides : mapping
+        Flat values that replace those of the text.
+    replaced_for_builtin : mapping
+        The part of ``overrides`` that comes from the ``builtin`` blocks.
+
+    Example
+    -------
+    >>> config = Config("width: 2\\nlayer: !new:torch.nn.Linear [!ref <width>, 3]")
+    >>> config.values()["width"], config.updated({"width": 4}).build()["layer"]
+    (2, Linear(in_features=4, out_features=3, bias=True))
+    """
+
+    text: str
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    replaced_for_builtin: Mapping[str, Any] = field(default_factory=dict)
+
+    def updated(self, overrides: Mapping[str, Any]) -> Config:
+        """The same configuration with further overrides.
+
+        Arguments
+        ---------
+        overrides : mapping
+            Flat values; each key must stand in the text.
+
+        Returns
+        -------
+        Config
+
+        Raises
+        ------
+        ConfigError
+            If there is no such key; the nearest ones are named.
+        """
+        known = _parse(self.text, "the joined YAML")
+        for key in overrides:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=3)
+                hint = f": did you mean {', '.join(near)}?" if near else ""
+                raise ConfigError(f"there is no setting {key!r}{hint}")
+        return replace(self, overrides={**self.overrides, **overrides})
+
+    def resolved(self) -> str:
+        """The text with all overrides and references applied, tags kept."""
+        from hyperpyyaml import resolve_references
+
+        stream = resolve_references(self.text, dict(self.overrides), True)
+        return stream.getvalue()
+
+    def values(self) -> dict[str, Any]:
+        """Plain values, resolved; no object is built."""
+        return _parse(self.resolved(), "the joined YAML")
+
+    def extract(self, keys: Iterable[str]) -> str:
+        """The resolved text of some keys only.
+
+        Arguments
+        ---------
+        keys : iterable of str
+            Top-level keys.
+
+        Returns
+        -------
+        str
+            A YAML document that stands by itself.
+        """
+        values = self.values()
+        picked = ruamel.yaml.comments.CommentedMap(
+            (key, values[key]) for key in keys if key in values
+        )
+        stream = io.StringIO()
+        ruamel.yaml.YAML().dump(picked, stream)
+        return stream.getvalue()
+
+    def build(self) -> dict[str, Any]:
+        """Builds all objects, as SpeechBrain's recipes do.
+
+        Returns
+        -------
+        dict
+            ``hparams``.
+        """
+        from hyperpyyaml import load_hyperpyyaml
+
+        return load_hyperpyyaml(self.resolved())
+
+
+def join(paths: Iterable[str | Path], overrides: str = "") -> Config:
+    """Joins YAML files into one configuration.
+
+    Arguments
+    ---------
+    paths : iterable of str or Path
+        The recipe's files and the system's, in this order: what comes first is built
+        first.
+    overrides : str
+        The command line's overrides as YAML text, from ``sb.parse_arguments``.
+
+    Returns
+    -------
+    Config
+
+    Raises
+    ------
+    ConfigError
+        If a file is missing or no mapping, a key stands in two files, or an override
+        has no key to replace.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> recipe, system = folder / "recipe.yaml", folder / "system.yaml"
+    >>> _ = recipe.write_text("data_folder: builtin\\noverride: {lr: 0.1}\\n")
+    >>> _ = system.write_text("lr: 1\\nepochs: 9\\nbuiltin: {epochs: 2}\\n")
+    >>> join([recipe, system]).values()
+    {'data_folder': 'builtin', 'lr': 0.1, 'epochs': 2}
+    >>> join([recipe, system], "{data_folder: here, lr: 3}").values()
+    {'data_folder': 'here', 'lr': 3, 'epochs': 9}
+    """
+    texts, owners = [], {}
+    blocks: dict[str, dict[str, Any]] = {name: {} for name in BLOCKS}
+    for path in map(Path, paths):
+        text, own, found = _read(path)
+        for key in own:
+            if key in owners:
+                raise ConfigError(
+                    f"the key {key!r} stands in {owners[key]} and in {path}: set it "
+                    "in one of them, or in the other's 'override:' block"
+                )
+            owners[key] = path
+        for name, block in found.items():
+            twice = sorted(set(block) & set(blocks[name]))
+            if twice:
+                raise ConfigError(f"'{name}:' sets {twice} a second time in {path}")
+            blocks[name].update(block)
+        texts.append(f"# ---- {path.name}\n{text.strip()}\n")
+    config = Config("\n".join(texts)).updated(blocks["override"])
+    given = _parse(overrides, "the command line") if overrides else {}
+    if config.updated(given).values().get("data_folder") == BUILTIN:
+        config = config.updated(blocks["builtin"])
+        config = replace(config, replaced_for_builtin=blocks["builtin"])
+    return config.updated(given)
+
+
+def _parse(text: str, name: str) -> dict[str, Any]:
+    try:
+        values = ruamel.yaml.YAML().load(text)
+    except ruamel.yaml.YAMLError as error:
+        raise ConfigError(f"{name} is not valid YAML: {error}") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{name} must be a mapping of keys to values")
+    return values
+
+
+def _read(path: Path) -> tuple[str, list[str], dict[str, dict[str, Any]]]:
+    """A file's text without its special blocks, its keys, and the blocks."""
+    if not path.is_file():
+        raise ConfigError(f"there is no YAML file {path}")
+    text = path.read_text(encoding="utf-8")
+    values = _parse(text, str(path))
+    starts = {key: values.lc.key(key)[0] for key in values}
+    lines = text.splitlines(keepends=True)
+    kept, inside = [], False
+    for number, line in enumerate(lines):
+        named = [key for key, start in starts.items() if start == number]
+        if named:
+            inside = named[0] in BLOCKS
+        if not inside:
+            kept.append(line)
+    blocks = {name: dict(values[name] or {}) for name in BLOCKS if name in values}
+    return "".join(kept), [key for key in values if key not in BLOCKS], blocks

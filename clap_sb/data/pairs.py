@@ -1,0 +1,197 @@
+"""Training pairs: a random window of a clip and one of its captions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch.utils.data import Dataset
+
+from clap_sb.data.audio import AudioError, read_wav
+from clap_sb.data.keys import generator_for, key_of
+from clap_sb.data.manifest import Clip
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One clip's window and one of its captions.
+
+    Arguments
+    ---------
+    id : str
+        The clip's id.
+    wav : torch.Tensor
+        ``[time]``.
+    caption : str
+        The caption drawn.
+    """
+
+    id: str
+    wav: torch.Tensor
+    caption: str
+
+
+class PairDataset(Dataset):
+    """Draws, for each epoch anew, a window and a caption of each clip.
+
+    An item is asked for by ``(epoch, index)``, as :class:`EpochSampler` does, so that
+    workers that live on need not be told the epoch. A file that cannot be read does
+    not end a long run: it is warned about, and the next clip takes its place.
+
+    Arguments
+    ---------
+    clips : sequence of Clip
+        At least one caption each.
+    sample_rate : int
+        Sample rate of the waveforms, Hz.
+    clip_samples : int
+        Longer clips give a random window of this length.
+    seed : int
+        Seed of all draws.
+
+    Raises
+    ------
+    ValueError
+        If there is no clip, or one has no caption.
+    """
+
+    def __init__(
+        self, clips: Sequence[Clip], sample_rate: int, clip_samples: int, seed: int
+    ):
+        if not clips:
+            raise ValueError("there is no clip to train on")
+        bare = [clip.id for clip in clips if not clip.captions]
+        if bare:
+            raise ValueError(f"clips without a caption cannot be trained on: {bare[:5]}")
+        self.clips = list(clips)
+        self.sample_rate = sample_rate
+        self.seconds = clip_samples / sample_rate
+        self.seed = seed
+        self._unreadable: set[int] = set()
+
+    def __len__(self) -> int:
+        """Number of clips."""
+        return len(self.clips)
+
+    def __getitem__(self, key: tuple[int, int]) -> Pair:
+        """Reads the pair for ``(epoch, index)``."""
+        epoch, index = key
+        for step in range(len(self)):
+            candidate = (index + step) % len(self)
+            if candidate in self._unreadable:
+                continue
+            try:
+                return self._draw(epoch, self.clips[candidate])
+            except AudioError as error:
+                self._unreadable.add(candidate)
+                _warn(f"left out of training ({len(self._unreadable)} so far): {error}")
+        raise AudioError("not one of the training clips can be read")
+
+    def _draw(self, epoch: int, clip: Clip) -> Pair:
+        generator = generator_for(self.seed, epoch, clip.id)
+        position, choice = torch.rand(2, generator=generator, dtype=torch.float64)
+        spare = max(0.0, clip.duration - self.seconds)
+        wav = read_wav(
+            clip.path,
+            self.sample_rate,
+            start=float(position) * spare,
+            duration=self.seconds,
+        )
+        caption = clip.captions[int(choice * len(clip.captions))]
+        return Pair(clip.id, wav, caption)
+
+
+@dataclass(frozen=True)
+class PairBatch:
+    """A batch of pairs.
+
+    Arguments
+    ---------
+    ids : list of str
+        Clip ids.
+    captions : list of str
+        Captions.
+    wavs : torch.Tensor
+        ``[batch, time]``, padded with zeros.
+    wav_lens : torch.Tensor
+        Relative lengths, ``[batch]``.
+    tokens : dict
+        Token tensors, each ``[batch, tokens]``.
+    clip_keys : torch.Tensor
+        ``[batch]``, int64, equal for equal clips.
+    caption_keys : torch.Tensor
+        ``[batch]``, int64, equal for equal captions.
+    """
+
+    ids: list[str]
+    captions: list[str]
+    wavs: torch.Tensor
+    wav_lens: torch.Tensor
+    tokens: dict[str, torch.Tensor]
+    clip_keys: torch.Tensor
+    caption_keys: torch.Tensor
+
+    def to(self, device: str | torch.device) -> PairBatch:
+        """Moves all tensors to a device."""
+        return self._apply(lambda x: x.to(device, non_blocking=True))
+
+    def pin_memory(self) -> PairBatch:
+        """Pins all tensors; the data loader calls it."""
+        return self._apply(lambda x: x.pin_memory())
+
+    def _apply(self, function: Callable) -> PairBatch:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        moved = {
+            name: function(value)
+            for name, value in values.items()
+            if isinstance(value, torch.Tensor)
+        }
+        tokens = {name: function(value) for name, value in self.tokens.items()}
+        return replace(self, tokens=tokens, **moved)
+
+
+@dataclass(frozen=True)
+class PairCollate:
+    """Makes a batch of pairs; tokenises, so that workers do it.
+
+    Arguments
+    ---------
+    tokenize : callable
+        ``list[str] -> dict`` of token tensors.
+
+    Example
+    -------
+    >>> collate = PairCollate(lambda captions: {"input_ids": torch.zeros(2, 3)})
+    >>> pairs = [Pair("a", torch.ones(4), "x"), Pair("b", torch.ones(2), "y")]
+    >>> collate(pairs).wav_lens.tolist()
+    [1.0, 0.5]
+    """
+
+    tokenize: Callable[[list[str]], dict[str, torch.Tensor]]
+
+    def __call__(self, pairs: Sequence[Pair]) -> PairBatch:
+        """Pads the waveforms and tokenises the captions."""
+        captions = [pair.caption for pair in pairs]
+        wavs = torch.nn.utils.rnn.pad_sequence([p.wav for p in pairs], batch_first=True)
+        lengths = torch.tensor([len(pair.wav) for pair in pairs])
+        return PairBatch(
+            ids=[pair.id for pair in pairs],
+            captions=captions,
+            wavs=wavs,
+            wav_lens=lengths / wavs.shape[1],
+            tokens=self.tokenize(captions),
+            clip_keys=torch.tensor([key_of(pair.id) for pair in pairs]),
+            caption_keys=torch.tensor([key_of(_plain(text)) for text in captions]),
+        )
+
+
+def _plain(caption: str) -> str:
+    """What makes two captions equal: not their case, spaces or full stop."""
+    return " ".join(caption.lower().split()).rstrip(".")
+
+
+def _warn(message: str) -> None:
+    from speechbrain.utils.logger import get_logger
+
+    get_logger(__name__).warning(message)

@@ -1,0 +1,294 @@
+"""What data preparation has in common: from a data set's list to a manifest.
+
+A recipe's ``<dataset>_prepare.py`` knows its data set: how the list is written, where
+audio may lie and how files may be named. Finding, probing and reporting is done here.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from clap_sb.data.audio import AudioError, probe, read_wav
+from clap_sb.data.manifest import Clip, read_note, write_manifest
+
+logger = logging.getLogger(__name__)
+
+# Where a clip lies in several formats, the first of these is taken.
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".m4a")
+
+_NOT_FOUND = "no such file, under any of its names"
+
+# To be raised when equal entries and files would give another manifest than before.
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A clip as the list of a data set has it, before its audio file is known.
+
+    Arguments
+    ---------
+    id : str
+        Name of the clip, unique in its list.
+    names : tuple of str
+        Names that its audio file may have, without extension, the best first.
+    captions : tuple of str
+        Its captions.
+    label : str or None
+        Its class.
+    fold : int or None
+        Its fold.
+
+    Example
+    -------
+    >>> Entry("abc_30", names=("abc_30", "abc", "Yabc")).names[0]
+    'abc_30'
+    """
+
+    id: str
+    names: tuple[str, ...]
+    captions: tuple[str, ...] = ()
+    label: str | None = None
+    fold: int | None = None
+
+
+def read_rows(path: str | os.PathLike, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Reads a CSV file, all values as text, and checks that the columns are there.
+
+    Arguments
+    ---------
+    path : str or path-like
+        The file, UTF-8.
+    columns : sequence of str
+        Columns it must have; others are kept too.
+
+    Returns
+    -------
+    list of dict
+        One dictionary a row; a value missing at a row's end is an empty string.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "list.csv"
+    >>> _ = path.write_text("name,caption\\nNA,A dog barks\\n")
+    >>> read_rows(path, ["caption"])
+    [{'name': 'NA', 'caption': 'A dog barks'}]
+    """
+    # Spreadsheet programs put a mark before the first column's name: utf-8-sig.
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, restval="")
+        found = reader.fieldnames or []
+        if not set(columns) <= set(found):
+            raise ValueError(
+                f"{path} must have the columns {', '.join(columns)}; "
+                f"it has {', '.join(found) or 'none'}."
+            )
+        return list(reader)
+
+
+def index_audio(folders: Iterable[Path]) -> dict[str, Path]:
+    """Lists the audio files of some folders, each folder once.
+
+    Arguments
+    ---------
+    folders : iterable of Path
+        Folders to look in, the best first; those that do not exist are skipped.
+
+    Returns
+    -------
+    dict
+        From a file's name without extension to its path: that in the earliest folder,
+        and there the one earliest in `AUDIO_SUFFIXES`.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> for name in ("a.mp3", "a.wav", "b.FLAC", "notes.txt"):
+    ...     (folder / name).touch()
+    >>> [path.name for path in index_audio([folder]).values()]
+    ['a.wav', 'b.FLAC']
+    """
+    index: dict[str, Path] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            continue
+        found = [
+            (AUDIO_SUFFIXES.index(path.suffix.lower()), path)
+            for path in folder.iterdir()
+            if path.suffix.lower() in AUDIO_SUFFIXES
+        ]
+        for _, path in sorted(found):
+            index.setdefault(path.stem, path)
+    return index
+
+
+def prepare_manifest(
+    manifest: str | os.PathLike, entries: Sequence[Entry], folders: Sequence[Path]
+) -> Path:
+    """Finds and probes the audio of a list of clips, and writes the manifest.
+
+    Clips whose file is missing or unreadable are left out with a warning, and listed
+    beside the manifest in ``<name>_missing.csv``. A manifest made before from the same
+    entries and the same files (by name) is kept as it is.
+
+    Arguments
+    ---------
+    manifest : str or path-like
+        Where to write, as ``<save_folder>/<name>.json``.
+    entries : sequence of Entry
+        The clips of the list; their order is that of the manifest.
+    folders : sequence of Path
+        Absolute folders in which the audio may lie, the best first.
+
+    Returns
+    -------
+    Path
+        The manifest.
+
+    Raises
+    ------
+    FileNotFoundError
+        If not one clip can be used; the message shows what was looked for.
+
+    Example
+    -------
+    >>> import numpy, soundfile
+    >>> folder = getfixture("tmp_path")
+    >>> soundfile.write(folder / "Yabc.wav", numpy.zeros(800), 8000)
+    >>> entry = Entry("abc_30", names=("abc", "Yabc"), captions=("A dog barks",))
+    >>> prepare_manifest(folder / "save" / "test.json", [entry], [folder]).name
+    'test.json'
+    """
+    manifest = Path(manifest)
+    missing_list = manifest.with_name(f"{manifest.stem}_missing.csv")
+    files = index_audio(folders)
+    stamp = _stamp(entries, files)
+    note = read_note(manifest) if manifest.is_file() else {}
+    if note.get("stamp") == stamp:
+        logger.info("%s is up to date", manifest)
+    else:
+        clips, missing = _examine(entries, files, description=manifest.stem)
+        if not clips:
+            raise FileNotFoundError(_nothing_found(entries, folders, files, missing))
+        _write_missing(missing_list, missing)
+        note = {"stamp": stamp, "listed": len(entries), "missing": len(missing)}
+        write_manifest(manifest, clips, note)
+    if note["missing"]:
+        logger.warning(
+            "%s: %d of %d clips are left out, their audio is missing or unreadable; "
+            "they are listed in %s. The folders are looked through again whenever a "
+            "file comes or goes; after a repair under the same name, delete %s.",
+            *(manifest.stem, note["missing"], note["listed"], missing_list, manifest),
+        )
+    return manifest
+
+
+def _stamp(entries: Sequence[Entry], files: dict[str, Path]) -> str:
+    """Says whether anything has changed that the manifest is made from."""
+    content = repr([_VERSION, list(entries), list(map(str, files.values()))])
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Missing:
+    """A row of the list of missing clips."""
+
+    id: str
+    path_or_name: str
+    reason: str
+
+
+def _examine(
+    entries: Sequence[Entry], files: dict[str, Path], description: str
+) -> tuple[list[Clip], list[_Missing]]:
+    """Splits the entries into clips that can be used and those that cannot."""
+    with ThreadPoolExecutor() as pool:
+        progress = tqdm(
+            pool.map(lambda entry: _examine_one(entry, files), entries),
+            desc=f"Probing audio ({description})",
+            total=len(entries),
+            unit="clip",
+            disable=None,  # without a terminal
+        )
+        results = list(progress)
+    clips = [result for result in results if isinstance(result, Clip)]
+    missing = [result for result in results if isinstance(result, _Missing)]
+    return clips, missing
+
+
+def _examine_one(entry: Entry, files: dict[str, Path]) -> Clip | _Missing:
+    path = next((files[name] for name in entry.names if name in files), None)
+    if path is None:
+        return _Missing(entry.id, entry.names[0], _NOT_FOUND)
+    try:
+        info = probe(path)
+        # The end tells files that are cut short, as broken-off downloads leave them.
+        read_wav(path, info.sample_rate, start=max(0.0, info.duration - 0.01))
+    except AudioError as error:
+        return _Missing(entry.id, path.as_posix(), str(error))
+    return Clip(
+        id=entry.id,
+        path=path.as_posix(),
+        duration=info.duration,
+        captions=entry.captions,
+        label=entry.label,
+        fold=entry.fold,
+    )
+
+
+def _write_missing(path: Path, missing: Sequence[_Missing]) -> None:
+    """Writes the list, or removes one that no longer holds."""
+    path.unlink(missing_ok=True)
+    if not missing:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="") as f:
+        writer = csv.DictWriter(f, fieldnames=["id", "path_or_name", "reason"])
+        writer.writeheader()
+        writer.writerows(map(asdict, missing))
+
+
+def _nothing_found(
+    entries: Sequence[Entry],
+    folders: Sequence[Path],
+    files: dict[str, Path],
+    missing: Sequence[_Missing],
+) -> str:
+    """Tells where was looked for what, and what was there instead."""
+    looked_in = [
+        f"  {folder.as_posix()}{'' if folder.is_dir() else ' (no such folder)'}"
+        for folder in folders
+    ]
+    unreadable = [row for row in missing if row.reason != _NOT_FOUND]
+    if unreadable:
+        found = f"{len(unreadable)} files were found but unreadable, such as "
+        found += unreadable[0].reason
+    elif files:
+        found = f"Found there were {len(files)} audio files, such as "
+        found += next(iter(files.values())).name
+    else:
+        found = "No audio files were found there at all"
+    return "\n".join(
+        [
+            f"Not one of {len(entries)} clips has usable audio. Looked in",
+            *looked_in,
+            f"for the extensions {' '.join(AUDIO_SUFFIXES)} and names such as",
+            *(f"  {name}" for entry in entries[:1] for name in entry.names),
+            f"{found}.",
+            "Check data_folder, or move or rename the audio files.",
+        ]
+    )

@@ -1,0 +1,140 @@
+"""Whole clips for evaluation: every window of each clip, and all its captions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.utils.data import Dataset
+
+from clap_sb.clips import window_starts
+from clap_sb.data.audio import AudioError, read_wav
+from clap_sb.data.manifest import Clip
+
+
+@dataclass(frozen=True)
+class WholeClip:
+    """A clip's waveform, or the reason why there is none.
+
+    Arguments
+    ---------
+    index : int
+        Place of the clip in the data set.
+    captions : tuple of str
+        All captions.
+    wav : torch.Tensor or None
+        ``[time]``.
+    error : str
+        Why ``wav`` is None.
+    """
+
+    index: int
+    captions: tuple[str, ...]
+    wav: torch.Tensor | None
+    error: str = ""
+
+
+class WholeClipDataset(Dataset):
+    """Reads clips from end to end.
+
+    Arguments
+    ---------
+    clips : sequence of Clip
+        Clips.
+    sample_rate : int
+        Sample rate of the waveforms, Hz.
+    """
+
+    def __init__(self, clips: Sequence[Clip], sample_rate: int):
+        self.clips = list(clips)
+        self.sample_rate = sample_rate
+
+    def __len__(self) -> int:
+        """Number of clips."""
+        return len(self.clips)
+
+    def __getitem__(self, index: int) -> WholeClip:
+        """Reads one clip; a bad file becomes an item that tells why."""
+        clip = self.clips[index]
+        try:
+            wav = read_wav(clip.path, self.sample_rate)
+        except AudioError as error:
+            return WholeClip(index, clip.captions, None, str(error))
+        return WholeClip(index, clip.captions, wav)
+
+
+@dataclass(frozen=True)
+class WindowBatch:
+    """The windows of some clips, and their captions.
+
+    Arguments
+    ---------
+    index : list of int
+        Places of the clips in the data set.
+    windows : torch.Tensor
+        ``[windows, time]``, short ones padded with zeros.
+    window_lens : torch.Tensor
+        Relative lengths, ``[windows]``.
+    window_clip : torch.Tensor
+        ``[windows]``, which clip of this batch each belongs to.
+    captions : list of str
+        All captions of all clips.
+    caption_clip : torch.Tensor
+        ``[captions]``, which clip of this batch each belongs to.
+    unreadable : dict of int to str
+        Places of the clips that could not be read, and why.
+    """
+
+    index: list[int]
+    windows: torch.Tensor
+    window_lens: torch.Tensor
+    window_clip: torch.Tensor
+    captions: list[str]
+    caption_clip: torch.Tensor
+    unreadable: dict[int, str]
+
+
+@dataclass(frozen=True)
+class WindowCollate:
+    """Cuts whole clips into windows: hop = window, the last one ends the clip.
+
+    Arguments
+    ---------
+    clip_samples : int
+        Samples in a window.
+
+    Example
+    -------
+    >>> clips = [WholeClip(0, ("a",), torch.ones(25)), WholeClip(1, (), torch.ones(5))]
+    >>> batch = WindowCollate(10)(clips)
+    >>> batch.windows.shape, batch.window_clip.tolist(), batch.window_lens.tolist()
+    (torch.Size([4, 10]), [0, 0, 0, 1], [1.0, 1.0, 1.0, 0.5])
+    """
+
+    clip_samples: int
+
+    def __call__(self, clips: Sequence[WholeClip]) -> WindowBatch:
+        """Cuts and pads."""
+        size = self.clip_samples
+        readable = [clip for clip in clips if clip.wav is not None]
+        windows, lens, owner, captions, caption_owner = [], [], [], [], []
+        for place, clip in enumerate(readable):
+            for start in window_starts(len(clip.wav), size):
+                window = clip.wav[start : start + size]
+                lens.append(len(window) / size)
+                windows.append(
+                    torch.nn.functional.pad(window, (0, size - len(window)))
+                )
+                owner.append(place)
+            captions.extend(clip.captions)
+            caption_owner.extend([place] * len(clip.captions))
+        return WindowBatch(
+            index=[clip.index for clip in readable],
+            windows=torch.stack(windows) if windows else torch.zeros(0, size),
+            window_lens=torch.tensor(lens),
+            window_clip=torch.tensor(owner, dtype=torch.int64),
+            captions=captions,
+            caption_clip=torch.tensor(caption_owner, dtype=torch.int64),
+            unreadable={c.index: c.error for c in clips if c.wav is None},
+        )

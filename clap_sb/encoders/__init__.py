@@ -1,0 +1,1 @@
+"""Audio and text towers and projection heads: plain ``nn.Module`` classes."""

@@ -1,0 +1,131 @@
+"""A SentencePiece tokenizer that is trained on the captions at hand.
+
+What a text tower uses that starts from random weights: no vocabulary has to be
+fetched.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+
+MODEL_FILE = "sentencepiece.model"
+
+
+class SentencePieceTokenizer:
+    """Captions to padded token tensors.
+
+    Ids follow RoBERTa: ``<s>`` 0, ``<pad>`` 1, ``</s>`` 2, ``<unk>`` 3.
+
+    Arguments
+    ---------
+    folder : str or Path
+        Folder with ``sentencepiece.model``, as :func:`train_sentencepiece` writes it.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no model in the folder.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> train_sentencepiece(["a dog barks", "rain falls on a roof"], folder, 50)
+    >>> tokenizer = SentencePieceTokenizer(folder)
+    >>> tokens = tokenizer(["a dog", "a dog barks on a roof"], max_tokens=8)
+    >>> tokens["input_ids"].shape == tokens["attention_mask"].shape
+    True
+    """
+
+    def __init__(self, folder: str | Path):
+        import sentencepiece
+
+        path = Path(folder) / MODEL_FILE
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"no tokenizer at {path}: train one first "
+                "(clap_sb.encoders.sentencepiece_tokenizer.train_sentencepiece)"
+            )
+        self.model = sentencepiece.SentencePieceProcessor(model_file=str(path))
+
+    def __len__(self) -> int:
+        """Number of tokens in the vocabulary."""
+        return self.model.vocab_size()
+
+    def __call__(self, captions: list[str], max_tokens: int) -> dict[str, torch.Tensor]:
+        """Tokenises captions, padded to the longest of them.
+
+        Arguments
+        ---------
+        captions : list of str
+            Captions.
+        max_tokens : int
+            Longer captions are cut to this, ``</s>`` kept.
+
+        Returns
+        -------
+        dict
+            ``input_ids`` and ``attention_mask``, each ``[batch, tokens]``, int64.
+        """
+        model = self.model
+        rows = []
+        for caption in captions:
+            pieces = model.encode(caption.lower())[: max_tokens - 2]
+            rows.append([model.bos_id(), *pieces, model.eos_id()])
+        size = max(len(row) for row in rows)
+        ids = torch.full((len(rows), size), model.pad_id(), dtype=torch.int64)
+        for index, row in enumerate(rows):
+            ids[index, : len(row)] = torch.tensor(row)
+        return {"input_ids": ids, "attention_mask": (ids != model.pad_id()).long()}
+
+
+def train_sentencepiece(
+    captions: Iterable[str], folder: str | Path, vocab_size: int
+) -> None:
+    """Trains a unigram model on captions; the same captions give the same model.
+
+    Arguments
+    ---------
+    captions : iterable of str
+        Training captions.
+    folder : str or Path
+        Receives ``sentencepiece.model``, replaced in one step.
+    vocab_size : int
+        Upper limit of the vocabulary; few captions give a smaller one.
+
+    Raises
+    ------
+    ValueError
+        If there is no caption to learn from.
+
+    Example
+    -------
+    >>> train_sentencepiece(["a dog barks"], getfixture("tmp_path"), 30)
+    """
+    import sentencepiece
+
+    lines = [caption.lower() for caption in captions if caption.strip()]
+    if not lines:
+        raise ValueError("no caption to train a tokenizer on: all of them are empty")
+    written = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines),
+        model_writer=written,
+        vocab_size=vocab_size,
+        hard_vocab_limit=False,
+        character_coverage=1.0,
+        bos_id=0,
+        pad_id=1,
+        eos_id=2,
+        unk_id=3,
+        num_threads=1,
+        minloglevel=2,
+    )
+    path = Path(folder) / MODEL_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(written.getvalue())
+    partial.replace(path)

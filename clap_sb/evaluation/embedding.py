@@ -1,0 +1,243 @@
+"""Embeds whole clips, window by window, whatever their length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+
+from clap_sb.data.manifest import Clip
+from clap_sb.data.whole_clips import WholeClipDataset, WindowBatch, WindowCollate
+from clap_sb.model import CLAP
+
+CROP_RULE = "whole clip: windows, hop = window, last one aligned to the end, mean"
+
+
+@dataclass
+class Embedded:
+    """Embeddings of a set of clips, and of their captions where asked for.
+
+    Arguments
+    ---------
+    clips : list of Clip
+        The clips that could be read, in their order.
+    audio : torch.Tensor
+        ``[clips, joint_dim]``, unit norm, on the CPU.
+    captions : list of str
+        All captions of all clips.
+    text : torch.Tensor
+        ``[captions, joint_dim]``, unit norm, on the CPU.
+    caption_clip : torch.Tensor
+        Place in ``clips`` of each caption's clip, ``[captions]``.
+    unreadable : dict of str to str
+        Ids of the clips that could not be read, and why.
+    silent : list of str
+        Ids of clips that hold nothing but digital silence; they are kept.
+    """
+
+    clips: list[Clip]
+    audio: torch.Tensor
+    captions: list[str] = field(default_factory=list)
+    text: torch.Tensor = field(default_factory=lambda: torch.zeros(0, 0))
+    caption_clip: torch.Tensor = field(
+        default_factory=lambda: torch.zeros(0, dtype=torch.int64)
+    )
+    unreadable: dict[str, str] = field(default_factory=dict)
+    silent: list[str] = field(default_factory=list)
+
+
+class Embedder:
+    """Collects the embeddings of a set of clips, batch by batch.
+
+    Arguments
+    ---------
+    clips : sequence of Clip
+        The set that the batches are drawn from.
+    device : str or torch.device
+        Where the model is.
+    max_windows : int
+        Windows that go through the audio tower at once; a long clip has many.
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        device: str | torch.device = "cpu",
+        max_windows: int = 32,
+    ):
+        self.clips = clips
+        self.device = device
+        self.max_windows = max_windows
+        self._audio: list[torch.Tensor] = []
+        self._text: list[torch.Tensor] = []
+        self._captions: list[str] = []
+        self._caption_clip: list[torch.Tensor] = []
+        self._index: list[int] = []
+        self._silent: list[int] = []
+        self._unreadable: dict[int, str] = {}
+
+    @torch.no_grad()
+    def add(
+        self, clap: CLAP, batch: WindowBatch, with_captions: bool = True
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Embeds a batch.
+
+        Arguments
+        ---------
+        clap : CLAP
+            In eval mode.
+        batch : WindowBatch
+            Windows and captions of some clips.
+        with_captions : bool
+            Whether the captions are embedded too.
+
+        Returns
+        -------
+        audio : torch.Tensor
+            ``[clips, joint_dim]``, on the CPU.
+        text : torch.Tensor
+            ``[captions, joint_dim]``, on the CPU.
+        """
+        audio = self._embed_windows(clap, batch)
+        start = sum(map(len, self._audio))
+        self._audio.append(audio)
+        self._index += batch.index
+        self._unreadable |= batch.unreadable
+        self._note_silence(batch)
+        text = torch.zeros(0, 0)
+        if with_captions and batch.captions:
+            text = embed_captions(clap, batch.captions)
+            self._text.append(text)
+            self._captions += batch.captions
+            self._caption_clip.append(batch.caption_clip + start)
+        return audio, text
+
+    def _embed_windows(self, clap: CLAP, batch: WindowBatch) -> torch.Tensor:
+        parts = [
+            clap.encode_audio(wavs.to(self.device), lens.to(self.device)).cpu()
+            for wavs, lens in zip(
+                batch.windows.split(self.max_windows),
+                batch.window_lens.split(self.max_windows),
+                strict=True,
+            )
+            if len(wavs)
+        ]
+        if not parts:
+            return torch.zeros(0, 0)
+        windows = torch.cat(parts)
+        total = windows.new_zeros(len(batch.index), windows.shape[1])
+        return F.normalize(total.index_add(0, batch.window_clip, windows), dim=1)
+
+    def _note_silence(self, batch: WindowBatch) -> None:
+        loud = batch.windows.abs().amax(1) > 0
+        for place, index in enumerate(batch.index):
+            if not loud[batch.window_clip == place].any():
+                self._silent.append(index)
+
+    def result(self) -> Embedded:
+        """Everything collected so far.
+
+        Returns
+        -------
+        Embedded
+
+        Raises
+        ------
+        ValueError
+            If not one clip could be read; the first reason is told.
+        """
+        audio = [part for part in self._audio if len(part)]
+        if not audio:
+            reason = next(iter(self._unreadable.values()), "there are none")
+            raise ValueError(f"not one clip could be embedded: {reason}")
+        nothing = torch.zeros(0, audio[0].shape[1])
+        no_owner = torch.zeros(0, dtype=torch.int64)
+        return Embedded(
+            clips=[self.clips[index] for index in self._index],
+            audio=torch.cat(audio),
+            captions=self._captions,
+            text=torch.cat([nothing, *self._text]),
+            caption_clip=torch.cat([no_owner, *self._caption_clip]),
+            unreadable={self.clips[i].id: why for i, why in self._unreadable.items()},
+            silent=[self.clips[index].id for index in self._silent],
+        )
+
+
+@torch.no_grad()
+def embed_captions(
+    clap: CLAP, captions: Sequence[str], batch_size: int = 64
+) -> torch.Tensor:
+    """Embeds captions.
+
+    Arguments
+    ---------
+    clap : CLAP
+        In eval mode.
+    captions : sequence of str
+        Captions.
+    batch_size : int
+        Captions that go through the text tower at once.
+
+    Returns
+    -------
+    torch.Tensor
+        ``[captions, joint_dim]``, on the CPU.
+    """
+    parts = [
+        clap.encode_text(list(captions[start : start + batch_size])).cpu()
+        for start in range(0, len(captions), batch_size)
+    ]
+    return torch.cat(parts)
+
+
+def embed_clips(
+    clap: CLAP,
+    clips: Sequence[Clip],
+    batch_size: int = 16,
+    num_workers: int = 0,
+    device: str | torch.device = "cpu",
+    with_captions: bool = True,
+    progress: bool = False,
+) -> Embedded:
+    """Embeds clips, and their captions, with a model.
+
+    Arguments
+    ---------
+    clap : CLAP
+        The model; it is put into eval mode.
+    clips : sequence of Clip
+        Clips; those that cannot be read are left out and counted.
+    batch_size : int
+        Clips a batch.
+    num_workers : int
+        Reading processes.
+    device : str or torch.device
+        Where the model is.
+    with_captions : bool
+        Whether the captions are embedded too.
+    progress : bool
+        Whether a progress bar is shown.
+
+    Returns
+    -------
+    Embedded
+    """
+    clap.eval()
+    embedder = Embedder(clips, device)
+    loader: Iterable[WindowBatch] = torch.utils.data.DataLoader(
+        WholeClipDataset(clips, clap.sample_rate),
+        batch_size=batch_size,
+        num_workers=num_workers,
+        collate_fn=WindowCollate(clap.clip_samples),
+        # a generator of its own: the global one belongs to training
+        generator=torch.Generator(),
+    )
+    if progress:
+        from tqdm import tqdm
+
+        loader = tqdm(loader, desc="embedding", dynamic_ncols=True)
+    for batch in loader:
+        embedder.add(clap, batch, with_captions)
+    return embedder.result()

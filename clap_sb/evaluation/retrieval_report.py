@@ -1,0 +1,180 @@
+"""Writes everything that a retrieval test leaves behind, and tells it in short."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clap_sb.evaluation.card import ProtocolCard
+from clap_sb.evaluation.embedding import CROP_RULE, Embedded
+from clap_sb.evaluation.examples import best_and_worst
+from clap_sb.evaluation.plots import plot_similarity_matrix
+from clap_sb.evaluation.report import write_results
+from clap_sb.evaluation.retrieval import Retrieval
+
+MOST_CLIPS_IN_PLOT = 500
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the numbers of a report come from.
+
+    Arguments
+    ---------
+    system : str
+        Name of the system.
+    dataset : str
+        Name of the data set.
+    split : str
+        Split.
+    checkpoint : str
+        Where the weights are from.
+    selection : str
+        How the checkpoint was chosen.
+    text_tower_origin : str
+        What the text tower started from.
+    seed : int
+        Seed of training and of the bootstrap.
+    num_resamples : int
+        Resamples of the bootstrap.
+    """
+
+    system: str
+    dataset: str
+    split: str
+    checkpoint: str
+    selection: str
+    text_tower_origin: str
+    seed: int
+    num_resamples: int = 1000
+
+    def card(self, embedded: Embedded, **more: object) -> ProtocolCard:
+        """The protocol card of a report.
+
+        Arguments
+        ---------
+        embedded : Embedded
+            What was scored.
+        **more : object
+            Further fields of the card.
+
+        Returns
+        -------
+        ProtocolCard
+        """
+        notes = ()
+        if embedded.silent:
+            notes = (f"{len(embedded.silent)} clips are digital silence; kept",)
+        return ProtocolCard(
+            dataset=self.dataset,
+            split=self.split,
+            num_clips=len(embedded.clips),
+            crop_rule=CROP_RULE,
+            checkpoint=self.checkpoint,
+            selection=self.selection,
+            seed=self.seed,
+            text_tower_origin=self.text_tower_origin,
+            num_unreadable=len(embedded.unreadable),
+            notes=notes,
+            **more,
+        )
+
+
+@dataclass(frozen=True)
+class AttributeScores:
+    """Scores of the attribute pairs, where a set has them.
+
+    Arguments
+    ---------
+    scores : mapping
+        As :func:`~clap_sb.evaluation.attribute_pairs.attribute_pairs` gives them.
+    intervals : mapping
+        Interval of ``attribute_accuracy``.
+    """
+
+    scores: Mapping[str, object] = field(default_factory=dict)
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+
+def report_retrieval(
+    folder: str | Path,
+    embedded: Embedded,
+    retrieval: Retrieval,
+    origin: Origin,
+    attributes: AttributeScores | None = None,
+) -> tuple[str, Path]:
+    """Writes ``results/retrieval.{json,md}`` and the similarity matrix.
+
+    Arguments
+    ---------
+    folder : str or Path
+        The output folder.
+    embedded : Embedded
+        Clips and captions.
+    retrieval : Retrieval
+        Their ranks.
+    origin : Origin
+        Where the numbers come from.
+    attributes : AttributeScores, optional
+        Scores of attribute pairs.
+
+    Returns
+    -------
+    summary : str
+        Some lines for the terminal.
+    path : Path
+        The Markdown file.
+    """
+    attributes = attributes or AttributeScores()
+    folder = Path(folder)
+    title = f"{origin.system} on {origin.dataset}, {origin.split}: retrieval"
+    scores = {**retrieval.scores(), **attributes.scores}
+    intervals = {
+        **retrieval.intervals(origin.seed, origin.num_resamples),
+        **attributes.intervals,
+    }
+    examples = best_and_worst(embedded, retrieval)
+    card = origin.card(
+        embedded,
+        num_captions=len(embedded.captions),
+        captions_a_clip=_captions_a_clip(embedded),
+    )
+    _, path = write_results(
+        folder / "results", "retrieval", title, scores, intervals, card, examples
+    )
+    shown = embedded.caption_clip < MOST_CLIPS_IN_PLOT
+    plot_similarity_matrix(
+        embedded.text[shown] @ embedded.audio[:MOST_CLIPS_IN_PLOT].T,
+        folder / "similarity.png",
+        title,
+    )
+    return _summary(title, scores, intervals, examples), path
+
+
+def _captions_a_clip(embedded: Embedded) -> str:
+    counts = embedded.caption_clip.bincount()
+    low, high = int(counts.min()), int(counts.max())
+    number = str(low) if low == high else f"{low} to {high}"
+    return f"{number}; each caption is a query, a clip counts by its best caption"
+
+
+def _summary(
+    title: str,
+    scores: Mapping[str, object],
+    intervals: Mapping[str, tuple[float, float]],
+    examples: Mapping[str, list[dict[str, object]]],
+) -> str:
+    lines = [title]
+    clips, captions = scores["num_clips"], scores["num_captions"]
+    lines.append(f"  {clips} clips, {captions} captions; chance R@1 {100 / clips:.1f} %")
+    for name, (low, high) in intervals.items():
+        lines.append(f"  {name:<18} {scores[name]:6.2f} %   [{low:.2f}, {high:.2f}]")
+    for heading, rows in examples.items():
+        lines.append(f"  {heading}")
+        for row in rows:
+            lines.append(
+                f"    rank {row['rank']:>3}  {row['caption']!r}"
+                f"  ->  {row['first answer']!r}"
+            )
+    return "\n".join(lines)

@@ -1,0 +1,149 @@
+"""CLAP: two towers, two projections, one joint space."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from clap_sb.clips import cut_windows, mean_of_windows, num_samples
+
+
+class CLAP(nn.Module):
+    """Contrastive language-audio pretraining model.
+
+    One joint :meth:`forward` a training step is what DDP needs. In eval mode an
+    embedding depends on its clip alone: not on the batch, and not on the call.
+
+    Arguments
+    ---------
+    audio_encoder : nn.Module
+        ``(wavs, wav_lens) -> [batch, embedding_dim]``, with ``sample_rate`` and
+        ``clip_samples``.
+    text_encoder : nn.Module
+        ``(captions or tokens) -> [batch, embedding_dim]``, with ``tokenize``.
+    audio_projection : nn.Module
+        ``[batch, embedding_dim] -> [batch, joint_dim]``.
+    text_projection : nn.Module
+        The same for text.
+    logit_scale : LogitScale
+        Learned temperature. It lives here so that it is saved, moved and, under DDP,
+        synchronised with the towers.
+
+    Example
+    -------
+    >>> from clap_sb.objectives.logit_scale import LogitScale
+    >>> class Audio(nn.Module):
+    ...     sample_rate, clip_samples = 10, 10
+    ...     def forward(self, wavs, wav_lens=None):
+    ...         return wavs.mean(1, keepdim=True)
+    >>> class Text(nn.Module):
+    ...     def forward(self, captions):
+    ...         return torch.tensor([[float(len(text))] for text in captions])
+    >>> clap = CLAP(Audio(), Text(), nn.Linear(1, 4), nn.Linear(1, 4), LogitScale())
+    >>> audio, text = clap(torch.randn(2, 25), None, ["a dog", "rain"])
+    >>> audio.shape, text.shape
+    (torch.Size([2, 4]), torch.Size([2, 4]))
+    """
+
+    def __init__(
+        self,
+        audio_encoder: nn.Module,
+        text_encoder: nn.Module,
+        audio_projection: nn.Module,
+        text_projection: nn.Module,
+        logit_scale: nn.Module,
+    ):
+        super().__init__()
+        self.audio_encoder = audio_encoder
+        self.text_encoder = text_encoder
+        self.audio_projection = audio_projection
+        self.text_projection = text_projection
+        self.logit_scale = logit_scale
+
+    @property
+    def sample_rate(self) -> int:
+        """Sample rate of the waveforms, Hz."""
+        return self.audio_encoder.sample_rate
+
+    @property
+    def clip_samples(self) -> int:
+        """Samples in the window that the audio tower takes."""
+        return self.audio_encoder.clip_samples
+
+    def forward(
+        self,
+        wavs: torch.Tensor,
+        wav_lens: torch.Tensor | None,
+        captions: list[str] | dict[str, torch.Tensor],
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Embeds pairs.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            ``[batch, time]`` at ``sample_rate``.
+        wav_lens : torch.Tensor or None
+            Relative lengths, ``[batch]``.
+        captions : list of str, or dict
+            The matching captions, or their tokens.
+
+        Returns
+        -------
+        audio : torch.Tensor
+            ``[batch, joint_dim]``, float32, unit norm.
+        text : torch.Tensor
+            ``[batch, joint_dim]``, float32, unit norm.
+        """
+        return self.encode_audio(wavs, wav_lens), self.encode_text(captions)
+
+    def encode_audio(
+        self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Embeds clips of any length.
+
+        A clip longer than the tower's window is cut into windows, the last one
+        aligned to its end; the mean of their normalised embeddings is normalised
+        again.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            ``[batch, time]`` at ``sample_rate``.
+        wav_lens : torch.Tensor, optional
+            Relative lengths, ``[batch]``.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[batch, joint_dim]``, float32, unit norm.
+        """
+        if wavs.shape[1] <= self.clip_samples:
+            return _unit(self.audio_projection(self.audio_encoder(wavs, wav_lens)))
+        lengths = num_samples(wavs, wav_lens)
+        windows, valid = cut_windows(wavs, lengths, self.clip_samples)
+        batch, count, size = windows.shape
+        share = (lengths.clamp(max=size) / size).repeat_interleave(count)
+        embedding = self.encode_audio(windows.view(batch * count, size), share)
+        return _unit(mean_of_windows(embedding.view(batch, count, -1), valid))
+
+    def encode_text(
+        self, captions: list[str] | dict[str, torch.Tensor]
+    ) -> torch.Tensor:
+        """Embeds captions.
+
+        Arguments
+        ---------
+        captions : list of str, or dict
+            Captions, or their tokens.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[batch, joint_dim]``, float32, unit norm.
+        """
+        return _unit(self.text_projection(self.text_encoder(captions)))
+
+
+def _unit(embedding: torch.Tensor) -> torch.Tensor:
+    return F.normalize(embedding.float(), dim=-1)

@@ -1,0 +1,1 @@
+"""Training objectives, the learned temperature and the gather across ranks."""

@@ -1,0 +1,1 @@
+"""What training is made of besides the model: schedule, groups, statistics, saving."""

@@ -1,0 +1,74 @@
+"""A SpeechBrain checkpointer whose checkpoints are whole or absent."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from speechbrain.utils.checkpoints import (
+    CKPT_PREFIX,
+    Checkpoint,
+    Checkpointer,
+)
+from speechbrain.utils.distributed import ddp_barrier, if_main_process
+
+PARTIAL_PREFIX = "PARTIAL"
+
+
+class AtomicCheckpointer(Checkpointer):
+    """Writes a checkpoint under another name and renames it when it is complete.
+
+    SpeechBrain writes the metadata first: a process that is killed while it saves
+    leaves a folder that looks like the latest checkpoint and cannot be loaded.
+
+    Arguments
+    ---------
+    checkpoints_dir : str or Path
+        Folder of the checkpoints.
+    recoverables : mapping, optional
+        Objects to save, by name.
+
+    Example
+    -------
+    >>> import torch
+    >>> folder = getfixture("tmp_path")
+    >>> checkpointer = AtomicCheckpointer(folder, {"model": torch.nn.Linear(1, 1)})
+    >>> saved = checkpointer.save_checkpoint()
+    >>> saved.path.name.startswith("CKPT+"), saved.paramfiles["model"].is_file()
+    (True, True)
+    """
+
+    def _new_checkpoint_dirpath(self) -> Path:
+        return self._partial(super()._new_checkpoint_dirpath())
+
+    def _custom_checkpoint_dirpath(self, name: str) -> Path:
+        return self._partial(super()._custom_checkpoint_dirpath(name))
+
+    def _partial(self, path: Path) -> Path:
+        path = path.with_name(PARTIAL_PREFIX + path.name.removeprefix(CKPT_PREFIX))
+        shutil.rmtree(path, ignore_errors=True)
+        return path
+
+    def save_checkpoint(self, *args, **kwargs) -> Checkpoint | None:
+        """Saves as SpeechBrain does, then gives the folder its final name.
+
+        Arguments
+        ---------
+        *args, **kwargs
+            As SpeechBrain's.
+
+        Returns
+        -------
+        Checkpoint or None
+            The checkpoint, on the main process.
+        """
+        saved = super().save_checkpoint(*args, **kwargs)
+        ddp_barrier()  # other processes may still be writing their part
+        if if_main_process():
+            name = CKPT_PREFIX + saved.path.name.removeprefix(PARTIAL_PREFIX)
+            final = saved.path.with_name(name)
+            saved.path.rename(final)
+            files = {key: final / path.name for key, path in saved.paramfiles.items()}
+            saved = Checkpoint(final, saved.meta, files)
+        ddp_barrier()
+        return saved

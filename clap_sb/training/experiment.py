@@ -1,0 +1,240 @@
+"""What every training recipe does: begin, train, and leave a model that can be used."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import speechbrain as sb
+from speechbrain.utils.distributed import if_main_process, run_on_main
+
+from clap_sb.brain import CLAPBrain
+from clap_sb.checkpoints.run_folder import MODEL_FILE, PARTS, TEXT_FOLDER
+from clap_sb.config import BUILTIN, Config, join
+from clap_sb.data.manifest import Clip
+from clap_sb.data.pairs import PairCollate, PairDataset
+from clap_sb.data.whole_clips import WholeClipDataset, WindowCollate
+from clap_sb.encoders.text import tokenize
+from clap_sb.training.text_tower import settle_text_tower
+
+BUILTIN_NAME = "builtin (synthetic)"
+MODEL_KEYS = ("system", *PARTS, "clap", "trained_on", "text_tower_origin", "best_metric")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A recipe's run: its settings, and where it writes.
+
+    Arguments
+    ---------
+    config : Config
+        Joined settings.
+    run_opts : Any
+        SpeechBrain's run options.
+    """
+
+    config: Config
+    run_opts: Any
+
+    @functools.cached_property
+    def values(self) -> dict[str, Any]:
+        """Plain settings."""
+        return self.config.values()
+
+    @property
+    def folder(self) -> Path:
+        """The output folder."""
+        return Path(self.values["output_folder"])
+
+    @property
+    def is_builtin(self) -> bool:
+        """Whether the built-in set stands in for real data."""
+        return self.values["data_folder"] == BUILTIN
+
+    @property
+    def dataset_name(self) -> str:
+        """Name of the data for titles and cards."""
+        return BUILTIN_NAME if self.is_builtin else self.values["dataset"]
+
+    def data_folder(self, write_builtin: Callable[..., Path]) -> Path:
+        """The data folder, after writing the built-in set where that was asked for.
+
+        Arguments
+        ---------
+        write_builtin : callable
+            Writes the set into the folder it is given.
+
+        Returns
+        -------
+        Path
+        """
+        if not self.is_builtin:
+            return Path(self.values["data_folder"])
+        folder = Path(self.values["builtin_folder"])
+        run_on_main(write_builtin, args=[folder])
+        return folder
+
+    def prepare(self, function: Callable[..., Any], **arguments: Any) -> Any:
+        """Runs a preparation on the main process first, then on all.
+
+        The others find everything done, and get the same answer.
+
+        Arguments
+        ---------
+        function : callable
+            An idempotent preparation.
+        **arguments : Any
+            Its arguments.
+
+        Returns
+        -------
+        Any
+            What the function gives.
+        """
+        run_on_main(function, kwargs=arguments)
+        return function(**arguments)
+
+
+def begin(argv: Sequence[str], files: Sequence[Path]) -> Experiment:
+    """Reads the command line and the YAML files, and makes the output folder.
+
+    Arguments
+    ---------
+    argv : sequence of str
+        Arguments: the system's YAML, then overrides.
+    files : sequence of Path
+        The recipe's YAML files; the system's is joined after them.
+
+    Returns
+    -------
+    Experiment
+    """
+    system, run_opts, overrides = sb.parse_arguments(list(argv))
+    sb.utils.distributed.ddp_init_group(run_opts)
+    config = join([*files, system], overrides)
+    experiment = Experiment(config, run_opts)
+    sb.create_experiment_directory(str(experiment.folder))
+    if if_main_process():
+        text = config.resolved()
+        (experiment.folder / "hyperparams.yaml").write_text(text, encoding="utf-8")
+        _tell_builtin(experiment)
+    return experiment
+
+
+def _tell_builtin(experiment: Experiment) -> None:
+    if not experiment.is_builtin:
+        return
+    print(
+        "data_folder is 'builtin': synthesised sounds stand in for "
+        f"{experiment.values['dataset']}; no score below is one of that data set."
+    )
+    for key in experiment.config.replaced_for_builtin:
+        print(f"  {key}: {experiment.values[key]}")
+
+
+def train(
+    experiment: Experiment, train_clips: Sequence[Clip], valid_clips: Sequence[Clip]
+) -> tuple[Experiment, CLAPBrain]:
+    """Builds the model and trains it, or goes on where a run was interrupted.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        The run.
+    train_clips : sequence of Clip
+        Training clips.
+    valid_clips : sequence of Clip
+        Validation clips.
+
+    Returns
+    -------
+    experiment : Experiment
+        The run, with its text tower settled.
+    brain : CLAPBrain
+        After the last epoch.
+    """
+    captions = [caption for clip in train_clips for caption in clip.captions]
+    config, origin = experiment.prepare(
+        settle_text_tower,
+        config=experiment.config,
+        captions=captions,
+        folder=experiment.folder / TEXT_FOLDER,
+    )
+    config = config.updated(
+        {"text_tower_origin": origin, "trained_on": experiment.dataset_name}
+    )
+    experiment = replace(experiment, config=config)
+    if if_main_process():
+        print(f"text tower: {origin}")
+        _describe_model(experiment)
+    hparams = config.build()
+    brain = hparams["brain_class"](
+        modules={"clap": hparams["clap"]},
+        opt_class=hparams["opt_class"],
+        hparams=hparams,
+        run_opts=experiment.run_opts,
+        checkpointer=hparams["checkpointer"],
+    )
+    run_on_main(
+        hparams["text_encoder"].save_source, args=[experiment.folder / TEXT_FOLDER]
+    )
+    brain.fit(
+        hparams["epoch_counter"],
+        _pairs(hparams, train_clips),
+        WholeClipDataset(valid_clips, hparams["clap"].sample_rate),
+        train_loader_kwargs=_train_loader(hparams),
+        valid_loader_kwargs=whole_clip_loader(hparams),
+    )
+    return experiment, brain
+
+
+def _describe_model(experiment: Experiment) -> None:
+    """Writes ``model.yaml``; another model's folder is not gone on with."""
+    path = experiment.folder / MODEL_FILE
+    text = experiment.config.extract(MODEL_KEYS)
+    if path.is_file() and path.read_text(encoding="utf-8") != text:
+        raise ValueError(
+            f"{experiment.folder} holds a run of another model or data set (see "
+            f"{path}): choose another --output_folder, or delete it to start afresh"
+        )
+    path.write_text(text, encoding="utf-8")
+
+
+def _pairs(hparams: dict[str, Any], clips: Sequence[Clip]) -> PairDataset:
+    clap = hparams["clap"]
+    return PairDataset(clips, clap.sample_rate, clap.clip_samples, hparams["seed"])
+
+
+def _train_loader(hparams: dict[str, Any]) -> dict[str, Any]:
+    text = hparams["text_encoder"]
+    return {
+        "batch_size": hparams["batch_size"],
+        "num_workers": hparams["num_workers"],
+        "pin_memory": hparams["pin_memory"],
+        # a partial of plain objects: workers are sent the tokenizer, not the tower
+        "collate_fn": PairCollate(
+            functools.partial(tokenize, text.tokenizer, max_tokens=text.max_tokens)
+        ),
+    }
+
+
+def whole_clip_loader(hparams: dict[str, Any]) -> dict[str, Any]:
+    """Options of the loaders for validation and test.
+
+    Arguments
+    ---------
+    hparams : dict
+        Built settings.
+
+    Returns
+    -------
+    dict
+    """
+    return {
+        "batch_size": hparams["valid_batch_size"],
+        "num_workers": hparams["num_workers"],
+        "collate_fn": WindowCollate(hparams["clap"].clip_samples),
+    }

@@ -1,0 +1,60 @@
+"""One row an epoch, kept on disk: what the training curves are drawn from."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+
+class History:
+    """Rows of numbers by epoch, in a JSON file that is always whole.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file; rows of an earlier run in the same folder are continued.
+    tensorboard : str or Path, optional
+        Folder for TensorBoard's files as well (``pip install clap_sb[tensorboard]``).
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "history.json"
+    >>> History(path).add(1, {"loss": 2.0})
+    >>> again = History(path)
+    >>> again.add(1, {"loss": 1.5})
+    >>> again.rows
+    [{'epoch': 1, 'loss': 1.5}]
+    """
+
+    def __init__(self, path: str | Path, tensorboard: str | Path | None = None):
+        self.path = Path(path)
+        self.rows: list[dict[str, float]] = []
+        if self.path.is_file():
+            self.rows = json.loads(self.path.read_text(encoding="utf-8"))
+        self._writer = None
+        if tensorboard is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(str(tensorboard))
+
+    def add(self, epoch: int, values: dict[str, float]) -> None:
+        """Adds an epoch's row, in place of what an interrupted run wrote for it.
+
+        Arguments
+        ---------
+        epoch : int
+            Epoch, from 1.
+        values : dict
+            Numbers by name.
+        """
+        rows = [row for row in self.rows if row["epoch"] < epoch]
+        self.rows = [*rows, {"epoch": epoch, **values}]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_suffix(".partial")
+        partial.write_text(json.dumps(self.rows, indent=1), encoding="utf-8")
+        os.replace(partial, self.path)
+        if self._writer is not None:
+            for name, value in values.items():
+                self._writer.add_scalar(name, value, epoch)
+            self._writer.flush()

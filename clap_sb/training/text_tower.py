@@ -1,0 +1,82 @@
+"""Settles, before the model is built, what the text tower starts from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from clap_sb.config import BUILTIN, Config
+from clap_sb.encoders.sentencepiece_tokenizer import (
+    SentencePieceTokenizer,
+    train_sentencepiece,
+)
+from clap_sb.encoders.text_source import TextSourceError, fetch
+
+
+def settle_text_tower(
+    config: Config, captions: Iterable[str], folder: str | Path
+) -> tuple[Config, str]:
+    """Finds the pretrained text tower, or prepares one that starts from random weights.
+
+    With ``pretrained_text: True`` the tower is fetched (a local folder, the hub's
+    cache, the hub). Where that fails it is an error, except on the built-in set: there
+    the same tower starts from random weights, over a SentencePiece tokenizer that is
+    trained on the training captions, since the tokenizer's files come from the hub too.
+
+    Arguments
+    ---------
+    config : Config
+        With ``text_source``, ``pretrained_text``, ``text_config``, ``text_vocab_size``
+        and ``data_folder``.
+    captions : iterable of str
+        Training captions.
+    folder : str or Path
+        Receives the tokenizer and configuration of a tower from random weights.
+
+    Returns
+    -------
+    config : Config
+        With ``text_source`` a local folder.
+    origin : str
+        What is to be told at the start and in the results.
+
+    Raises
+    ------
+    TextSourceError
+        If the pretrained tower is not to be had, on real data.
+    """
+    values = config.values()
+    reason = "as asked for"
+    if values["pretrained_text"]:
+        try:
+            found = fetch(values["text_source"])
+        except TextSourceError as error:
+            if values["data_folder"] != BUILTIN:
+                raise
+            reason = f"the weights of {values['text_source']} cannot be fetched here"
+            del error
+        else:
+            origin = f"{values['text_source']}, pretrained"
+            return config.updated({"text_source": str(found)}), origin
+    pieces = _write_random_tower(values, captions, Path(folder))
+    origin = (
+        f"{values['text_config']['model_type']} from random weights ({reason}), "
+        f"SentencePiece tokenizer of {pieces} pieces trained on the training captions"
+    )
+    settled = {"text_source": str(folder), "pretrained_text": False}
+    return config.updated(settled), origin
+
+
+def _write_random_tower(
+    values: Mapping[str, Any], captions: Iterable[str], folder: Path
+) -> int:
+    """Writes tokenizer and ``config.json``; returns the size of the vocabulary."""
+    train_sentencepiece(captions, folder, values["text_vocab_size"])
+    pieces = len(SentencePieceTokenizer(folder))
+    # a pretrained tower's own vocabulary is of no use without its tokenizer
+    ids = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
+    tower = {**values["text_config"], **ids, "vocab_size": pieces}
+    (folder / "config.json").write_text(json.dumps(tower, indent=1), encoding="utf-8")
+    return pieces

@@ -1,0 +1,163 @@
+"""Prepares AudioCaps: from its caption lists and a folder of audio to manifests.
+
+The caption lists `train.csv`, `val.csv` and `test.csv` are those of the AudioCaps
+repository (Kim et al., NAACL 2019; columns audiocap_id, youtube_id, start_time,
+caption). The audio comes from elsewhere, so its folders and file names vary; those seen
+most are all understood, see `prepare_audiocaps`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clap_sb.data.prepare import Entry, prepare_manifest, read_rows
+
+logger = logging.getLogger(__name__)
+
+COLUMNS = ("audiocap_id", "youtube_id", "start_time", "caption")
+
+# Split: the names its folder may have. The first is that of its caption list, too.
+SPLITS = {
+    "train": ("train",),
+    "valid": ("val", "valid", "validation"),
+    "test": ("test",),
+}
+
+
+def prepare_audiocaps(
+    data_folder: str | os.PathLike,
+    save_folder: str | os.PathLike,
+    splits: Sequence[str] = ("train", "valid", "test"),
+    skip_prep: bool = False,
+) -> dict[str, Path]:
+    """Writes one manifest a split, and says which clips have no usable audio.
+
+    Caption lists are read from ``<data_folder>/dataset/`` or ``<data_folder>/``. Audio
+    may lie in ``audio/<split>/``, ``<split>/`` or ``waveforms/<split>/`` (the split
+    being train, val, valid, validation or test), or without a folder for the split in
+    ``audio/``, ``waveforms/`` or ``<data_folder>/`` itself; named
+    ``<youtube_id>_<start>``, ``<youtube_id>``, ``Y<youtube_id>`` or ``<audiocap_id>``;
+    as wav, flac, ogg, mp3, or m4a where libsndfile can decode it.
+
+    Arguments
+    ---------
+    data_folder : str or path-like
+        Where the data set lies.
+    save_folder : str or path-like
+        Where the manifests go, as ``<split>.json``, and the lists of clips that are
+        left out, as ``<split>_missing.csv``.
+    splits : sequence of str
+        Which of train, valid and test to prepare.
+    skip_prep : bool
+        Whether to trust manifests from an earlier run, unseen.
+
+    Returns
+    -------
+    dict
+        From each split to the path of its manifest.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a caption list is not there, or a split has no usable audio at all.
+
+    Example
+    -------
+    >>> prepare_audiocaps("AudioCaps", "save", skip_prep=True)["valid"].name
+    'valid.json'
+    """
+    unknown = set(splits) - SPLITS.keys()
+    if unknown:
+        raise ValueError(
+            f"AudioCaps has no split {', '.join(sorted(unknown))}; "
+            f"it has {', '.join(SPLITS)}."
+        )
+    manifests = {split: Path(save_folder) / f"{split}.json" for split in splits}
+    if not skip_prep:
+        data_folder = Path(data_folder).expanduser().resolve()
+        for split, manifest in manifests.items():
+            entries = _read_entries(_caption_list(data_folder, split))
+            prepare_manifest(manifest, entries, _audio_folders(data_folder, split))
+    return manifests
+
+
+def _caption_list(data_folder: Path, split: str) -> Path:
+    name = f"{SPLITS[split][0]}.csv"
+    candidates = [data_folder / "dataset" / name, data_folder / name]
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise FileNotFoundError(
+        f"The caption list of AudioCaps' {split} split is not there: looked for "
+        f"{' and '.join(path.as_posix() for path in candidates)}. Get it from the "
+        "AudioCaps repository (folder dataset), or set data_folder to the folder that "
+        "holds it."
+    )
+
+
+def _audio_folders(data_folder: Path, split: str) -> list[Path]:
+    """A folder of the split is looked in before one that all splits share."""
+    return [
+        *(data_folder / "audio" / name for name in SPLITS[split]),
+        *(data_folder / name for name in SPLITS[split]),
+        *(data_folder / "waveforms" / name for name in SPLITS[split]),
+        data_folder / "audio",
+        data_folder / "waveforms",
+        data_folder,
+    ]
+
+
+@dataclass
+class _Captioned:
+    """The rows of one clip: five in the lists for validation and test."""
+
+    audiocap_ids: list[str] = field(default_factory=list)
+    captions: list[str] = field(default_factory=list)
+
+
+def _read_entries(caption_list: Path) -> list[Entry]:
+    """Groups the rows of a caption list by clip, in the order of first appearance."""
+    clips: dict[tuple[str, int], _Captioned] = {}
+    num_empty = 0
+    for row in read_rows(caption_list, COLUMNS):
+        caption = row["caption"].strip()
+        if caption.lower() in ("", "nan"):
+            num_empty += 1
+            continue
+        key = row["youtube_id"].strip(), _start_seconds(row, caption_list)
+        clip = clips.setdefault(key, _Captioned())
+        clip.audiocap_ids.append(row["audiocap_id"].strip())
+        clip.captions.append(caption)
+    if num_empty:
+        logger.warning("%s: %d empty captions are dropped", caption_list, num_empty)
+    spans = Counter(youtube_id for youtube_id, _ in clips)
+    return [
+        _entry(youtube_id, start, clip, is_only_span=spans[youtube_id] == 1)
+        for (youtube_id, start), clip in clips.items()
+    ]
+
+
+def _entry(youtube_id: str, start: int, clip: _Captioned, is_only_span: bool) -> Entry:
+    name = f"{youtube_id}_{start}"
+    # With several clips from one video, its bare name would not tell which is meant.
+    bare_names = (youtube_id, f"Y{youtube_id}") if is_only_span else ()
+    return Entry(
+        id=name,
+        names=(name, *bare_names, *clip.audiocap_ids),
+        captions=tuple(clip.captions),
+    )
+
+
+def _start_seconds(row: dict[str, str], caption_list: Path) -> int:
+    try:
+        return int(float(row["start_time"]))
+    except ValueError:
+        raise ValueError(
+            f"{caption_list}: the start_time of clip {row['youtube_id']} is "
+            f"{row['start_time']!r}; it has to be a number of seconds."
+        ) from None

@@ -1,0 +1,56 @@
+"""Trains a CLAP system on AudioCaps and tests it by retrieval.
+
+Run from the root of the repository:
+
+    python recipes/AudioCaps/train.py hparams/htsat_roberta.yaml --data_folder FOLDER
+
+Without ``--data_folder``, a small synthesised set stands in for the real one. Any
+setting of the YAML files can be overridden (``--lr 0.0005``); the same command goes on
+where an interrupted run stopped; ``--test_only`` scores the best checkpoint.
+
+Authors
+ * The clap_sb developers 2026
+"""
+
+import sys
+from pathlib import Path
+
+from audiocaps_prepare import prepare_audiocaps
+
+from clap_sb.data.builtin.audiocaps import write_audiocaps
+from clap_sb.data.manifest import read_manifest
+from clap_sb.training.experiment import begin, train
+from clap_sb.training.finish import finish_by_retrieval
+
+HERE = Path(__file__).resolve().parent
+FILES = [HERE.parent / "common.yaml", HERE.parent / "training.yaml", HERE / "recipe.yaml"]
+
+
+def main(argv: list[str]) -> None:
+    """Prepares the data, trains, tests and reports."""
+    experiment = begin(argv, FILES)
+    values = experiment.values
+
+    def write_builtin(folder: Path) -> Path:
+        clips = values["builtin_train_clips"]
+        return write_audiocaps(folder, clips, 100, 100, seed=values["seed"])
+
+    data_folder = experiment.data_folder(write_builtin)
+    manifests = experiment.prepare(
+        prepare_audiocaps,
+        data_folder=data_folder,
+        save_folder=experiment.folder / "manifests",
+        skip_prep=values["skip_prep"],
+    )
+    clips = {split: read_manifest(path) for split, path in manifests.items()}
+    experiment, brain = train(experiment, clips["train"], clips["valid"])
+    finish_by_retrieval(
+        experiment,
+        brain,
+        clips["test"],
+        pairs_file=data_folder / "dataset" / "attribute_pairs.csv",
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,64 @@
+"""Installs ``clap_sb``, and with it the YAML files of its systems.
+
+The systems live in the folder ``hparams/`` at the root, where recipes name them. The
+wheel carries the same files as ``clap_sb/hparams/``: a mapping of folders does it, so
+that no file is kept twice and no symbolic link is needed (Windows has none).
+"""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(
+    r'^__version__ = "(.+)"$',
+    (ROOT / "clap_sb" / "__init__.py").read_text(encoding="utf-8"),
+    flags=re.MULTILINE,
+).group(1)
+
+setup(
+    name="clap_sb",
+    version=VERSION,
+    description="Contrastive language-audio pretraining (CLAP) for SpeechBrain",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Topic :: Multimedia :: Sound/Audio :: Analysis",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+    python_requires=">=3.10,<3.13",
+    packages=[*find_packages(include=["clap_sb", "clap_sb.*"]), "clap_sb.hparams"],
+    package_dir={"clap_sb.hparams": "hparams"},
+    package_data={"clap_sb.hparams": ["*.yaml"]},
+    install_requires=[
+        # SpeechBrain imports torchaudio, whose releases fit one torch release each.
+        "torch==2.11.*",
+        "torchaudio==2.11.*",
+        "speechbrain>=1.1,<1.2",
+        "transformers>=5,<6",
+        "hyperpyyaml",
+        "matplotlib",
+        "numpy",
+        "pandas",
+        "scipy",
+        "sentencepiece",
+        "soundfile",
+        "tqdm",
+    ],
+    extras_require={
+        # Another minor release of ruff may format differently.
+        "test": ["pytest>=8", "ruff==0.17.*", "yamllint>=1.35"],
+        # What the tests marked `parity` compare with.
+        "parity": ["librosa", "torchlibrosa"],
+        "tensorboard": ["tensorboard"],
+    },
+)
