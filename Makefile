@@ -19,9 +19,9 @@ help:  ## Show this list
 demo: $(VENV)/.installed  ## Train on built-in sounds, classify sounds, answer queries
 	$(RUN) recipes/AudioCaps/train.py hparams/demo.yaml --output_folder $(DEMO)
 	$(RUN) recipes/ESC-50/zero_shot.py hparams/demo.yaml --checkpoint $(DEMO) \
-		--output_folder $(DEMO)
-	$(RUN) recipes/AudioCaps/search.py hparams/demo.yaml --checkpoint $(DEMO) \
-		--output_folder $(DEMO)
+		--output_folder $(DEMO)/zero_shot
+	$(RUN) recipes/AudioCaps/search.py --checkpoint $(DEMO) \
+		"a dog barking quickly" "rain falling" "a siren in the distance"
 
 test: $(VENV)/.installed  ## Run the tests, offline
 	HF_HUB_OFFLINE=1 $(RUN) -m pytest -q --durations=15

@@ -225,7 +225,11 @@ class CLAPBrain(sb.Brain):
     # ------------------------------------------------------------------ set-up
 
     def make_dataloader(
-        self, dataset: Any, stage: sb.Stage, ckpt_prefix: str | None = "dataloader-", **k
+        self,
+        dataset: Any,
+        stage: sb.Stage,
+        ckpt_prefix: str | None = "dataloader-",
+        **k,
     ) -> torch.utils.data.DataLoader:
         """Builds the loader of a stage; it never draws from the global generator.
 

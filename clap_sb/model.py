@@ -35,6 +35,7 @@ class CLAP(nn.Module):
     >>> from clap_sb.objectives.logit_scale import LogitScale
     >>> class Audio(nn.Module):
     ...     sample_rate, clip_samples = 10, 10
+    ...
     ...     def forward(self, wavs, wav_lens=None):
     ...         return wavs.mean(1, keepdim=True)
     >>> class Text(nn.Module):

@@ -123,9 +123,7 @@ class WindowCollate:
             for start in window_starts(len(clip.wav), size):
                 window = clip.wav[start : start + size]
                 lens.append(len(window) / size)
-                windows.append(
-                    torch.nn.functional.pad(window, (0, size - len(window)))
-                )
+                windows.append(torch.nn.functional.pad(window, (0, size - len(window))))
                 owner.append(place)
             captions.extend(clip.captions)
             caption_owner.extend([place] * len(clip.captions))

@@ -81,9 +81,15 @@ class TransformersText(nn.Module):
     >>> from clap_sb.encoders.sentencepiece_tokenizer import train_sentencepiece
     >>> folder = getfixture("tmp_path")
     >>> train_sentencepiece(["a dog barks", "rain on a roof"], folder, 50)
-    >>> config = {"model_type": "roberta", "vocab_size": 50, "hidden_size": 16,
-    ...           "num_hidden_layers": 1, "num_attention_heads": 2,
-    ...           "intermediate_size": 32, "max_position_embeddings": 80}
+    >>> config = {
+    ...     "model_type": "roberta",
+    ...     "vocab_size": 50,
+    ...     "hidden_size": 16,
+    ...     "num_hidden_layers": 1,
+    ...     "num_attention_heads": 2,
+    ...     "intermediate_size": 32,
+    ...     "max_position_embeddings": 80,
+    ... }
     >>> _ = (folder / "config.json").write_text(json.dumps(config))
     >>> tower = TransformersText(folder, pretrained=False)
     >>> tower(["a dog", "rain on a roof"]).shape

@@ -63,7 +63,9 @@ def plot_training_curves(
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = Path(folder, "curves.png")
-    ...     plot_training_curves([{"train_loss": 2.0}, {"train_loss": 1.0}], file, "Run")
+    ...     plot_training_curves(
+    ...         [{"train_loss": 2.0}, {"train_loss": 1.0}], file, "Run"
+    ...     )
     ...     file.stat().st_size > 1000
     True
     """

@@ -12,6 +12,7 @@ from clap_sb.evaluation.similarity import (
     TIE_TOLERANCE,
     check_embeddings,
     paired_similarity,
+    precision,
     similarity,
 )
 
@@ -121,8 +122,8 @@ class Retrieval:
         for depth in _DEPTHS:
             parts[f"a2t_recall_at_{depth}"] = ((best < depth).double(), one)
         ordinal = _position_within_clip(self.caption_clip, a2t) + 1
-        precision = (a2t < _MAP_DEPTH) * ordinal / (a2t + 1.0)
-        parts["a2t_map_at_10"] = (self._sum_by_clip(precision) / num_captions, one)
+        gain = (a2t < _MAP_DEPTH) * ordinal / (a2t + 1.0)
+        parts["a2t_map_at_10"] = (self._sum_by_clip(gain) / num_captions, one)
         return parts
 
     def _num_captions(self) -> Tensor:
@@ -193,12 +194,10 @@ def retrieval(
     _check_clips(caption_clip, len(audio), len(text))
     clip = caption_clip.to(audio.device, torch.int64)
     itself = torch.arange(len(text), device=clip.device)
-    own = torch.cat(
-        [
-            paired_similarity(audio[clip[block]], text[block])
-            for block in itself.split(block_size)
-        ]
-    )
+    # Filled in place: small results kept between large blocks fragment the heap.
+    own = torch.empty_like(clip, dtype=precision(clip.device))
+    for block in itself.split(block_size):
+        own[block] = paired_similarity(audio[clip[block]], text[block])
     clips = torch.arange(len(audio), device=clip.device)
     better_clips = _num_rivals(text, itself, audio, clips, own, clip, block_size)
     better_captions = _num_rivals(audio, clip, text, clip, own, clip, block_size)

@@ -167,7 +167,9 @@ def _summary(
 ) -> str:
     lines = [title]
     clips, captions = scores["num_clips"], scores["num_captions"]
-    lines.append(f"  {clips} clips, {captions} captions; chance R@1 {100 / clips:.1f} %")
+    lines.append(
+        f"  {clips} clips, {captions} captions; chance R@1 {100 / clips:.1f} %"
+    )
     for name, (low, high) in intervals.items():
         lines.append(f"  {name:<18} {scores[name]:6.2f} %   [{low:.2f}, {high:.2f}]")
     for heading, rows in examples.items():

@@ -115,7 +115,27 @@ def paired_similarity(left: Tensor, right: Tensor) -> Tensor:
     return (_exact(left) * _exact(right)).sum(dim=1)
 
 
+def precision(device: torch.device) -> torch.dtype:
+    """The floating-point type that similarities have on a device.
+
+    Arguments
+    ---------
+    device : torch.device
+        Device of the embeddings.
+
+    Returns
+    -------
+    torch.dtype
+        float64; float32 on MPS, which has nothing finer.
+
+    Example
+    -------
+    >>> precision(torch.device("cpu"))
+    torch.float64
+    """
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def _exact(embedding: Tensor) -> Tensor:
-    """The embedding in the finest precision its device has."""
-    on_mps = embedding.device.type == "mps"
-    return embedding.to(torch.float32 if on_mps else torch.float64)
+    """The embedding in the precision of similarities."""
+    return embedding.to(precision(embedding.device))

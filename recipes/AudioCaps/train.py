@@ -16,14 +16,17 @@ import sys
 from pathlib import Path
 
 from audiocaps_prepare import prepare_audiocaps
-
-from clap_sb.data.builtin.audiocaps import write_audiocaps
+from clap_sb.data.builtin import write_audiocaps
 from clap_sb.data.manifest import read_manifest
-from clap_sb.training.experiment import begin, train
-from clap_sb.training.finish import finish_by_retrieval
+from clap_sb.experiment.finish import finish_by_retrieval
+from clap_sb.experiment.run import begin, train
 
 HERE = Path(__file__).resolve().parent
-FILES = [HERE.parent / "common.yaml", HERE.parent / "training.yaml", HERE / "recipe.yaml"]
+FILES = [
+    HERE.parent / "common.yaml",
+    HERE.parent / "training.yaml",
+    HERE / "recipe.yaml",
+]
 
 
 def main(argv: list[str]) -> None:

@@ -119,7 +119,7 @@ def write_caption(
     -------
     >>> siren = Event("siren", ("fast", "high"))
     >>> write_caption(np.random.default_rng(2), [siren], "single")
-    'a recording of a high siren'
+    'an emergency siren sounds quickly with a high pitch'
     """
     told_as_clause = rng.random() < _CLAUSE_SHARE
     tell = _clause if told_as_clause else _noun_phrase

@@ -12,15 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from clap_sb.data.builtin.voices import (
-    damped,
-    drift,
-    fade,
-    harmonic,
-    noise,
-    num_samples,
-    repeat,
-)
+from clap_sb.data.builtin.shapes import drift, fade, repeat
+from clap_sb.data.builtin.voices import damped, harmonic, noise, num_samples
 
 
 def _course(seconds: float) -> np.ndarray:
@@ -49,7 +42,7 @@ def bell(
     ratios = np.array([0.5, 1.0, 1.19, 1.5, 2.0, 2.66, 3.4])
     partials = 640 * pitch * ratios * rng.uniform(0.98, 1.02, 7)
     strengths = np.array([0.4, 1.0, 0.6, 0.4, 0.7, 0.4, 0.3]) * rng.uniform(0.4, 1, 7)
-    decays = rng.uniform(0.3, 0.6) / np.sqrt(ratios)
+    decays = rng.uniform(0.2, 0.4) / np.sqrt(ratios)
     stroke = fade(damped(partials, strengths, decays, 1.4), 0.002, 0.1)
     return fade(repeat(rng, length, 1.5 * rate, lambda n: stroke), 0.001, 0.15)
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from clap_sb.data.builtin.voices import SAMPLE_RATE, drift, fade, harmonic, noise
+from clap_sb.data.builtin.shapes import drift, fade
+from clap_sb.data.builtin.voices import SAMPLE_RATE, harmonic, noise
 
 
 def _cycles(

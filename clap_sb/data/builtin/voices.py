@@ -1,11 +1,12 @@
-"""What the synthesised events are made of: oscillators, noise, envelopes, a room.
+"""What the synthesised events are made of: oscillators, struck bodies, noise, a room.
 
 Waveforms are float32 arrays [time] at 16 kHz.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -113,6 +114,12 @@ def damped(
     return wave
 
 
+@lru_cache(maxsize=64)
+def _bins(size: int) -> np.ndarray:
+    """Frequency in Hz of every bin of a real FFT; there are few sizes."""
+    return np.fft.rfftfreq(size, 1 / SAMPLE_RATE).astype(np.float32)
+
+
 def noise(
     rng: np.random.Generator, length: int, low: float, high: float, tilt: float = 0.0
 ) -> np.ndarray:
@@ -142,7 +149,7 @@ def noise(
     ((8000,), 1.0)
     """
     size = -(-length // _FFT_STEP) * _FFT_STEP
-    frequency = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)[1:].astype(np.float32)
+    frequency = _bins(size)[1:]
     below, above = np.square(low / frequency), np.square(frequency / high)
     gain = frequency**tilt / np.sqrt((1 + below * below) * (1 + above * above))
     # The sum over the bins makes the samples Gaussian, however a bin is distributed.
@@ -151,110 +158,6 @@ def noise(
     spectrum.real[1:], spectrum.imag[1:] = parts
     wave = np.fft.irfft(spectrum, size)[:length].astype(np.float32)
     return wave / np.sqrt(np.mean(wave**2))
-
-
-def drift(
-    rng: np.random.Generator, length: int, rate: float, low: float, high: float
-) -> np.ndarray:
-    """A slow random curve.
-
-    Arguments
-    ---------
-    rng : np.random.Generator
-        Source of randomness.
-    length : int
-        Number of samples.
-    rate : float
-        New directions a second.
-    low, high : float
-        Range of the curve.
-
-    Returns
-    -------
-    np.ndarray
-        [time].
-
-    Example
-    -------
-    >>> curve = drift(np.random.default_rng(0), 16000, 4.0, 2.0, 3.0)
-    >>> bool(curve.min() >= 2 and curve.max() <= 3)
-    True
-    """
-    step = round(SAMPLE_RATE / rate)
-    knots = rng.uniform(low, high, -(-length // step) + 1).astype(np.float32)
-    course = np.arange(step, dtype=np.float32) / step
-    pieces = knots[:-1, None] + np.diff(knots)[:, None] * course
-    return pieces.reshape(-1)[:length]
-
-
-def fade(wave: np.ndarray, attack: float, release: float) -> np.ndarray:
-    """Let a waveform rise from silence and fall back to it, linearly.
-
-    Arguments
-    ---------
-    wave : np.ndarray
-        [time].
-    attack, release : float
-        Seconds.
-
-    Returns
-    -------
-    np.ndarray
-        [time].
-
-    Example
-    -------
-    >>> fade(np.ones(6), 2 / 16000, 2 / 16000).tolist()
-    [0.0, 0.5, 1.0, 1.0, 0.5, 0.0]
-    """
-    position = np.arange(len(wave), dtype=np.float32)
-    rising = position / max(1, num_samples(attack))
-    falling = position[::-1] / max(1, num_samples(release))
-    return wave * np.minimum(1, np.minimum(rising, falling))
-
-
-def repeat(
-    rng: np.random.Generator,
-    length: int,
-    rate: float,
-    strike: Callable[[int], np.ndarray],
-    wobble: float = 0.04,
-) -> np.ndarray:
-    """Strokes at a rate, each a little different in time and strength.
-
-    Arguments
-    ---------
-    rng : np.random.Generator
-        Source of randomness.
-    length : int
-        Number of samples.
-    rate : float
-        Strokes a second.
-    strike : Callable[[int], np.ndarray]
-        Gives the waveform of the stroke with this number.
-    wobble : float
-        Largest shift of a stroke, as a share of the period.
-
-    Returns
-    -------
-    np.ndarray
-        [time].
-
-    Example
-    -------
-    >>> click = lambda number: np.ones(1, dtype=np.float32)
-    >>> ticks = repeat(np.random.default_rng(0), 16000, 5.0, click)
-    >>> int((ticks > 0).sum())
-    5
-    """
-    wave = np.zeros(length, dtype=np.float32)
-    period = SAMPLE_RATE / rate
-    first = period * rng.uniform(wobble, 0.2 + wobble)
-    for number in range(int(length / period) + 1):
-        onset = int(first + period * (number + rng.uniform(-wobble, wobble)))
-        stroke = strike(number)[: max(0, length - onset)]
-        wave[onset : onset + len(stroke)] += rng.uniform(0.7, 1.0) * stroke
-    return wave
 
 
 def place(
@@ -287,11 +190,11 @@ def place(
     """
     tail = num_samples(0.7)
     size = -(-(len(wave) + tail) // _FFT_STEP) * _FFT_STEP
-    decay = np.exp(-np.arange(tail) / num_samples(0.16))
-    room = rng.standard_normal(tail) * decay
+    decay = np.exp(-np.arange(tail, dtype=np.float32) / num_samples(0.16))
+    room = rng.standard_normal(tail, dtype=np.float32) * decay
     room *= np.sqrt(echo / np.sum(room**2))
     room[0] += 1
-    square = (np.fft.rfftfreq(size, 1 / SAMPLE_RATE) / 1500) ** 2
+    square = np.square(_bins(size) / 1500)
     shelf = np.sqrt((1 + treble * square) / (1 + square / treble))
     spectrum = np.fft.rfft(wave, size) * np.fft.rfft(room, size) * shelf
     return np.fft.irfft(spectrum, size)[: len(wave) + tail].astype(np.float32)

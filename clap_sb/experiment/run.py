@@ -21,7 +21,14 @@ from clap_sb.encoders.text import tokenize
 from clap_sb.training.text_tower import settle_text_tower
 
 BUILTIN_NAME = "builtin (synthetic)"
-MODEL_KEYS = ("system", *PARTS, "clap", "trained_on", "text_tower_origin", "best_metric")
+MODEL_KEYS = (
+    "system",
+    *PARTS,
+    "clap",
+    "trained_on",
+    "text_tower_origin",
+    "best_metric",
+)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from clap_sb.evaluation.retrieval_report import (
     Origin,
     report_retrieval,
 )
-from clap_sb.training.experiment import Experiment, whole_clip_loader
+from clap_sb.experiment.run import Experiment, whole_clip_loader
 
 
 def finish_by_retrieval(
