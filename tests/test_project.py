@@ -27,7 +27,8 @@ MAY_IMPORT = {
     "evaluation": {"data", "model"},
     "training": {"config", "data", "encoders", "evaluation", "model", "objectives"},
     "brain": {"data", "evaluation", "model", "objectives", "training"},
-    "experiment": {"brain", "checkpoints", "config", "data", "encoders", "training"},
+    "experiment": {"brain", "checkpoints", "config", "data", "encoders"}
+    | {"evaluation", "training"},
     "inference": {"checkpoints", "clips", "config", "data", "encoders"}
     | {"evaluation", "features", "model", "objectives"},
     "cli": {"inference"},

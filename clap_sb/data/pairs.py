@@ -63,9 +63,7 @@ class PairDataset(Dataset):
             raise ValueError("there is no clip to train on")
         bare = [clip.id for clip in clips if not clip.captions]
         if bare:
-            raise ValueError(
-                f"clips without a caption cannot be trained on: {bare[:5]}"
-            )
+            raise ValueError(f"cannot train on clips without a caption: {bare[:5]}")
         self.clips = list(clips)
         self.sample_rate = sample_rate
         self.seconds = clip_samples / sample_rate

@@ -52,12 +52,13 @@ def finish_by_retrieval(
     if not if_main_process():
         return
     meta = brain.best_checkpoint.meta
+    score = f"{meta[metric]:.2f}, epoch {meta['epoch']}"
     origin = Origin(
         system=hparams["system"],
         dataset=experiment.dataset_name,
         split="test",
         checkpoint=brain.best_checkpoint.path.name,
-        selection=f"best validation {metric} ({meta[metric]:.2f}, epoch {meta['epoch']})",
+        selection=f"best validation {metric} ({score})",
         text_tower_origin=hparams["text_tower_origin"],
         seed=hparams["seed"],
         num_resamples=hparams["num_resamples"],

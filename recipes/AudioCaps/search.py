@@ -41,9 +41,7 @@ def read_arguments() -> argparse.Namespace:
     )
     parser.add_argument("query", nargs="+", help="what to listen for, in words")
     parser.add_argument("--checkpoint", required=True, help="a training run's folder")
-    parser.add_argument(
-        "--manifest", help="clips to search; default: the run's test set"
-    )
+    parser.add_argument("--manifest", help="clips to search (default: its test set)")
     parser.add_argument("--top", type=int, default=3, help="answers a query")
     parser.add_argument("--device", help="cuda:0, cpu, ...")
     return parser.parse_args()

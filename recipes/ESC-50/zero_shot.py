@@ -91,7 +91,7 @@ def load(experiment: Experiment, device: str) -> LoadedModel:
     model = load_run(values["checkpoint"], device)
     if model.system != values["system"]:
         raise CheckpointError(
-            f"{values['checkpoint']} is a {model.system!r} model, but the command names "
+            f"{values['checkpoint']} is a {model.system!r} model, the command names "
             f"{values['system']!r}: run it with hparams/{model.system}.yaml"
         )
     return model
