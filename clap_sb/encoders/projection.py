@@ -20,6 +20,7 @@ class MLPProjection(nn.Sequential):
 
     Example
     -------
+    >>> import torch
     >>> MLPProjection(768, 512)(torch.randn(2, 768)).shape
     torch.Size([2, 512])
     """
@@ -44,6 +45,7 @@ class LinearProjection(nn.Linear):
 
     Example
     -------
+    >>> import torch
     >>> LinearProjection(768, 512)(torch.randn(2, 768)).shape
     torch.Size([2, 512])
     """

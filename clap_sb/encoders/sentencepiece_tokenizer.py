@@ -6,13 +6,17 @@ fetched.
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 
 MODEL_FILE = "sentencepiece.model"
+STAMP_FILE = "sentencepiece.json"
 
 
 class SentencePieceTokenizer:
@@ -87,29 +91,50 @@ def train_sentencepiece(
 ) -> None:
     """Trains a unigram model on captions; the same captions give the same model.
 
+    A folder that holds the model of these captions already is left as it is.
+
     Arguments
     ---------
     captions : iterable of str
         Training captions.
     folder : str or Path
-        Receives ``sentencepiece.model``, replaced in one step.
+        Receives ``sentencepiece.model`` and, last, ``sentencepiece.json``, which tells
+        what the model was trained on.
     vocab_size : int
         Upper limit of the vocabulary; few captions give a smaller one.
 
     Raises
     ------
     ValueError
-        If there is no caption to learn from.
+        If there is no caption to learn from, or the folder holds the model of other
+        captions: whatever was trained with it could no longer be used.
 
     Example
     -------
     >>> train_sentencepiece(["a dog barks"], getfixture("tmp_path"), 30)
     """
-    import sentencepiece
-
     lines = [caption.lower() for caption in captions if caption.strip()]
     if not lines:
         raise ValueError("no caption to train a tokenizer on: all of them are empty")
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    stamp = json.dumps({"captions": digest, "vocab_size": vocab_size})
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / STAMP_FILE).is_file():
+        if (folder / STAMP_FILE).read_text(encoding="utf-8") == stamp:
+            return
+        raise ValueError(
+            f"{folder} holds a tokenizer that was trained on other captions: choose "
+            "another output folder, or delete it to start afresh"
+        )
+    _replace(folder / MODEL_FILE, _train(lines, vocab_size))
+    _replace(folder / STAMP_FILE, stamp.encode())
+
+
+def _train(lines: list[str], vocab_size: int) -> bytes:
+    """The serialised model; one thread, since several would give one of several."""
+    import sentencepiece
+
     written = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(lines),
@@ -124,8 +149,11 @@ def train_sentencepiece(
         num_threads=1,
         minloglevel=2,
     )
-    path = Path(folder) / MODEL_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(written.getvalue())
-    partial.replace(path)
+    return written.getvalue()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_bytes(content)
+    os.replace(partial, path)

@@ -27,7 +27,8 @@ def write_results(
 ) -> tuple[Path, Path]:
     """Writes ``<folder>/<name>.json`` and ``<folder>/<name>.md``.
 
-    Each file appears whole or not at all. The JSON has the scores at its top level,
+    Each file appears whole or not at all, and neither if there is an error in what
+    is to be written. The JSON has the scores at its top level,
     and ``title``, ``intervals``, ``card`` and ``tables`` beside them.
 
     Arguments
@@ -86,11 +87,12 @@ def write_results(
         },
         "results",
     )
+    text = _markdown(title, scores, intervals, card, tables)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     paths = folder / f"{name}.json", folder / f"{name}.md"
     _write(paths[0], json.dumps(result, indent=2, ensure_ascii=False) + "\n")
-    _write(paths[1], _markdown(title, scores, intervals, card, tables))
+    _write(paths[1], text)
     return paths
 
 

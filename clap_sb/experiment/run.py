@@ -185,9 +185,9 @@ def train(
         run_opts=experiment.run_opts,
         checkpointer=hparams["checkpointer"],
     )
-    run_on_main(
-        hparams["text_encoder"].save_source, args=[experiment.folder / TEXT_FOLDER]
-    )
+    text_folder = experiment.folder / TEXT_FOLDER
+    if Path(hparams["text_source"]) != text_folder:  # a pretrained tower's
+        run_on_main(hparams["text_encoder"].save_source, args=[text_folder])
     brain.fit(
         hparams["epoch_counter"],
         _pairs(hparams, train_clips),
@@ -201,7 +201,9 @@ def train(
 def _describe_model(experiment: Experiment) -> None:
     """Writes ``model.yaml``; another model's folder is not gone on with."""
     path = experiment.folder / MODEL_FILE
-    text = experiment.config.extract(MODEL_KEYS)
+    # what the tower started from is of no account for one that is loaded
+    loaded = {"text_source": TEXT_FOLDER, "pretrained_text": False}
+    text = experiment.config.updated(loaded).extract(MODEL_KEYS)
     if path.is_file() and path.read_text(encoding="utf-8") != text:
         raise ValueError(
             f"{experiment.folder} holds a run of another model or data set (see "

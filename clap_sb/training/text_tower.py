@@ -52,11 +52,10 @@ def settle_text_tower(
     if values["pretrained_text"]:
         try:
             found = fetch(values["text_source"])
-        except TextSourceError as error:
+        except TextSourceError:
             if values["data_folder"] != BUILTIN:
                 raise
             reason = f"the weights of {values['text_source']} cannot be fetched here"
-            del error
         else:
             origin = f"{values['text_source']}, pretrained"
             return config.updated({"text_source": str(found)}), origin
@@ -78,5 +77,8 @@ def _write_random_tower(
     # a pretrained tower's own vocabulary is of no use without its tokenizer
     ids = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
     tower = {**values["text_config"], **ids, "vocab_size": pieces}
-    (folder / "config.json").write_text(json.dumps(tower, indent=1), encoding="utf-8")
+    path, text = folder / "config.json", json.dumps(tower, indent=1)
+    # other ranks come here too, and find it done
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
     return pieces
