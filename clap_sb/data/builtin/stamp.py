@@ -26,7 +26,8 @@ def write_once(
     """Fill a folder with a set, unless it holds just this one already.
 
     A folder of ours with another set, or with one that was not finished, is emptied
-    and filled anew; a folder with anything else in it is left alone.
+    and filled anew; a folder with anything else in it is left alone. For one process at
+    a time: in distributed training, the main one.
 
     Arguments
     ---------
