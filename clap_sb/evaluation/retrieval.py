@@ -193,50 +193,43 @@ def retrieval(
     check_embeddings(audio=audio, text=text)
     _check_clips(caption_clip, len(audio), len(text))
     clip = caption_clip.to(audio.device, torch.int64)
-    itself = torch.arange(len(text), device=clip.device)
     # Filled in place: small results kept between large blocks fragment the heap.
     own = torch.empty_like(clip, dtype=precision(clip.device))
-    for block in itself.split(block_size):
+    for block in torch.arange(len(text), device=clip.device).split(block_size):
         own[block] = paired_similarity(audio[clip[block]], text[block])
-    clips = torch.arange(len(audio), device=clip.device)
-    better_clips = _num_rivals(text, itself, audio, clips, own, clip, block_size)
-    better_captions = _num_rivals(audio, clip, text, clip, own, clip, block_size)
+    rival_clips, rival_captions = _num_rivals(audio, text, clip, own, block_size)
     return Retrieval(
-        text_to_audio_ranks=better_clips.cpu(),
-        audio_to_text_ranks=(better_captions + _position_within_clip(clip, -own)).cpu(),
+        text_to_audio_ranks=rival_clips.cpu(),
+        audio_to_text_ranks=(rival_captions + _position_within_clip(clip, -own)).cpu(),
         caption_clip=clip.cpu(),
     )
 
 
 def _num_rivals(
-    queries: Tensor,
-    caption_query: Tensor,
-    candidates: Tensor,
-    candidate_clip: Tensor,
-    own: Tensor,
-    clip: Tensor,
-    block_size: int,
-) -> Tensor:
-    """Counts, for each caption, the candidates of other clips that match as well.
+    audio: Tensor, text: Tensor, clip: Tensor, own: Tensor, block_size: int
+) -> tuple[Tensor, Tensor]:
+    """Counts what matches at least as well as a caption and its clip do.
 
-    ``caption_query`` is the row of ``queries`` that a caption is ranked under,
-    ``own`` the similarity of a caption and its clip; both, and the result, are
-    ``[num_captions]``.
+    From the similarity ``own`` of each caption and its clip ``[num_captions]``: how
+    many other clips are as close to the caption, and how many captions of other
+    clips are as close to the clip, both ``[num_captions]``.
     """
-    num_rivals = torch.zeros_like(clip)
-    # In the order of clips, captions of one clip share a row of similarities.
-    for captions in torch.argsort(clip, stable=True).split(block_size):
-        rows, row = caption_query[captions].unique(return_inverse=True)
-        block, threshold = queries[rows], own[captions, None] - TIE_TOLERANCE
-        row_clip = torch.empty_like(rows).scatter_(0, row, clip[captions])[:, None]
-        for columns, column_clip in zip(
-            candidates.split(block_size), candidate_clip.split(block_size), strict=True
-        ):
-            rivals = similarity(block, columns)
-            rivals.masked_fill_(column_clip == row_clip, -torch.inf)
-            as_good = rivals[row] >= threshold
-            num_rivals[captions] += as_good.sum(dim=1, dtype=torch.int32)
-    return num_rivals
+    clips = torch.arange(len(audio), device=clip.device)
+    captions = torch.arange(len(text), device=clip.device)
+    threshold = own - TIE_TOLERANCE
+    rival_clips, rival_captions = torch.zeros_like(clip), torch.zeros_like(clip)
+    for rows in clips.split(block_size):
+        row = clip - rows[0]
+        of_rows = ((row >= 0) & (row < len(rows))).nonzero().flatten()
+        for columns in captions.split(block_size):
+            tile = similarity(audio[rows], text[columns])
+            tile.masked_fill_(rows[:, None] == clip[columns], -torch.inf)
+            as_close = tile >= threshold[columns]
+            rival_clips[columns] += as_close.sum(dim=0, dtype=torch.int32)
+            for queries in of_rows.split(block_size):
+                as_close = tile[row[queries]] >= threshold[queries, None]
+                rival_captions[queries] += as_close.sum(dim=1, dtype=torch.int32)
+    return rival_clips, rival_captions
 
 
 def _position_within_clip(clip: Tensor, key: Tensor) -> Tensor:
