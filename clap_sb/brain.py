@@ -7,6 +7,7 @@ from typing import Any
 import speechbrain as sb
 import torch
 from speechbrain.dataio.dataloader import SaveableDataLoader
+from speechbrain.utils.distributed import ddp_broadcast
 from torch.nn.parallel import DistributedDataParallel
 
 from clap_sb.data.epoch_sampler import EpochSampler
@@ -20,6 +21,13 @@ from clap_sb.objectives.gather import gather
 from clap_sb.objectives.info_nce import not_negatives
 from clap_sb.training.parameter_groups import parameter_groups
 from clap_sb.training.schedule import warmup_cosine
+
+BEST_METRICS = tuple(
+    f"{direction}_{score}"
+    for direction in ("t2a", "a2t")
+    for score in ("recall_at_1", "recall_at_5", "recall_at_10", "map_at_10")
+)
+"""Scores that the best checkpoint may be selected by: higher is better."""
 
 
 class CLAPBrain(sb.Brain):
@@ -51,7 +59,8 @@ class CLAPBrain(sb.Brain):
     Raises
     ------
     ValueError
-        If ``max_grad_norm`` is not positive: SpeechBrain would ascend the loss.
+        If ``max_grad_norm`` is not positive, with which SpeechBrain would ascend the
+        loss, or ``best_metric`` is none of ``BEST_METRICS``.
     """
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -60,6 +69,11 @@ class CLAPBrain(sb.Brain):
             raise ValueError(
                 f"max_grad_norm is {self.max_grad_norm}; it must be positive: to "
                 "train without clipping, set it to a large number (1e9)"
+            )
+        if self.hparams.best_metric not in BEST_METRICS:
+            raise ValueError(
+                f"best_metric {self.hparams.best_metric!r} is not among the scores "
+                f"where higher is better: {', '.join(BEST_METRICS)}"
             )
         self.epoch = 0
         self.steps_per_epoch = 0
@@ -207,19 +221,20 @@ class CLAPBrain(sb.Brain):
             self._finish_epoch(epoch, float(stage_loss))
 
     def _finish_epoch(self, epoch: int, valid_loss: float) -> None:
-        valid = {"valid_loss": valid_loss, **self.retrieval.scores()}
-        metric = self.hparams.best_metric
-        if metric not in valid:
-            raise ValueError(
-                f"best_metric {metric!r} is not among the scores: {sorted(valid)}"
-            )
+        scores = self.retrieval.scores()
+        del scores["num_clips"], scores["num_captions"]  # the same in every epoch
+        valid = {"valid_loss": valid_loss, **scores}
         train = self._train_row
         self.hparams.train_logger.log_stats({"epoch": epoch}, train, valid)
         if sb.utils.distributed.if_main_process():
             self.hparams.history.add(epoch, {**train, **valid})
-        self.hparams.epoch_counter.update_metric(float(valid[metric]))
+        metric = self.hparams.best_metric
+        # without synchronised batch norm the ranks' scores differ a little, and ranks
+        # that do not stop at the same epoch wait for each other for ever
+        score = ddp_broadcast(float(valid[metric]), src=0)
+        self.hparams.epoch_counter.update_metric(score)
         self.checkpointer.save_and_keep_only(
-            meta={"epoch": epoch, metric: float(valid[metric])}, max_keys=[metric]
+            meta={"epoch": epoch, metric: score}, max_keys=[metric]
         )
 
     # ------------------------------------------------------------------ set-up

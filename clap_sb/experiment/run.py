@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import speechbrain as sb
 from speechbrain.utils.distributed import if_main_process, run_on_main
 
 from clap_sb.brain import CLAPBrain
-from clap_sb.checkpoints.run_folder import MODEL_FILE, PARTS, TEXT_FOLDER
+from clap_sb.checkpoints.run_folder import MODEL_FILE, PARTS, SAVE_FOLDER, TEXT_FOLDER
 from clap_sb.config import BUILTIN, Config, join
 from clap_sb.data.manifest import Clip
 from clap_sb.data.pairs import PairCollate, PairDataset
@@ -103,6 +104,26 @@ class Experiment:
         """
         run_on_main(function, kwargs=arguments)
         return function(**arguments)
+
+
+def run_recipe(main: Callable[[list[str]], None]) -> None:
+    """Runs a recipe script; what the user can mend is told in one line.
+
+    Wrong settings, missing files and the like end the script with status 1 and their
+    message; with ``--debug`` the traceback is shown as well.
+
+    Arguments
+    ---------
+    main : callable
+        Takes the arguments of the command line.
+    """
+    argv = sys.argv[1:]
+    try:
+        main(argv)
+    except (ValueError, OSError) as error:
+        if "--debug" in argv:
+            raise
+        sys.exit(f"error: {error}\n(add --debug for the traceback)")
 
 
 def begin(argv: Sequence[str], files: Sequence[Path]) -> Experiment:
@@ -204,7 +225,8 @@ def _describe_model(experiment: Experiment) -> None:
     # what the tower started from is of no account for one that is loaded
     loaded = {"text_source": TEXT_FOLDER, "pretrained_text": False}
     text = experiment.config.updated(loaded).extract(MODEL_KEYS)
-    if path.is_file() and path.read_text(encoding="utf-8") != text:
+    started = any((experiment.folder / SAVE_FOLDER).glob("CKPT+*"))
+    if started and path.read_text(encoding="utf-8") != text:
         raise ValueError(
             f"{experiment.folder} holds a run of another model or data set (see "
             f"{path}): choose another --output_folder, or delete it to start afresh"

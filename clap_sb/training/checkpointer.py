@@ -45,9 +45,11 @@ class AtomicCheckpointer(Checkpointer):
         return self._partial(super()._custom_checkpoint_dirpath(name))
 
     def _partial(self, path: Path) -> Path:
-        path = path.with_name(PARTIAL_PREFIX + path.name.removeprefix(CKPT_PREFIX))
-        shutil.rmtree(path, ignore_errors=True)
-        return path
+        for left_by_a_killed_process in self.checkpoints_dir.glob(
+            f"{PARTIAL_PREFIX}+*"
+        ):
+            shutil.rmtree(left_by_a_killed_process)
+        return path.with_name(PARTIAL_PREFIX + path.name.removeprefix(CKPT_PREFIX))
 
     def save_checkpoint(self, *args, **kwargs) -> Checkpoint | None:
         """Saves as SpeechBrain does, then gives the folder its final name.

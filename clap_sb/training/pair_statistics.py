@@ -60,7 +60,8 @@ class PairStatistics:
         ignored : torch.Tensor or None
             ``[batch, batch]``, pairs that are no negatives.
         """
-        similarity = audio.float() @ text.float().T
+        with torch.autocast(device_type=audio.device.type, enabled=False):
+            similarity = audio.float() @ text.float().T
         size = len(similarity)
         matching = torch.eye(size, dtype=torch.bool, device=similarity.device)
         others = ~matching if ignored is None else ~(matching | ignored)

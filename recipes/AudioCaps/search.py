@@ -16,12 +16,13 @@ from speechbrain.utils.distributed import infer_device
 from clap_sb.checkpoints.run_folder import load_run
 from clap_sb.data.manifest import read_manifest
 from clap_sb.evaluation.embedding import Embedded, embed_captions, embed_clips
+from clap_sb.experiment.run import run_recipe
 from clap_sb.model import CLAP
 
 
-def main() -> None:
+def main(argv: list[str]) -> None:
     """Embeds the run's test clips and the queries, and prints the best answers."""
-    arguments = read_arguments()
+    arguments = read_arguments(argv)
     device = arguments.device or infer_device()
     model = load_run(arguments.checkpoint, device)
     manifest = arguments.manifest or Path(arguments.checkpoint) / "manifests/test.json"
@@ -34,7 +35,7 @@ def main() -> None:
         print("\n" + answer(model.clap, embedded, query, arguments.top))
 
 
-def read_arguments() -> argparse.Namespace:
+def read_arguments(argv: list[str]) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -44,7 +45,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--manifest", help="clips to search (default: its test set)")
     parser.add_argument("--top", type=int, default=3, help="answers a query")
     parser.add_argument("--device", help="cuda:0, cpu, ...")
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def answer(clap: CLAP, embedded: Embedded, query: str, top: int) -> str:
@@ -60,4 +61,4 @@ def answer(clap: CLAP, embedded: Embedded, query: str, top: int) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_recipe(main)

@@ -12,14 +12,13 @@ Authors
  * The clap_sb developers 2026
 """
 
-import sys
 from pathlib import Path
 
 from audiocaps_prepare import prepare_audiocaps
 from clap_sb.data.builtin import write_audiocaps
 from clap_sb.data.manifest import read_manifest
 from clap_sb.experiment.finish import finish_by_retrieval
-from clap_sb.experiment.run import begin, train
+from clap_sb.experiment.run import begin, run_recipe, train
 
 HERE = Path(__file__).resolve().parent
 FILES = [
@@ -56,4 +55,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_recipe(main)

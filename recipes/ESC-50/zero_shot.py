@@ -13,7 +13,6 @@ Authors
  * The clap_sb developers 2026
 """
 
-import sys
 from pathlib import Path
 
 import torch
@@ -26,7 +25,7 @@ from clap_sb.evaluation.embedding import embed_captions, embed_clips
 from clap_sb.evaluation.retrieval_report import Origin
 from clap_sb.evaluation.zero_shot import prompt, zero_shot
 from clap_sb.evaluation.zero_shot_report import report_zero_shot
-from clap_sb.experiment.run import Experiment, begin
+from clap_sb.experiment.run import Experiment, begin, run_recipe
 from esc50_prepare import prepare_esc50
 
 HERE = Path(__file__).resolve().parent
@@ -98,4 +97,4 @@ def load(experiment: Experiment, device: str) -> LoadedModel:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_recipe(main)

@@ -1,0 +1,103 @@
+"""Three optimizer steps of the demo system, alone or as one of several ranks.
+
+torchrun --standalone --nproc-per-node 2 tests/distributed_worker.py MANIFEST FOLDER
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import sys
+from pathlib import Path
+
+import speechbrain as sb
+import torch
+
+from clap_sb.brain import CLAPBrain
+from clap_sb.config import join
+from clap_sb.data.manifest import Clip, read_manifest
+from clap_sb.data.pairs import PairCollate, PairDataset
+from clap_sb.training.text_tower import settle_text_tower
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = [
+    ROOT / "recipes" / "common.yaml",
+    ROOT / "recipes" / "training.yaml",
+    ROOT / "recipes" / "AudioCaps" / "recipe.yaml",
+    ROOT / "hparams" / "demo.yaml",
+]
+# nothing random, and a step that shows the size of the gradient, not its sign alone
+OVERRIDES = """
+audio_encoder: {drop_path: 0.0, spec_augment: null}
+text_config: {hidden_dropout_prob: 0.0, attention_probs_dropout_prob: 0.0}
+text_vocab_size: 100
+number_of_epochs: 1
+warmup_steps: 0
+lr: 0.05
+max_grad_norm: 1000000000.0
+"""
+SGD = functools.partial(torch.optim.SGD, momentum=0.9)
+
+JOINT_BATCH = {1: 8, 2: 4}  # clips of all ranks together, by accumulation factor
+STEPS = 3
+
+
+class FixedBatchNorm(CLAPBrain):
+    """Takes batch norm as it stands, since ranks on a CPU do not synchronise it."""
+
+    def on_fit_batch_start(self, batch, should_step):
+        super().on_fit_batch_start(batch, should_step)
+        self.clap.audio_encoder.bn0.eval()
+
+
+def train(
+    clips: list[Clip], factor: int, ranks: int, text_folder: Path
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Trains for one epoch; gives the model's state before and after.
+
+    The joint batch is split evenly over the ranks.
+    """
+    captions = [caption for clip in clips for caption in clip.captions]
+    config = join(FILES, OVERRIDES)
+    config, _ = settle_text_tower(config, captions, text_folder)
+    hparams = config.build()
+    clap = hparams["clap"]
+    clap.audio_encoder.bn0.running_mean.fill_(-40.0)  # dB, about those of the clips
+    clap.audio_encoder.bn0.running_var.fill_(400.0)
+    brain = FixedBatchNorm(
+        {"clap": clap},
+        SGD,
+        hparams,
+        {
+            "device": "cpu",
+            "distributed_backend": "gloo",
+            "grad_accumulation_factor": factor,
+            "noprogressbar": True,
+        },
+    )
+    start = copy.deepcopy(clap.state_dict())
+    brain.fit(
+        [1],
+        PairDataset(clips, clap.sample_rate, clap.clip_samples, seed=1),
+        train_loader_kwargs={
+            "batch_size": JOINT_BATCH[factor] // ranks,
+            "collate_fn": PairCollate(clap.text_encoder.tokenize),
+        },
+    )
+    assert brain.optimizer_step == STEPS
+    return start, brain.clap.state_dict()
+
+
+def main(manifest: str, folder: str) -> None:
+    """Trains with each accumulation factor; each rank writes what it ends with."""
+    sb.utils.distributed.ddp_init_group({"distributed_backend": "gloo"})
+    rank = torch.distributed.get_rank()
+    clips = read_manifest(manifest)
+    for factor in JOINT_BATCH:
+        _, end = train(clips, factor, 2, Path(folder) / f"text{rank}")
+        torch.save(end, Path(folder) / f"{factor}_{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,101 @@
+"""Runs a recipe's script in a process of its own, as a user's command would.
+
+Importing torch, SpeechBrain and transformers takes longer than the tiny trainings of
+the tests: a server imports them once, and each process is forked from it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import runpy
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+ROOT = Path(__file__).resolve().parents[1]
+TRAIN = "recipes/AudioCaps/train.py"
+ZERO_SHOT = "recipes/ESC-50/zero_shot.py"
+SEARCH = "recipes/AudioCaps/search.py"
+
+# Settings of a demo system whose towers are as small as its geometry allows.
+TINY = {
+    "audio_encoder": "{embed_dim: 12, depths: [1, 1, 1], num_heads: [1, 2, 4]}",
+    "audio_projection": "{input_dim: 48}",
+    "text_config": "{hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2, "
+    "intermediate_size: 32}",
+    "text_projection": "{input_dim: 16}",
+    "joint_dim": 16,
+    "text_vocab_size": 100,
+    "num_resamples": 20,
+    "device": "cpu",
+    "noprogressbar": None,
+}
+
+_HEAVY = [
+    "speechbrain",
+    "transformers.models.auto",
+    "transformers.models.roberta.modeling_roberta",
+    "sentencepiece",
+    "soundfile",
+    "matplotlib.pyplot",
+]
+_ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a process ended, and what it printed."""
+
+    code: int
+    output: str
+
+
+def command(system: str, settings: Mapping[str, object]) -> list[str]:
+    """The words of a command line; a setting that is None is a bare flag."""
+    words = [system]
+    for name, value in settings.items():
+        words += [f"--{name}"] if value is None else [f"--{name}", str(value)]
+    return words
+
+
+def run_script(
+    script: str,
+    arguments: Sequence[object],
+    log: Path,
+    prepare: Callable[[], None] | None = None,
+) -> Finished:
+    """Runs a script from the root of the repository and waits for its end.
+
+    `prepare` is called in the process before the script begins.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_HEAVY)
+    words = [str(argument) for argument in arguments]
+    with mock.patch.dict(os.environ, _ENVIRONMENT):
+        process = context.Process(target=_run, args=(script, words, log, prepare))
+        process.start()
+    process.join()
+    return Finished(process.exitcode, log.read_text(encoding="utf-8"))
+
+
+def _run(
+    script: str, words: list[str], log: Path, prepare: Callable[[], None] | None
+) -> None:
+    os.chdir(ROOT)
+    multiprocessing.set_start_method(None, force=True)  # as in a fresh interpreter
+    with open(log, "wb") as file:
+        os.dup2(file.fileno(), sys.stdout.fileno())
+        os.dup2(file.fileno(), sys.stderr.fileno())
+    sys.argv = [script, *words]
+    sys.path.insert(0, str(ROOT / Path(script).parent))
+    if prepare is not None:
+        prepare()
+    try:
+        runpy.run_path(script, run_name="__main__")
+    except Exception:
+        # what the interpreter would do; multiprocessing has a way of its own
+        sys.excepthook(*sys.exc_info())
+        sys.exit(1)

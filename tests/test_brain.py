@@ -1,0 +1,335 @@
+"""The training loop: schedule, clipping, accumulation, precision, stopping, seeding."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import speechbrain as sb
+import torch
+from builders import CAPTIONS, SAMPLE_RATE, tiny_clap, tiny_htsat
+from speechbrain.utils.train_logger import FileTrainLogger
+
+from clap_sb.brain import CLAPBrain
+from clap_sb.data.manifest import Clip
+from clap_sb.data.pairs import PairBatch, PairCollate, PairDataset
+from clap_sb.data.whole_clips import WholeClipDataset, WindowCollate
+from clap_sb.model import CLAP
+from clap_sb.objectives.info_nce import InfoNCE
+from clap_sb.training.checkpointer import AtomicCheckpointer
+from clap_sb.training.epoch_counter import PatientEpochCounter
+from clap_sb.training.history import History
+from clap_sb.training.pair_statistics import PairStatistics
+from clap_sb.training.schedule import warmup_cosine
+
+BATCH = 4
+NO_CLIPPING = 1e9
+PLAIN_SGD = functools.partial(torch.optim.SGD, momentum=0.0)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory) -> list[Clip]:
+    import soundfile
+
+    folder = tmp_path_factory.mktemp("clips")
+    rng = np.random.default_rng(0)
+    clips = []
+    for index in range(12):
+        path = folder / f"{index}.wav"
+        seconds = 0.3 + 0.1 * (index % 4)
+        noise = rng.normal(size=int(seconds * SAMPLE_RATE)) * 0.1
+        soundfile.write(path, noise, SAMPLE_RATE)
+        captions = (f"{CAPTIONS[index % len(CAPTIONS)]} {index}",)
+        clips.append(Clip(str(index), str(path), seconds, captions))
+    return clips
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> CLAP:
+    """With dropout and drop-path; to be copied."""
+    folder = tmp_path_factory.mktemp("model")
+    return tiny_clap(folder, audio=tiny_htsat(drop_path=0.3))
+
+
+def without_dropout(model: CLAP) -> CLAP:
+    model = copy.deepcopy(model)
+    for module in model.modules():
+        if hasattr(module, "p"):
+            module.p = 0.0
+    return model
+
+
+def make_brain(
+    model: CLAP,
+    tmp_path: Path,
+    opt_class=PLAIN_SGD,
+    run_opts: dict | None = None,
+    epochs: int = 1,
+    **hparams,
+) -> CLAPBrain:
+    settings = {
+        "seed": 7,
+        "objective": InfoNCE(),
+        "lr": 1.0,
+        "audio_lr": 1.0,
+        "text_lr": 1.0,
+        "weight_decay": 0.0,
+        "warmup_steps": 0,
+        "number_of_epochs": epochs,
+        "best_metric": "t2a_recall_at_1",
+        "epoch_counter": PatientEpochCounter(epochs, patience=1000),
+        "statistics": PairStatistics(),
+        "train_logger": FileTrainLogger(str(tmp_path / "train_log.txt")),
+        "history": History(tmp_path / "history.json"),
+    } | hparams
+    checkpointer = AtomicCheckpointer(
+        tmp_path / "save", {"model": model, "epoch_counter": settings["epoch_counter"]}
+    )
+    options = {"device": "cpu", "noprogressbar": True, "max_grad_norm": NO_CLIPPING}
+    options |= run_opts or {}
+    return CLAPBrain({"clap": model}, opt_class, settings, options, checkpointer)
+
+
+def pairs(brain: CLAPBrain, clips: list[Clip]) -> PairDataset:
+    return PairDataset(clips, brain.clap.sample_rate, brain.clap.clip_samples, seed=7)
+
+
+def loader_options(brain: CLAPBrain, **options) -> dict:
+    collate = PairCollate(brain.clap.text_encoder.tokenize)
+    return {"batch_size": BATCH, "collate_fn": collate, **options}
+
+
+def fit(brain: CLAPBrain, clips: list[Clip], validate: bool = False) -> None:
+    valid = WholeClipDataset(clips, SAMPLE_RATE) if validate else None
+    brain.fit(
+        brain.hparams.epoch_counter,
+        pairs(brain, clips),
+        valid,
+        train_loader_kwargs=loader_options(brain),
+        valid_loader_kwargs={
+            "batch_size": BATCH,
+            "collate_fn": WindowCollate(brain.clap.clip_samples),
+        },
+    )
+
+
+def batches(brain: CLAPBrain, clips: list[Clip]) -> list[PairBatch]:
+    """The batches of the first epoch."""
+    loader = brain.make_dataloader(
+        pairs(brain, clips), sb.Stage.TRAIN, ckpt_prefix=None, **loader_options(brain)
+    )
+    brain.train_sampler.set_epoch(1)
+    return list(loader)
+
+
+def gradients(model: CLAP, batch: PairBatch) -> dict[str, torch.Tensor]:
+    """Of the loss of one batch, by hand."""
+    model = copy.deepcopy(model).train()
+    audio, text = model(batch.wavs, batch.wav_lens, batch.tokens)
+    logits = model.logit_scale() * audio @ text.T
+    target = torch.arange(len(logits))
+    loss = torch.nn.functional.cross_entropy
+    ((loss(logits, target) + loss(logits.T, target)) / 2).backward()
+    return {name: value.grad for name, value in model.named_parameters()}
+
+
+def movement(before: CLAP, after: CLAP) -> dict[str, torch.Tensor]:
+    ends = dict(after.named_parameters())
+    return {
+        name: (ends[name] - value).detach() for name, value in before.named_parameters()
+    }
+
+
+def assert_moved_against(moved: dict, gradient: dict, rate: float = 1.0) -> None:
+    assert moved.keys() == gradient.keys()
+    for name, value in moved.items():
+        expected = -rate * gradient[name]
+        assert torch.allclose(value, expected, rtol=1e-3, atol=2e-6), name
+
+
+# ------------------------------------------------------------------ settings
+
+
+@pytest.mark.parametrize("norm", [0.0, -1.0])
+def test_clipping_that_would_freeze_or_ascend_is_an_error(norm, model, tmp_path):
+    with pytest.raises(ValueError, match="must be positive"):
+        make_brain(model, tmp_path, run_opts={"max_grad_norm": norm})
+
+
+@pytest.mark.parametrize("metric", ["valid_loss", "t2a_median_rank", "recall"])
+def test_the_best_metric_is_one_where_higher_is_better(metric, model, tmp_path):
+    with pytest.raises(ValueError, match=f"'{metric}'.*t2a_map_at_10"):
+        make_brain(model, tmp_path, best_metric=metric)
+
+
+def test_a_training_set_that_fills_no_step_is_an_error(model, clips, tmp_path):
+    options = {"grad_accumulation_factor": 4}
+    brain = make_brain(copy.deepcopy(model), tmp_path, run_opts=options)
+    with pytest.raises(ValueError, match="12 training clips .* do not fill one step"):
+        fit(brain, clips)
+
+
+def test_a_test_without_a_checkpoint_is_an_error(model, clips, tmp_path):
+    brain = make_brain(copy.deepcopy(model), tmp_path)
+    with pytest.raises(FileNotFoundError, match="train first"):
+        brain.evaluate(
+            WholeClipDataset(clips, SAMPLE_RATE), max_key=brain.hparams.best_metric
+        )
+
+
+# ------------------------------------------------------------------ one step
+
+
+def test_each_group_follows_the_schedule_from_a_rate_of_its_own(model, clips, tmp_path):
+    rates = {"lr": 0.01, "audio_lr": 0.02, "text_lr": 0.03}
+    brain = make_brain(
+        copy.deepcopy(model), tmp_path, epochs=2, warmup_steps=2, **rates
+    )
+    seen = []
+
+    def noted(batch, outputs, loss, should_step):
+        seen.append({g["base_lr"]: g["lr"] for g in brain.optimizer.param_groups})
+
+    brain.on_fit_batch_end = noted
+    fit(brain, clips)
+    assert len(seen) == 6
+    for step, groups in enumerate(seen):
+        factor = warmup_cosine(step, 2, total_steps=6)
+        assert groups == {rate: rate * factor for rate in rates.values()}
+
+
+@pytest.mark.parametrize("limit", [0.01, NO_CLIPPING])
+def test_clipping_takes_the_norm_over_all_groups(limit, model, clips, tmp_path):
+    start = without_dropout(model)
+    brain = make_brain(
+        copy.deepcopy(start), tmp_path, run_opts={"max_grad_norm": limit}
+    )
+    gradient = gradients(start, batches(brain, clips[:BATCH])[0])
+    fit(brain, clips[:BATCH])
+    norm = math.sqrt(sum(g.double().square().sum().item() for g in gradient.values()))
+    assert 0.01 < norm < NO_CLIPPING
+    assert len(brain.optimizer.param_groups) > 5
+    moved = movement(start, brain.clap)
+    assert_moved_against(moved, gradient, rate=min(1.0, limit / norm))
+
+
+def test_accumulation_averages_the_gradients_of_the_batches(model, clips, tmp_path):
+    start = without_dropout(model)
+    brain = make_brain(
+        copy.deepcopy(start), tmp_path, run_opts={"grad_accumulation_factor": 2}
+    )
+    first, second, left_over = batches(brain, clips)
+    parts = [gradients(start, batch) for batch in (first, second)]
+    fit(brain, clips)
+    assert brain.optimizer_step == 1
+    mean = {name: (parts[0][name] + parts[1][name]) / 2 for name in parts[0]}
+    assert_moved_against(movement(start, brain.clap), mean)
+
+
+def test_weight_decay_shrinks_matrices_alone(model, clips, tmp_path):
+    start = copy.deepcopy(model)
+    brain = make_brain(
+        copy.deepcopy(start),
+        tmp_path,
+        run_opts={"max_grad_norm": 1e-30},  # of the gradient nothing is left
+        weight_decay=0.1,
+    )
+    fit(brain, clips[:BATCH])
+    for name, moved in movement(start, brain.clap).items():
+        value = start.get_parameter(name)
+        is_table = "embeddings.weight" in name or "bias_table" in name
+        decay = 0.1 if value.dim() > 1 and not is_table else 0.0
+        assert torch.allclose(moved, -decay * value, atol=1e-6), name
+
+
+@pytest.mark.parametrize(("start", "end"), [(9.0, math.log(100.0)), (-3.0, 0.0)])
+def test_the_logit_scale_is_clamped_after_the_step(start, end, model, clips, tmp_path):
+    model = copy.deepcopy(model)
+    model.logit_scale.log_scale.data.fill_(start)
+    brain = make_brain(model, tmp_path, lr=0.0, run_opts={"max_grad_norm": 1.0})
+    fit(brain, clips[:BATCH])
+    assert brain.clap.logit_scale.log_scale.item() == pytest.approx(end)
+
+
+def test_bf16_keeps_weights_loss_and_statistics_in_full_precision(
+    model, clips, tmp_path
+):
+    class Noting(InfoNCE):
+        def forward(self, audio, text, *rest):
+            loss = super().forward(audio, text, *rest)
+            dtypes.update(audio=audio.dtype, text=text.dtype, loss=loss.dtype)
+            losses.append(loss.item())
+            return loss
+
+    dtypes, losses = {}, []
+    model = copy.deepcopy(model)
+    model.text_projection[0].register_forward_hook(
+        lambda module, inputs, output: dtypes.update(inside=output.dtype)
+    )
+    brain = make_brain(
+        model, tmp_path, run_opts={"precision": "bf16"}, objective=Noting(), lr=0.01
+    )
+    fit(brain, clips)
+    assert dtypes.pop("inside") == torch.bfloat16
+    assert set(dtypes.values()) == {torch.float32}
+    assert len(losses) == 3 and all(map(math.isfinite, losses))
+    assert {value.dtype for value in brain.clap.parameters()} == {torch.float32}
+
+
+def test_statistics_are_as_exact_under_autocast():
+    audio, text = torch.nn.functional.normalize(torch.randn(2, 16, 8), dim=2)
+    plain, under = PairStatistics(), PairStatistics()
+    plain.update(audio, text, None)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        under.update(audio, text, None)
+    assert under.summary() == plain.summary()
+
+
+# ------------------------------------------------------------------ a whole run
+
+
+def test_training_stops_after_so_many_epochs_without_a_better_one(
+    model, clips, tmp_path
+):
+    brain = make_brain(
+        copy.deepcopy(model),
+        tmp_path,
+        epochs=9,
+        epoch_counter=PatientEpochCounter(9, patience=2),
+        **{"lr": 0.0, "audio_lr": 0.0, "text_lr": 0.0},
+    )
+    brain.clap.audio_encoder.frozen = True  # batch statistics stay as well
+    fit(brain, clips, validate=True)
+    assert [row["epoch"] for row in brain.hparams.history.rows] == [1, 2, 3]
+
+
+def test_a_step_draws_the_same_whatever_was_drawn_before(model, clips, tmp_path):
+    ends = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        brain = make_brain(copy.deepcopy(model), tmp_path / str(seed), lr=0.1)
+        fit(brain, clips)
+        ends.append(brain.clap.state_dict())
+    for name, value in ends[0].items():
+        assert torch.equal(value, ends[1][name]), name
+    # and it does draw: without dropout the end is another one
+    brain = make_brain(without_dropout(model), tmp_path / "plain", lr=0.1)
+    fit(brain, clips)
+    weight = "audio_projection.0.weight"
+    assert not torch.equal(brain.clap.state_dict()[weight], ends[0][weight])
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_training_loader_leaves_the_global_generator_alone(
+    workers, model, clips, tmp_path
+):
+    brain = make_brain(copy.deepcopy(model), tmp_path)
+    options = loader_options(brain, num_workers=workers)
+    loader = brain.make_dataloader(pairs(brain, clips), sb.Stage.TRAIN, **options)
+    state = torch.get_rng_state()
+    assert len(list(loader)) == 3
+    assert torch.equal(torch.get_rng_state(), state)

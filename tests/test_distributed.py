@@ -1,0 +1,105 @@
+"""Two processes train as one does with the joint batch."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from distributed_worker import JOINT_BATCH, train
+from scripts import ROOT, TINY, TRAIN, command
+
+from audiocaps_prepare import prepare_audiocaps
+from clap_sb.data.builtin import write_audiocaps
+from clap_sb.data.manifest import read_manifest
+
+pytestmark = pytest.mark.skipif(
+    not torch.distributed.is_gloo_available(), reason="gloo is not available"
+)
+
+
+def torchrun(*words: object) -> str:
+    """Runs a script in two processes; a deadlock is an error after two minutes."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    finished = subprocess.run(
+        [*command, "--nproc-per-node", "2", *map(str, words)],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "HF_HUB_OFFLINE": "1",
+            "OMP_NUM_THREADS": "1",
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+    )
+    assert finished.returncode == 0, finished.stdout
+    return finished.stdout
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("distributed") / "data"
+    return write_audiocaps(folder, 24, 6, 6, seed=1)
+
+
+@pytest.fixture(scope="module")
+def clips(data):
+    manifests = prepare_audiocaps(data_folder=data, save_folder=data / "manifests")
+    return read_manifest(manifests["train"])
+
+
+@pytest.fixture(scope="module")
+def ranks(data, clips) -> Path:
+    """A folder with what each rank ended with."""
+    worker = "tests/distributed_worker.py"
+    torchrun(worker, data / "manifests" / "train.json", data)
+    return data
+
+
+@pytest.mark.parametrize("factor", JOINT_BATCH)
+def test_two_ranks_equal_one_process_with_the_joint_batch(
+    factor, ranks, clips, tmp_path
+):
+    first, second = (
+        torch.load(ranks / f"{factor}_{rank}.pt", weights_only=True) for rank in (0, 1)
+    )
+    start, alone = train(clips, factor, 1, tmp_path)
+    for name, tensor in alone.items():
+        assert torch.equal(first[name], second[name]), name
+        assert torch.allclose(first[name], tensor, rtol=0, atol=1e-5), name
+        error, moved = (first[name] - tensor).abs(), (tensor - start[name]).abs()
+        # no parameter moved so little that the line above says nothing of it
+        assert error.max() <= 0.01 * moved.max() + 2e-7, name
+    scale = "logit_scale.log_scale"
+    assert (first[scale] - start[scale]).abs() > 0.01
+
+
+def test_the_recipe_runs_on_two_ranks_and_writes_its_results_once(data, tmp_path):
+    folder = tmp_path / "run"
+    settings = {
+        **TINY,
+        "distributed_backend": "gloo",
+        "data_folder": data,
+        "output_folder": folder,
+        "number_of_epochs": 2,
+        "batch_size": 4,
+        "warmup_steps": 2,
+        "grad_accumulation_factor": 2,
+        "ckpt_interval_minutes": 0,
+        "ckpt_interval_steps": 1,
+    }
+    output = torchrun(TRAIN, *command("hparams/demo.yaml", settings))
+    assert output.count("test: retrieval") == 1
+    history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
+    assert [row["epoch"] for row in history] == [1, 2]
+    log = (folder / "train_log.txt").read_text(encoding="utf-8")
+    assert log.count("epoch: 1 ") == log.count("epoch: 2 ") == 1
+    scores = json.loads((folder / "results" / "retrieval.json").read_text("utf-8"))
+    assert scores["num_clips"] == 6

@@ -1,0 +1,327 @@
+"""The recipes as a user runs them: what they write, and what they say when they fail.
+
+`tests/recipes/<Dataset>.csv` lists each recipe's scripts with the systems they run on,
+as SpeechBrain's own tables do.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import json
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from scripts import (
+    ROOT,
+    SEARCH,
+    TINY,
+    TRAIN,
+    ZERO_SHOT,
+    Finished,
+    command,
+    run_script,
+)
+
+from clap_sb.data.builtin import write_audiocaps
+from clap_sb.data.manifest import read_manifest
+
+TABLES = sorted((ROOT / "tests" / "recipes").glob("*.csv"))
+DEMO = "hparams/demo.yaml"
+SHORT = {
+    **TINY,
+    "number_of_epochs": 2,
+    "batch_size": 4,
+    "warmup_steps": 2,
+    "lr": 0.003,
+}
+RETRIEVAL_KEYS = {
+    f"{way}_{score}"
+    for way in ("t2a", "a2t")
+    for score in ("recall_at_1", "recall_at_5", "recall_at_10", "map_at_10")
+}
+
+
+def rows(script: str | None = None) -> list[dict[str, str]]:
+    found = []
+    for table in TABLES:
+        with open(table, encoding="utf-8", newline="") as file:
+            found += list(csv.DictReader(file))
+    return [row for row in found if script in (None, row["Script_file"])]
+
+
+def name_of(row: dict[str, str]) -> str:
+    return f"{row['Script_file']} {row['Hparam_file']}"
+
+
+def results(folder: Path, name: str) -> dict:
+    return json.loads((folder / "results" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def error_of(finished: Finished) -> str:
+    """The one line that says what was wrong, with no traceback around it."""
+    assert finished.code not in (0, None), finished.output
+    assert "Traceback" not in finished.output
+    lines = finished.output.splitlines()
+    (line,) = (line for line in lines if line.startswith("error: "))
+    return line
+
+
+def assert_checks(row: dict[str, str], folder: Path, finished: Finished) -> None:
+    """Does what the table's last column asks for."""
+    assert finished.code == 0, finished.output
+    kind, listed = re.fullmatch(r"(\w+)=\[(.*)\]", row["test_debug_checks"]).groups()
+    if kind == "output":
+        assert listed in finished.output
+        return
+    assert kind == "file_exists"
+    missing = [name for name in listed.split(",") if not (folder / name).is_file()]
+    assert not missing
+
+
+# ------------------------------------------------------------------ the table
+
+
+def test_every_script_and_system_is_in_the_table():
+    listed = {name_of(row) for row in rows()}
+    systems = [path.name for path in sorted((ROOT / "hparams").glob("*.yaml"))]
+    scripts = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "recipes").glob("*/*.py")
+        if not path.name.endswith("_prepare.py")
+    }
+    assert {row["Script_file"] for row in rows()} == scripts
+    assert listed >= {f"{TRAIN} hparams/{name}" for name in systems}
+    assert listed >= {f"{ZERO_SHOT} hparams/{name}" for name in systems}
+    for row in rows():
+        for column in ("Script_file", "Hparam_file", "Data_prep_file", "Readme_file"):
+            assert (ROOT / row[column]).is_file(), row[column]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Callable[[str], tuple[Path, Finished]]:
+    """Trains a system as the table says, once; gives its folder."""
+    place = tmp_path_factory.mktemp("trained")
+
+    @functools.cache
+    def train(system: str) -> tuple[Path, Finished]:
+        (row,) = (row for row in rows(TRAIN) if row["Hparam_file"] == system)
+        folder = place / Path(system).stem
+        settings = {
+            "device": "cpu",
+            "output_folder": folder,
+            "builtin_folder": place / "audiocaps",
+        }
+        words = command(system, settings) + shlex.split(row["test_debug_flags"])
+        return folder, run_script(TRAIN, words, place / f"{folder.name}.log")
+
+    return train
+
+
+@pytest.mark.parametrize("row", rows(TRAIN), ids=name_of)
+def test_training(row, trained):
+    folder, finished = trained(row["Hparam_file"])
+    assert_checks(row, folder, finished)
+    scores = results(folder, "retrieval")
+    assert scores.keys() >= RETRIEVAL_KEYS | {"num_clips", "num_captions"}
+    assert 0 <= scores["t2a_recall_at_1"] <= scores["t2a_recall_at_10"] <= 100
+    assert scores["intervals"].keys() >= RETRIEVAL_KEYS
+    assert "attribute_accuracy" in scores
+    # nothing of a forgotten --data_folder passes for a score of the data set
+    assert "builtin (synthetic)" in scores["title"]
+    assert scores["card"]["dataset"] == "builtin (synthetic)"
+    assert "data_folder is 'builtin'" in finished.output
+    # a tower that could not be fetched is told of, at the start and in the card
+    origin = scores["card"]["text_tower_origin"]
+    assert "random weights" in origin
+    assert f"text tower: {origin}" in finished.output
+    steps = [row["epoch"] for row in json.loads((folder / "history.json").read_text())]
+    assert steps == [1, 2]
+
+
+@pytest.mark.parametrize("row", rows(ZERO_SHOT), ids=name_of)
+def test_zero_shot(row, trained, tmp_path, tmp_path_factory):
+    run, finished = trained(row["Hparam_file"])
+    assert finished.code == 0, finished.output
+    settings = {
+        "device": "cpu",
+        "checkpoint": run,
+        "output_folder": tmp_path / "zero_shot",
+        "builtin_folder": tmp_path_factory.getbasetemp() / "esc50",
+    }
+    flags = shlex.split(row["test_debug_flags"])
+    words = command(row["Hparam_file"], settings) + flags
+    finished = run_script(ZERO_SHOT, words, tmp_path / "log")
+    assert_checks(row, tmp_path / "zero_shot", finished)
+    scores = results(tmp_path / "zero_shot", "zero_shot")
+    assert scores.keys() >= {"accuracy", "num_clips", "num_classes", "prompt"}
+    assert scores["num_classes"] >= 12
+    assert scores["num_clips"] == 5 * scores["num_classes"]
+    assert list(scores["fold_accuracies"]) == list("12345")
+    assert "builtin (synthetic)" in scores["title"]
+
+
+@pytest.mark.parametrize("row", rows(SEARCH), ids=name_of)
+def test_search(row, trained, tmp_path):
+    run, finished = trained(row["Hparam_file"])
+    assert finished.code == 0, finished.output
+    flags = shlex.split(row["test_debug_flags"])
+    arguments = [*flags, "--checkpoint", run, "--device", "cpu"]
+    finished = run_script(SEARCH, arguments, log=tmp_path / "log")
+    assert_checks(row, run, finished)
+    assert len(re.findall(r"^  \d\. ", finished.output, re.MULTILINE)) == 3
+
+
+# ------------------------------------------------------------------ one run, used again
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("recipes") / "data"
+    return write_audiocaps(folder, 20, 6, 6, seed=2)
+
+
+@pytest.fixture(scope="module")
+def short(data, tmp_path_factory) -> Callable[..., tuple[Finished, Path]]:
+    """Runs a short training on data that lies in a folder, as real data does."""
+    place = tmp_path_factory.mktemp("short")
+
+    def train(name: str = "run", prepare: Callable | None = None, **settings: object):
+        folders = {"data_folder": data, "output_folder": place / name}
+        words = command(DEMO, {**SHORT, **folders, **settings})
+        return run_script(TRAIN, words, place / f"{name}.log", prepare), place / name
+
+    return train
+
+
+@pytest.fixture(scope="module")
+def run(short) -> Path:
+    """The folder of a short training."""
+    finished, folder = short()
+    assert finished.code == 0, finished.output
+    assert finished.output.count("Going into epoch") == 2
+    return folder
+
+
+@pytest.mark.parametrize(
+    "option", [{}, {"test_only": None}], ids=["again", "test_only"]
+)
+def test_a_finished_run_is_not_trained_on_and_scores_the_same(option, run, short):
+    scores, history = results(run, "retrieval"), (run / "history.json").read_bytes()
+    assert scores["title"] == "demo on AudioCaps, test: retrieval"
+    (run / "results" / "retrieval.json").unlink()
+    finished, _ = short(**option)
+    assert finished.code == 0, finished.output
+    assert "Going into epoch" not in finished.output
+    assert results(run, "retrieval") == scores
+    assert (run / "history.json").read_bytes() == history
+
+
+def test_a_run_is_not_gone_on_with_over_another_vocabulary(run, tmp_path):
+    """Another tokenizer under trained weights would go unnoticed, and ruin them."""
+    other = write_audiocaps(tmp_path / "other", 24, 6, 6, seed=2)
+    vocabulary = (run / "text" / "sentencepiece.model").read_bytes()
+    settings = {"data_folder": other, "output_folder": run, "test_only": None}
+    words = command(DEMO, {**SHORT, **settings})
+    finished = run_script(TRAIN, words, log=tmp_path / "log")
+    assert "other captions" in error_of(finished)
+    assert (run / "text" / "sentencepiece.model").read_bytes() == vocabulary
+
+
+def lose_a_file(path: Path) -> None:
+    """Deletes a training file when the first batch comes; runs in the process."""
+    from clap_sb.brain import CLAPBrain
+
+    start = CLAPBrain.on_fit_batch_start
+
+    def losing(self, batch, should_step):
+        path.unlink(missing_ok=True)
+        start(self, batch, should_step)
+
+    CLAPBrain.on_fit_batch_start = losing
+
+
+def test_an_unreadable_training_file_is_warned_about_and_left_out(short, tmp_path):
+    data = write_audiocaps(tmp_path / "data", 20, 6, 6, seed=2)
+    path = data / "audio" / "train" / "syn0000003a.wav"
+    finished, folder = short(
+        name="unreadable",
+        prepare=functools.partial(lose_a_file, path),
+        data_folder=data,
+    )
+    assert finished.code == 0, finished.output
+    warnings = [line for line in finished.output.splitlines() if path.name in line]
+    assert len(warnings) == 1
+    assert "left out of training (1 so far)" in warnings[0]
+    assert len(json.loads((folder / "history.json").read_text())) == 2
+
+
+# ------------------------------------------------------------------ what goes wrong
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"numbr_of_epochs": 3}, "did you mean number_of_epochs"),
+        ({"data_folder": "nowhere"}, r"nowhere/dataset/train\.csv"),
+        ({"max_grad_norm": -1}, "must be positive"),
+        ({"best_metric": "t2a_map"}, "'t2a_map' is not among .*t2a_map_at_10"),
+        ({"best_metric": "valid_loss"}, "'valid_loss' is not among"),
+        ({"test_only": None}, "no checkpoint with 't2a_map_at_10'.*train first"),
+        ({"pretrained_text": True, "text_source": "no/where"}, "--text_source FOLDER"),
+    ],
+    ids=str,
+)
+def test_what_training_says_of_a_mistake(settings, message, short):
+    finished, _ = short(name="mistake", **settings)
+    assert re.search(message, error_of(finished))
+
+
+def test_another_model_is_not_trained_on_in_the_same_folder(run, short):
+    finished, _ = short(joint_dim=8)
+    assert re.search("another model.*--output_folder", error_of(finished))
+
+
+@pytest.mark.parametrize(
+    ("system", "settings", "message"),
+    [
+        (DEMO, {}, "give --checkpoint FOLDER"),
+        (DEMO, {"checkpoint": "nowhere"}, "nowhere does not exist"),
+        (DEMO, {"checkpoint": "hparams"}, "holds no model.yaml"),
+        ("hparams/htsat_roberta.yaml", {"checkpoint": "RUN"}, "hparams/demo.yaml"),
+        (DEMO, {"checkpoint": "RUN", "data_folder": "nowhere"}, "nowhere/meta/esc50"),
+    ],
+    ids=str,
+)
+def test_what_zero_shot_says_of_a_mistake(system, settings, message, run, tmp_path):
+    settings = {name: run if v == "RUN" else v for name, v in settings.items()}
+    settings |= {"output_folder": tmp_path / "zero_shot", "device": "cpu"}
+    finished = run_script(ZERO_SHOT, command(system, settings), tmp_path / "log")
+    assert re.search(message, error_of(finished))
+
+
+# ------------------------------------------------------------------ real sounds
+
+
+def test_zero_shot_on_real_recordings(shared_data, run, tmp_path):
+    folder = tmp_path / "zero_shot"
+    settings = {
+        "checkpoint": run,
+        "data_folder": shared_data / "ESC-10",
+        "output_folder": folder,
+        "device": "cpu",
+    }
+    finished = run_script(ZERO_SHOT, command(DEMO, settings), tmp_path / "log")
+    assert finished.code == 0, finished.output
+    scores = results(folder, "zero_shot")
+    assert (scores["num_classes"], scores["num_clips"]) == (10, 400)
+    folds = scores["fold_accuracies"]
+    assert list(folds) == list("12345")
+    # 80 clips a fold: the mean of the folds is the accuracy of all
+    assert sum(folds.values()) / 5 == pytest.approx(scores["accuracy"])
+    manifest = read_manifest(folder / "manifests" / "esc50.json")
+    assert len({clip.label for clip in manifest}) == 10
+    assert scores["title"].startswith("demo on ESC-50, all folds")

@@ -1,0 +1,210 @@
+"""Loading what a training run left: the best checkpoint, or a reason why not."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import torch
+from builders import CAPTIONS, CLIP_SAMPLES, SAMPLE_RATE, amplify, write_text_source
+
+from clap_sb.checkpoints.run_folder import PARTS, CheckpointError, load_run
+from clap_sb.config import Config
+from clap_sb.training.checkpointer import AtomicCheckpointer
+
+SYSTEM = f"""
+system: tiny
+trained_on: nothing
+text_tower_origin: random
+best_metric: score
+joint_dim: 12
+source: SOURCE
+audio_encoder: !new:clap_sb.encoders.htsat.HTSAT
+    log_mel: !new:clap_sb.features.LogMel
+        sample_rate: {SAMPLE_RATE}
+        n_fft: 256
+        hop_length: 80
+        n_mels: 16
+        f_max: 4000
+    clip_samples: {CLIP_SAMPLES}
+    spec_size: 64
+    window_size: 4
+    embed_dim: 16
+    depths: [1, 1]
+    num_heads: [2, 4]
+text_encoder: !new:clap_sb.encoders.text.TransformersText
+    source: !ref <source>
+    pretrained: False
+audio_projection: !new:clap_sb.encoders.projection.MLPProjection
+    input_dim: 32
+    joint_dim: !ref <joint_dim>
+text_projection: !new:clap_sb.encoders.projection.MLPProjection
+    input_dim: 16
+    joint_dim: !ref <joint_dim>
+logit_scale: !new:clap_sb.objectives.logit_scale.LogitScale
+clap: !new:clap_sb.model.CLAP
+    audio_encoder: !ref <audio_encoder>
+    text_encoder: !ref <text_encoder>
+    audio_projection: !ref <audio_projection>
+    text_projection: !ref <text_projection>
+    logit_scale: !ref <logit_scale>
+"""
+KEYS = ("system", *PARTS, "clap", "trained_on", "text_tower_origin", "best_metric")
+SCORES = {1: 20.0, 2: 40.0, 3: 30.0}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of three epochs, and each epoch's embeddings."""
+    run = tmp_path_factory.mktemp("run")
+    source = write_text_source(tmp_path_factory.mktemp("source"))
+    config = Config(SYSTEM).updated({"source": str(source)})
+    (run / "model.yaml").write_text(config.extract(KEYS))
+    built = config.build()
+    built["text_encoder"].save_source(run / "text")
+    shutil.rmtree(source)  # a run folder stands by itself
+    parts = {name: built[name] for name in PARTS}
+    checkpointer = AtomicCheckpointer(run / "save", parts)
+    clap, expected = built["clap"].eval(), {}
+    for epoch, score in SCORES.items():
+        amplify(clap, seed=epoch)
+        with torch.no_grad():
+            clap.logit_scale.log_scale.fill_(epoch)
+        meta = {"epoch": epoch, "score": score}
+        name = checkpointer.save_checkpoint(meta=meta).path.name
+        expected[epoch] = (name, embeddings(clap))
+    amplify(clap, seed=4)
+    checkpointer.save_checkpoint(end_of_epoch=False)
+    return run, expected
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+    """A copy to be damaged."""
+    shutil.copytree(finished[0], tmp_path / "run")
+    return tmp_path / "run"
+
+
+@torch.no_grad()
+def embeddings(clap) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    wavs = 0.1 * torch.randn(6, CLIP_SAMPLES, generator=generator)
+    return torch.cat(clap(wavs, None, CAPTIONS))
+
+
+def best(run):
+    return next(
+        path
+        for path in (run / "save").iterdir()
+        if "score: 40" in (path / "CKPT.yaml").read_text()
+    )
+
+
+def test_the_best_checkpoint_of_a_run(finished):
+    run, expected = finished
+    model = load_run(run)
+    name, embedded = expected[2]
+    assert model.path.name == name
+    assert torch.equal(embeddings(model.clap), embedded)
+    assert model.clap.logit_scale.log_scale.item() == 2.0
+    assert not model.clap.training
+    assert (model.system, model.trained_on) == ("tiny", "nothing")
+    assert model.text_tower_origin == "random"
+    assert "score (40.00 in epoch 2)" in model.selection
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_a_checkpoint_that_is_named(finished, epoch):
+    run, expected = finished
+    name, embedded = expected[epoch]
+    model = load_run(run / "save" / name)
+    assert torch.equal(embeddings(model.clap), embedded)
+    assert "as given" in model.selection and name in model.selection
+
+
+def test_a_checkpoint_named_from_within_its_folder(finished, monkeypatch):
+    run, expected = finished
+    name, embedded = expected[3]
+    monkeypatch.chdir(run / "save")
+    assert torch.equal(embeddings(load_run(name).clap), embedded)
+
+
+def test_of_equal_scores_the_latest_wins(run):
+    for path in (run / "save").iterdir():
+        meta = path / "CKPT.yaml"
+        meta.write_text(meta.read_text().replace("score: 20.0", "score: 40.0"))
+    assert "epoch 2" in load_run(run).selection
+
+
+def test_half_saved_checkpoints_are_not_looked_at(run):
+    shutil.copytree(best(run), run / "save" / "PARTIAL+left")
+    meta = run / "save" / "PARTIAL+left" / "CKPT.yaml"
+    meta.write_text(meta.read_text().replace("score: 40.0", "score: 99.0"))
+    assert "40.00" in load_run(run).selection
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+def refused(path, *words: str) -> None:
+    with pytest.raises(CheckpointError) as caught:
+        load_run(path)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_no_such_folder(tmp_path):
+    refused(tmp_path / "absent", "absent does not exist", "output folder")
+
+
+def test_a_folder_without_its_description(run):
+    (run / "model.yaml").unlink()
+    refused(run, "holds no model.yaml", "output folder of a training run")
+
+
+def test_a_run_without_a_finished_epoch(run):
+    for path in (run / "save").iterdir():
+        if "score" in (path / "CKPT.yaml").read_text():
+            shutil.rmtree(path)
+    refused(run, "'score'", "not finished an epoch")
+
+
+def test_a_run_without_any_checkpoint(run):
+    shutil.rmtree(run / "save")
+    refused(run, "'score'", "train on")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_that_is_missing(run, part):
+    (best(run) / f"{part}.ckpt").unlink()
+    refused(run, "not complete", f"{part}.ckpt")
+
+
+def test_a_part_of_another_shape(run):
+    other = torch.nn.Sequential(
+        torch.nn.Linear(32, 7), torch.nn.ReLU(), torch.nn.Linear(7, 7)
+    )
+    torch.save(other.state_dict(), best(run) / "audio_projection.ckpt")
+    refused(run, "audio_projection.ckpt", "size mismatch", "[7, 32]", "[12, 32]")
+
+
+def test_a_part_with_other_names(run):
+    torch.save({"strange": torch.zeros(1)}, best(run) / "logit_scale.ckpt")
+    refused(run, "logit_scale.ckpt", "strange", "log_scale")
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint at all", None])
+def test_a_part_that_is_corrupt(run, content):
+    path = best(run) / "audio_encoder.ckpt"
+    path.write_bytes(path.read_bytes()[:2000] if content is None else content)
+    refused(run, "audio_encoder.ckpt", "does not fit")
+
+
+def test_a_part_that_would_run_code(run, tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "ran"), "w"))
+
+    torch.save({"log_scale": Evil()}, best(run) / "logit_scale.ckpt")
+    refused(run, "logit_scale.ckpt")
+    assert not (tmp_path / "ran").exists()
