@@ -6,13 +6,11 @@ from typing import Any
 
 import speechbrain as sb
 import torch
-from speechbrain.dataio.dataloader import SaveableDataLoader
 from speechbrain.utils.distributed import ddp_broadcast
 from torch.nn.parallel import DistributedDataParallel
 
-from clap_sb.data.epoch_sampler import EpochSampler
 from clap_sb.data.keys import key_of
-from clap_sb.data.pairs import PairBatch
+from clap_sb.data.pairs import PairBatch, caption_key
 from clap_sb.data.whole_clips import WindowBatch
 from clap_sb.evaluation.embedding import Embedded, Embedder
 from clap_sb.evaluation.retrieval import Retrieval, retrieval
@@ -21,6 +19,7 @@ from clap_sb.objectives.gather import gather
 from clap_sb.objectives.info_nce import not_negatives
 from clap_sb.training.parameter_groups import parameter_groups
 from clap_sb.training.schedule import warmup_cosine
+from clap_sb.training.train_loader import train_loader
 
 BEST_METRICS = tuple(
     f"{direction}_{score}"
@@ -89,8 +88,6 @@ class CLAPBrain(sb.Brain):
         module = self.modules.clap
         wrapped = isinstance(module, DistributedDataParallel)
         return module.module if wrapped else module
-
-    # ------------------------------------------------------------------ one batch
 
     def on_fit_batch_start(self, batch: PairBatch, should_step: bool) -> None:
         """Seeds what is random in this step."""
@@ -165,7 +162,7 @@ class CLAPBrain(sb.Brain):
         owner = batch.caption_clip.tolist()
         first = torch.tensor([owner.index(clip) for clip in range(len(audio))])
         captions = [batch.captions[i] for i in first.tolist()]
-        keys = torch.tensor([key_of(caption) for caption in captions])
+        keys = torch.tensor([caption_key(caption) for caption in captions])
         scale = self.clap.logit_scale().cpu()
         return self.hparams.objective(audio, text[first], scale, None, keys)
 
@@ -188,8 +185,6 @@ class CLAPBrain(sb.Brain):
         self.optimizer.zero_grad(set_to_none=True)
         self.clap.logit_scale.clamp_()
         self.optimizer_step += 1
-
-    # ------------------------------------------------------------------ an epoch
 
     def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:
         """Prepares the statistics of a stage."""
@@ -237,8 +232,6 @@ class CLAPBrain(sb.Brain):
             meta={"epoch": epoch, metric: score}, max_keys=[metric]
         )
 
-    # ------------------------------------------------------------------ set-up
-
     def make_dataloader(
         self,
         dataset: Any,
@@ -262,32 +255,17 @@ class CLAPBrain(sb.Brain):
         Returns
         -------
         torch.utils.data.DataLoader
-
-        Raises
-        ------
-        ValueError
-            If the training set does not fill one batch on each rank.
         """
-        k["generator"] = torch.Generator()
         if stage != sb.Stage.TRAIN:
             self._clips[stage] = dataset.clips
-            return torch.utils.data.DataLoader(dataset, **k)
-        rank, ranks = 0, 1
-        if self.distributed_launch:
-            rank = torch.distributed.get_rank()
-            ranks = torch.distributed.get_world_size()
-        self.train_sampler = EpochSampler(len(dataset), self.hparams.seed, rank, ranks)
-        # every rank needs batches of one size, and a batch of one clip teaches nothing
-        loader = SaveableDataLoader(
-            dataset, sampler=self.train_sampler, drop_last=True, **k
-        )
-        self.steps_per_epoch = len(loader) // self.grad_accumulation_factor
-        if not self.steps_per_epoch:
-            raise ValueError(
-                f"{len(dataset)} training clips over {ranks} rank(s) do not fill one "
-                f"step of batch_size {k['batch_size']} x grad_accumulation_factor "
-                f"{self.grad_accumulation_factor}: make one of them smaller"
+            return torch.utils.data.DataLoader(
+                dataset, generator=torch.Generator(), **k
             )
+        loader = train_loader(
+            dataset, self.hparams.seed, self.grad_accumulation_factor, **k
+        )
+        self.train_sampler = loader.sampler
+        self.steps_per_epoch = len(loader) // self.grad_accumulation_factor
         if self.checkpointer is not None and ckpt_prefix is not None:
             self.checkpointer.add_recoverable(ckpt_prefix + stage.name, loader)
         return loader
@@ -309,13 +287,36 @@ class CLAPBrain(sb.Brain):
     def on_evaluate_start(
         self, max_key: str | None = None, min_key: str | None = None
     ) -> None:
-        """Loads the best checkpoint; none is an error, not a random model."""
+        """Loads the best checkpoint; none is an error, not a random model.
+
+        Arguments
+        ---------
+        max_key : str, optional
+            Score that the best has most of; ``best_metric`` unless given.
+        min_key : str, optional
+            As SpeechBrain's.
+
+        Raises
+        ------
+        FileNotFoundError
+            If no checkpoint has the score.
+        """
         if self.checkpointer is None:
             return
-        found = self.checkpointer.recover_if_possible(max_key=max_key, min_key=min_key)
+        key, sign = (
+            (min_key, -1) if min_key else (max_key or self.hparams.best_metric, 1)
+        )
+        # of equally good ones the latest, as clap_sb.checkpoints.run_folder has it
+        found = self.checkpointer.recover_if_possible(
+            importance_key=lambda saved: (
+                sign * saved.meta[key],
+                saved.meta["unixtime"],
+            ),
+            ckpt_predicate=lambda saved: key in saved.meta,
+        )
         if found is None:
             raise FileNotFoundError(
-                f"there is no checkpoint with {max_key or min_key!r} in "
+                f"there is no checkpoint with {key!r} in "
                 f"{self.checkpointer.checkpoints_dir}: train first, with the same "
                 "output_folder and best_metric"
             )

@@ -16,6 +16,7 @@ Later wins: the files' own values, ``override``, ``builtin``, the command line.
 from __future__ import annotations
 
 import difflib
+import functools
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -73,7 +74,7 @@ class Config:
         ConfigError
             If there is no such key; the nearest ones are named.
         """
-        known = _parse(self.text, "the joined YAML")
+        known = _keys(self.text)
         for key in overrides:
             if key not in known:
                 near = difflib.get_close_matches(key, known, n=3)
@@ -83,6 +84,10 @@ class Config:
 
     def resolved(self) -> str:
         """The text with all overrides and references applied, tags kept."""
+        return self._resolved
+
+    @functools.cached_property
+    def _resolved(self) -> str:
         from hyperpyyaml import resolve_references
 
         stream = resolve_references(self.text, dict(self.overrides), True)
@@ -181,6 +186,11 @@ def join(paths: Iterable[str | Path], overrides: str = "") -> Config:
         config = config.updated(blocks["builtin"])
         config = replace(config, replaced_for_builtin=blocks["builtin"])
     return config.updated(given)
+
+
+@functools.lru_cache(maxsize=8)
+def _keys(text: str) -> tuple[str, ...]:
+    return tuple(_parse(text, "the joined YAML"))
 
 
 def _parse(text: str, name: str) -> dict[str, Any]:

@@ -46,6 +46,8 @@ class LoadedModel:
         How the checkpoint was selected.
     path : Path
         Folder of the checkpoint.
+    run : Path
+        Output folder of the run it belongs to.
     """
 
     clap: CLAP
@@ -54,6 +56,7 @@ class LoadedModel:
     text_tower_origin: str
     selection: str
     path: Path
+    run: Path
 
 
 def load_run(path: str | Path, device: str | torch.device = "cpu") -> LoadedModel:
@@ -77,7 +80,7 @@ def load_run(path: str | Path, device: str | torch.device = "cpu") -> LoadedMode
     """
     from hyperpyyaml import load_hyperpyyaml
 
-    run, chosen = _locate(Path(path))
+    run, chosen = _locate(Path(path).resolve())
     with open(run / MODEL_FILE, encoding="utf-8") as file:
         description = load_hyperpyyaml(
             file,
@@ -101,6 +104,7 @@ def load_run(path: str | Path, device: str | torch.device = "cpu") -> LoadedMode
         text_tower_origin=description["text_tower_origin"],
         selection=selection,
         path=chosen,
+        run=run,
     )
 
 
@@ -161,5 +165,5 @@ def _load_part(module: torch.nn.Module, path: Path) -> None:
         state = torch.load(path, map_location="cpu", weights_only=True)
         module.load_state_dict(state, strict=True)
     except Exception as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise CheckpointError(f"{path} does not fit its model: {reason}") from error

@@ -68,7 +68,7 @@ class PairDataset(Dataset):
         self.sample_rate = sample_rate
         self.seconds = clip_samples / sample_rate
         self.seed = seed
-        self._unreadable: set[int] = set()
+        self._unreadable: set[str] = set()
 
     def __len__(self) -> int:
         """Number of clips."""
@@ -78,14 +78,16 @@ class PairDataset(Dataset):
         """Reads the pair for ``(epoch, index)``."""
         epoch, index = key
         for step in range(len(self)):
-            candidate = (index + step) % len(self)
-            if candidate in self._unreadable:
-                continue
+            clip = self.clips[(index + step) % len(self)]
+            # tried anew each time: a file that is cut short can be read in some
+            # epochs, and what is drawn must not depend on the epochs before
             try:
-                return self._draw(epoch, self.clips[candidate])
+                return self._draw(epoch, clip)
             except AudioError as error:
-                self._unreadable.add(candidate)
-                _warn(f"left out of training ({len(self._unreadable)} so far): {error}")
+                if clip.id not in self._unreadable:
+                    self._unreadable.add(clip.id)
+                    count = len(self._unreadable)
+                    _warn(f"left out of training ({count} so far): {error}")
         raise AudioError("not one of the training clips can be read")
 
     def _draw(self, epoch: int, clip: Clip) -> Pair:
@@ -182,13 +184,28 @@ class PairCollate:
             wav_lens=lengths / wavs.shape[1],
             tokens=self.tokenize(captions),
             clip_keys=torch.tensor([key_of(pair.id) for pair in pairs]),
-            caption_keys=torch.tensor([key_of(_plain(text)) for text in captions]),
+            caption_keys=torch.tensor([caption_key(text) for text in captions]),
         )
 
 
-def _plain(caption: str) -> str:
-    """What makes two captions equal: not their case, spaces or full stop."""
-    return " ".join(caption.lower().split()).rstrip(".")
+def caption_key(caption: str) -> int:
+    """Identity of a caption: case, spaces and a full stop make no difference.
+
+    Arguments
+    ---------
+    caption : str
+        A caption.
+
+    Returns
+    -------
+    int
+
+    Example
+    -------
+    >>> caption_key("A dog  barks.") == caption_key("a dog barks")
+    True
+    """
+    return key_of(" ".join(caption.lower().split()).rstrip(" ."))
 
 
 def _warn(message: str) -> None:

@@ -165,7 +165,7 @@ class HTSAT(nn.Module):
                 kernel_size=(self.num_bands, 3),
                 padding=(0, 1),
             )
-        self.requires_grad_(not freeze)
+        self.requires_grad_(not freeze).train()
 
     def _check_geometry(self, log_mel, patch_size, window_size, depths, num_heads):
         frames = log_mel.num_frames(self.clip_samples)
@@ -251,14 +251,7 @@ class HTSAT(nn.Module):
         ValueError
             If the clips are longer than a window.
         """
-        if wavs.shape[1] > self.clip_samples:
-            raise ValueError(
-                f"frames() takes clips of at most {self.clip_samples} samples, got "
-                f"{wavs.shape[1]}: cut them into windows first "
-                "(clap_sb.clips.window_starts)"
-            )
-        tokens = self._tokens(wavs, num_samples(wavs, wav_lens))
-        return tokens.mean(1)
+        return self._one_window(wavs, wav_lens).mean(1)
 
     def classify(
         self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
@@ -276,9 +269,25 @@ class HTSAT(nn.Module):
         -------
         torch.Tensor
             Logits, ``[batch, num_classes]``.
+
+        Raises
+        ------
+        ValueError
+            If the clips are longer than a window.
         """
-        tokens = self._tokens(wavs, num_samples(wavs, wav_lens))
+        tokens = self._one_window(wavs, wav_lens)
         return self.tscam_conv(tokens.permute(0, 3, 1, 2)).mean((2, 3))
+
+    def _one_window(
+        self, wavs: torch.Tensor, wav_lens: torch.Tensor | None
+    ) -> torch.Tensor:
+        if wavs.shape[1] > self.clip_samples:
+            raise ValueError(
+                f"this takes clips of at most {self.clip_samples} samples, got "
+                f"{wavs.shape[1]}: cut them into windows first "
+                "(clap_sb.clips.window_starts)"
+            )
+        return self._tokens(wavs, num_samples(wavs, wav_lens))
 
     def _tokens(self, wavs: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Tokens of the last stage, in time order: ``[batch, bands, parts, dim]``."""

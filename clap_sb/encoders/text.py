@@ -118,7 +118,7 @@ class TransformersText(nn.Module):
         self._check_length()
         if gradient_checkpointing:
             self.model.gradient_checkpointing_enable({"use_reentrant": False})
-        self.requires_grad_(not freeze)
+        self.requires_grad_(not freeze).train()
 
     def _check_length(self) -> None:
         config = self.model.config

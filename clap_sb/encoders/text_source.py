@@ -58,13 +58,17 @@ def fetch(source: str | Path, seconds: float = SECONDS_TO_ANSWER) -> Path:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        return Path(
+        cached = Path(
             snapshot_download(
                 str(source), allow_patterns=PATTERNS, local_files_only=True
             )
         )
     except (LocalEntryNotFoundError, ValueError):
-        _ask_hub(str(source), seconds)
+        cached = None
+    # whoever used the tokenizer alone has a cache without weights
+    if cached is not None and any(cached.glob("*.safetensors")):
+        return cached
+    _ask_hub(str(source), seconds)
     return Path(snapshot_download(str(source), allow_patterns=PATTERNS))
 
 

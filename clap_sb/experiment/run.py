@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +22,8 @@ from clap_sb.data.pairs import PairCollate, PairDataset
 from clap_sb.data.whole_clips import WholeClipDataset, WindowCollate
 from clap_sb.encoders.text import tokenize
 from clap_sb.training.text_tower import settle_text_tower
+
+logger = logging.getLogger(__name__)
 
 BUILTIN_NAME = "builtin (synthetic)"
 MODEL_KEYS = (
@@ -110,20 +114,18 @@ def run_recipe(main: Callable[[list[str]], None]) -> None:
     """Runs a recipe script; what the user can mend is told in one line.
 
     Wrong settings, missing files and the like end the script with status 1 and their
-    message; with ``--debug`` the traceback is shown as well.
+    message; the traceback goes to the run's ``log.txt``, where it has one.
 
     Arguments
     ---------
     main : callable
         Takes the arguments of the command line.
     """
-    argv = sys.argv[1:]
     try:
-        main(argv)
+        main(sys.argv[1:])
     except (ValueError, OSError) as error:
-        if "--debug" in argv:
-            raise
-        sys.exit(f"error: {error}\n(add --debug for the traceback)")
+        logger.debug("stopped by an error", exc_info=True)
+        sys.exit(f"error: {error}")
 
 
 def begin(argv: Sequence[str], files: Sequence[Path]) -> Experiment:
@@ -231,7 +233,9 @@ def _describe_model(experiment: Experiment) -> None:
             f"{experiment.folder} holds a run of another model or data set (see "
             f"{path}): choose another --output_folder, or delete it to start afresh"
         )
-    path.write_text(text, encoding="utf-8")
+    partial = path.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
 
 
 def _pairs(hparams: dict[str, Any], clips: Sequence[Clip]) -> PairDataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from speechbrain.utils.checkpoints import (
     Checkpointer,
 )
 from speechbrain.utils.distributed import ddp_barrier, if_main_process
+
+logger = logging.getLogger(__name__)
 
 PARTIAL_PREFIX = "PARTIAL"
 
@@ -51,26 +54,43 @@ class AtomicCheckpointer(Checkpointer):
             shutil.rmtree(left_by_a_killed_process)
         return path.with_name(PARTIAL_PREFIX + path.name.removeprefix(CKPT_PREFIX))
 
-    def save_checkpoint(self, *args, **kwargs) -> Checkpoint | None:
+    def save_checkpoint(
+        self, *args, verbosity: int = logging.INFO, **kwargs
+    ) -> Checkpoint | None:
         """Saves as SpeechBrain does, then gives the folder its final name.
 
         Arguments
         ---------
         *args, **kwargs
             As SpeechBrain's.
+        verbosity : int
+            Level of the message that tells the name.
 
         Returns
         -------
         Checkpoint or None
             The checkpoint, on the main process.
         """
-        saved = super().save_checkpoint(*args, **kwargs)
+        # its own message would name a folder that is gone when it is read
+        saved = super().save_checkpoint(*args, verbosity=logging.NOTSET, **kwargs)
         ddp_barrier()  # other processes may still be writing their part
         if if_main_process():
             name = CKPT_PREFIX + saved.path.name.removeprefix(PARTIAL_PREFIX)
             final = saved.path.with_name(name)
+            shutil.rmtree(final, ignore_errors=True)  # a named one, saved again
             saved.path.rename(final)
             files = {key: final / path.name for key, path in saved.paramfiles.items()}
             saved = Checkpoint(final, saved.meta, files)
+            logger.log(verbosity, f"Saved a checkpoint in {final}")
         ddp_barrier()
         return saved
+
+    def save_and_keep_only(self, *args, **kwargs) -> None:
+        """Saves, then deletes what is neither the latest nor among the best.
+
+        Arguments
+        ---------
+        *args, **kwargs
+            As SpeechBrain's, whose default list of keys grows with every call.
+        """
+        super().save_and_keep_only(*args, **{"importance_keys": [], **kwargs})

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from clap_sb.config import BUILTIN, Config
+from clap_sb.config import BUILTIN, Config, ConfigError
 from clap_sb.encoders.sentencepiece_tokenizer import (
     SentencePieceTokenizer,
     train_sentencepiece,
@@ -44,12 +44,19 @@ def settle_text_tower(
 
     Raises
     ------
+    ConfigError
+        If there is no pretrained tower to ask for.
     TextSourceError
         If the pretrained tower is not to be had, on real data.
     """
     values = config.values()
     reason = "as asked for"
     if values["pretrained_text"]:
+        if values["text_source"] is None:
+            raise ConfigError(
+                f"{values['system']} has no pretrained text tower of its own: name one "
+                "(--text_source NAME_OR_FOLDER), or leave --pretrained_text False"
+            )
         try:
             found = fetch(values["text_source"])
         except TextSourceError:

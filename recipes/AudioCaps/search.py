@@ -9,7 +9,6 @@ Authors
 """
 
 import argparse
-from pathlib import Path
 
 from speechbrain.utils.distributed import infer_device
 
@@ -25,7 +24,7 @@ def main(argv: list[str]) -> None:
     arguments = read_arguments(argv)
     device = arguments.device or infer_device()
     model = load_run(arguments.checkpoint, device)
-    manifest = arguments.manifest or Path(arguments.checkpoint) / "manifests/test.json"
+    manifest = arguments.manifest or model.run / "manifests/test.json"
     clips = read_manifest(manifest)
     embedded = embed_clips(
         model.clap, clips, device=device, with_captions=False, progress=True
