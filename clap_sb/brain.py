@@ -294,33 +294,13 @@ class CLAPBrain(sb.Brain):
         max_key : str, optional
             Score that the best has most of; ``best_metric`` unless given.
         min_key : str, optional
-            As SpeechBrain's.
-
-        Raises
-        ------
-        FileNotFoundError
-            If no checkpoint has the score.
+            Not for these scores: all of them are the better the higher.
         """
-        if self.checkpointer is None:
-            return
-        key, sign = (
-            (min_key, -1) if min_key else (max_key or self.hparams.best_metric, 1)
-        )
-        # of equally good ones the latest, as clap_sb.checkpoints.run_folder has it
-        found = self.checkpointer.recover_if_possible(
-            importance_key=lambda saved: (
-                sign * saved.meta[key],
-                saved.meta["unixtime"],
-            ),
-            ckpt_predicate=lambda saved: key in saved.meta,
-        )
-        if found is None:
-            raise FileNotFoundError(
-                f"there is no checkpoint with {key!r} in "
-                f"{self.checkpointer.checkpoints_dir}: train first, with the same "
-                "output_folder and best_metric"
-            )
-        self.best_checkpoint = found
+        if min_key is not None:
+            raise ValueError(f"higher is better: give max_key, not min_key={min_key!r}")
+        if self.checkpointer is not None:
+            metric = max_key or self.hparams.best_metric
+            self.best_checkpoint = self.checkpointer.recover_best(metric)
 
     def _should_save_intra_epoch_ckpt(self, *args: Any) -> bool:
         # in between, the gradients of an accumulation window would be lost

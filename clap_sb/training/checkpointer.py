@@ -94,3 +94,31 @@ class AtomicCheckpointer(Checkpointer):
             As SpeechBrain's, whose default list of keys grows with every call.
         """
         super().save_and_keep_only(*args, **{"importance_keys": [], **kwargs})
+
+    def recover_best(self, metric: str) -> Checkpoint:
+        """Loads the checkpoint with the highest score, the latest of equals.
+
+        Arguments
+        ---------
+        metric : str
+            Name in the metadata.
+
+        Returns
+        -------
+        Checkpoint
+
+        Raises
+        ------
+        FileNotFoundError
+            If no checkpoint has the score.
+        """
+        found = self.recover_if_possible(
+            importance_key=lambda saved: (saved.meta[metric], saved.meta["unixtime"]),
+            ckpt_predicate=lambda saved: metric in saved.meta,
+        )
+        if found is None:
+            raise FileNotFoundError(
+                f"there is no checkpoint with {metric!r} in {self.checkpoints_dir}: "
+                "train first, with the same output_folder and best_metric"
+            )
+        return found
