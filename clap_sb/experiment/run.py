@@ -17,7 +17,6 @@ from clap_sb.config import BUILTIN, Config, join
 from clap_sb.data.manifest import Clip
 from clap_sb.data.pairs import PairCollate, PairDataset
 from clap_sb.data.whole_clips import WholeClipDataset, WindowCollate
-from clap_sb.encoders.text import tokenize
 from clap_sb.training.text_tower import settle_text_tower
 
 BUILTIN_NAME = "builtin (synthetic)"
@@ -214,19 +213,21 @@ def _describe_model(experiment: Experiment) -> None:
 
 def _pairs(hparams: dict[str, Any], clips: Sequence[Clip]) -> PairDataset:
     clap = hparams["clap"]
-    return PairDataset(clips, clap.sample_rate, clap.clip_samples, hparams["seed"])
+    return PairDataset(
+        clips,
+        clap.sample_rate,
+        clap.clip_samples,
+        hparams["seed"],
+        whole_clips=clap.takes_whole_clips,
+    )
 
 
 def _train_loader(hparams: dict[str, Any]) -> dict[str, Any]:
-    text = hparams["text_encoder"]
     return {
         "batch_size": hparams["batch_size"],
         "num_workers": hparams["num_workers"],
         "pin_memory": hparams["pin_memory"],
-        # a partial of plain objects: workers are sent the tokenizer, not the tower
-        "collate_fn": PairCollate(
-            functools.partial(tokenize, text.tokenizer, max_tokens=text.max_tokens)
-        ),
+        "collate_fn": PairCollate(hparams["text_encoder"].tokenize),
     }
 
 
@@ -242,8 +243,9 @@ def whole_clip_loader(hparams: dict[str, Any]) -> dict[str, Any]:
     -------
     dict
     """
+    clap = hparams["clap"]
     return {
         "batch_size": hparams["valid_batch_size"],
         "num_workers": hparams["num_workers"],
-        "collate_fn": WindowCollate(hparams["clap"].clip_samples),
+        "collate_fn": WindowCollate(clap.clip_samples, clap.takes_whole_clips),
     }
