@@ -87,7 +87,7 @@ def feature_extractor(fused: bool = False):
     )
 
 
-def laion_state(depths=(1, 1, 2, 1), heads=(1, 2, 4, 8), dim=8, joint_dim=12):
+def laion_state() -> dict[str, torch.Tensor]:
     """A small LAION-CLAP of HTSAT and RoBERTa, with everything that the files hold."""
     from clap_sb.checkpoints.laion import to_laion_key
     from clap_sb.checkpoints.transformers_clap import from_transformers

@@ -12,10 +12,16 @@ from typing import Any
 from torch import nn
 
 from clap_sb.checkpoints.errors import CheckpointError
+from clap_sb.encoders.no_text_tower import NoTextTower
 from clap_sb.model import CLAP
 
 # a description may come from outside, and names classes
-_BUILDABLE = ("clap_sb.", "torch.nn.Identity")
+_BUILDABLE = (
+    "clap_sb.encoders.",
+    "clap_sb.features.",
+    "clap_sb.objectives.",
+    "torch.nn.Identity",
+)
 
 
 @dataclass(frozen=True)
@@ -41,18 +47,30 @@ class Part:
     def __post_init__(self):
         if not self.name.startswith(_BUILDABLE):
             raise CheckpointError(
-                f"a model cannot be built of {self.name}: only classes of clap_sb can "
-                "stand in a description"
+                f"a model cannot be built of {self.name}: only the towers and heads of "
+                "clap_sb can stand in a description"
             )
 
     def build(self) -> nn.Module:
-        """Builds the part, and those it takes."""
-        module, _, attribute = self.name.rpartition(".")
+        """Builds the part, and those it takes.
+
+        Raises
+        ------
+        CheckpointError
+            If there is no such class.
+        """
+        module, _, name = self.name.rpartition(".")
+        try:
+            found = getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError) as error:
+            raise CheckpointError(f"there is no class {self.name}") from error
+        if not (isinstance(found, type) and issubclass(found, nn.Module)):
+            raise CheckpointError(f"{self.name} is no part of a model")
         arguments = {
             key: value.build() if isinstance(value, Part) else value
             for key, value in self.arguments.items()
         }
-        return getattr(importlib.import_module(module), attribute)(**arguments)
+        return found(**arguments)
 
 
 @dataclass(frozen=True)
@@ -123,22 +141,6 @@ class Architecture:
         return self.audio_encoder.arguments["clip_samples"] / self.sample_rate
 
 
-class NoTextTower(nn.Module):
-    """Stands where a file holds an audio tower alone.
-
-    Example
-    -------
-    >>> NoTextTower()(["a dog"])
-    Traceback (most recent call last):
-    ...
-    ValueError: this model is an audio tower alone: it cannot embed text
-    """
-
-    def forward(self, captions: Any) -> None:
-        """Raises, since there is no tower."""
-        raise ValueError("this model is an audio tower alone: it cannot embed text")
-
-
 def build(architecture: Architecture, text_source: str | Path | None = None) -> CLAP:
     """Builds a model with random weights.
 
@@ -182,7 +184,7 @@ def text_part(text: TextTower, source: str) -> Part:
     -------
     Part
     """
-    return Part(text.part.name, {"source": source, **text.part.arguments})
+    return Part(text.part.name, {**text.part.arguments, "source": source})
 
 
 def write_text_source(

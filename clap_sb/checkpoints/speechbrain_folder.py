@@ -19,6 +19,7 @@ from clap_sb.checkpoints.architecture import (
     to_json,
     write_text_source,
 )
+from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.loading import Loaded, load_strictly
 from clap_sb.checkpoints.model_card import model_card
 from clap_sb.checkpoints.reading import read_weights
@@ -91,7 +92,13 @@ def load_speechbrain_folder(
             if tokenizer is None and own.is_dir():
                 tokenizer = own
             write_text_source(architecture.text, source, tokenizer)
-        clap = build(architecture, source)
+        try:
+            clap = build(architecture, source)
+        except (TypeError, ValueError, KeyError) as error:
+            raise CheckpointError(
+                f"{folder / DESCRIPTION_FILE} describes no model that can be built: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
     for name in _parts(architecture):
         path = folder / f"{name}.ckpt"
         module = getattr(clap, name)
@@ -149,7 +156,7 @@ def hyperparams(architecture: Architecture) -> str:
         f"strip_punctuation: {json.dumps(architecture.strip_punctuation)}",
     ]
     if architecture.text is None:
-        parts["text_encoder"] = Part("clap_sb.checkpoints.architecture.NoTextTower")
+        parts["text_encoder"] = Part("clap_sb.encoders.no_text_tower.NoTextTower")
         parts["text_projection"] = Part("torch.nn.Identity")
     else:
         lines.append(f"{TEXT_FOLDER}_folder: {TEXT_FOLDER}")

@@ -257,7 +257,7 @@ def text_name(text: TextTower) -> str:
 
     Example
     -------
-    >>> text_name(TextTower(Part("x"), {"model_type": "roberta"}, ""))
+    >>> text_name(TextTower(Part(TRANSFORMERS_TEXT), {"model_type": "roberta"}, ""))
     'RoBERTa'
     """
     kind = text.config["model_type"]

@@ -43,9 +43,8 @@ _PREFIXES = (
     ("text_projection.2.", "text_projection.linear2."),
     ("logit_scale.log_scale", "logit_scale_a"),
 )
-_UNUSED = re.compile(
-    r"logit_scale_t$|.*(relative_position_index|attn_mask|position_ids)$|"
-    r"text_model\.embeddings\.token_type_ids$"
+_CONSTANTS = re.compile(
+    r".*(relative_position_index|attn_mask|position_ids|token_type_ids)$"
 )
 _QKV = ("query", "key", "value")
 
@@ -132,6 +131,26 @@ def _clip_samples(processor: Mapping[str, Any]) -> int:
     return processor["max_length_s"] * processor["sampling_rate"]
 
 
+def is_constant(key: str) -> bool:
+    """Whether a tensor of a ``ClapModel`` is no weight, and follows from its sizes.
+
+    Arguments
+    ---------
+    key : str
+        Its name.
+
+    Returns
+    -------
+    bool
+
+    Example
+    -------
+    >>> is_constant("text_model.embeddings.position_ids")
+    True
+    """
+    return _CONSTANTS.match(key) is not None
+
+
 def from_transformers(
     state_dict: Mapping[str, torch.Tensor],
 ) -> dict[str, torch.Tensor]:
@@ -156,7 +175,7 @@ def from_transformers(
     """
     ours: dict[str, torch.Tensor] = {}
     for key, value in state_dict.items():
-        if _UNUSED.match(key):
+        if is_constant(key) or key == "logit_scale_t":
             continue
         if not key.startswith(_AUDIO):
             ours[_swap_prefix(key, [(b, a) for a, b in _PREFIXES])] = value

@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
+
 from clap_sb.checkpoints.architecture import Architecture, write_text_source
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.front_end import is_built_by
-from clap_sb.checkpoints.loading import Loaded
+from clap_sb.checkpoints.loading import Loaded, load_strictly
 from clap_sb.checkpoints.model_card import model_card
 from clap_sb.checkpoints.speechbrain_folder import CARD_FILE
-from clap_sb.checkpoints.transformers_clap import to_transformers
+from clap_sb.checkpoints.transformers_clap import is_constant, to_transformers
 
 _FUSION = "aff_2d"
 
@@ -48,10 +51,18 @@ def write_transformers_folder(
             projection_dim=architecture.joint_dim,
         )
     )
-    model.load_state_dict(to_transformers(loaded.clap.state_dict()), strict=True)
+    _load(model, to_transformers(loaded.clap.state_dict()))
     model.save_pretrained(folder)
     ClapFeatureExtractor(**_processor(architecture)).save_pretrained(folder)
     (folder / CARD_FILE).write_text(model_card(architecture), encoding="utf-8")
+
+
+def _load(model: nn.Module, state: dict[str, torch.Tensor]) -> None:
+    """Loads all that is learned; constants of the port are as it builds them."""
+    constants = {
+        key: value for key, value in model.state_dict().items() if is_constant(key)
+    }
+    load_strictly(model, constants | state, "transformers' ClapModel")
 
 
 def _check(loaded: Loaded) -> None:

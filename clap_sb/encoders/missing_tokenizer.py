@@ -34,8 +34,9 @@ tensors only: name a folder with the tokenizer, or one on the Hugging Face hub
     def __call__(self, *args: object, **kwargs: object) -> None:
         """Raises, and says what to do."""
         raise ValueError(
-            "this text tower came without its tokenizer, so that it takes token tensors "
-            "only: name a folder with the tokenizer, or one on the Hugging Face hub"
+            "this text tower came without its tokenizer, so that it takes token "
+            "tensors only: name a folder with the tokenizer, or one on the Hugging "
+            "Face hub"
         )
 
     def save_pretrained(self, folder: Path) -> None:

@@ -12,6 +12,7 @@ import speechbrain as sb
 from speechbrain.utils.distributed import if_main_process, run_on_main
 
 from clap_sb.brain import CLAPBrain
+from clap_sb.checkpoints.audio_weights import load_audio_weights
 from clap_sb.checkpoints.run_folder import MODEL_FILE, PARTS, TEXT_FOLDER
 from clap_sb.config import BUILTIN, Config, join
 from clap_sb.data.manifest import Clip
@@ -177,6 +178,7 @@ def train(
         print(f"text tower: {origin}")
         _describe_model(experiment)
     hparams = config.build()
+    _load_audio_weights(hparams)
     brain = hparams["brain_class"](
         modules={"clap": hparams["clap"]},
         opt_class=hparams["opt_class"],
@@ -195,6 +197,15 @@ def train(
         valid_loader_kwargs=whole_clip_loader(hparams),
     )
     return experiment, brain
+
+
+def _load_audio_weights(hparams: dict[str, Any]) -> None:
+    """What the audio tower starts from; a run that is gone on with loads its own."""
+    path = hparams["audio_weights"]
+    if path is not None:
+        loaded = load_audio_weights(hparams["audio_encoder"], path)
+        if if_main_process():
+            print(f"audio tower: from {path} ({loaded})")
 
 
 def _describe_model(experiment: Experiment) -> None:
