@@ -17,9 +17,10 @@ from small_checkpoints import (
     write_tokenizer,
 )
 
+from clap_sb.checkpoints.detect import detect
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.loading import load_weights
-from clap_sb.checkpoints.reading import read_weights
+from clap_sb.checkpoints.reading import Weights, read_weights
 from clap_sb.data.audio import AudioError
 from clap_sb.inference import CLAP
 from clap_sb.inference.source import check_sha256, find_checkpoint
@@ -210,6 +211,10 @@ def test_a_file_that_differs_from_the_published_one_is_refused(tmp_path):
     [
         (lambda s: s.pop("audio_branch.norm.bias"), "missing audio_encoder.norm.bias"),
         (
+            lambda s: s.pop("audio_branch.logmel_extractor.melW"),
+            "missing audio_encoder.log_mel.mel_filters",
+        ),
+        (
             lambda s: s.update({"audio_branch.extra": torch.ones(2)}),
             "unexpected audio_encoder.extra",
         ),
@@ -242,3 +247,33 @@ def test_a_file_of_another_kind_names_what_is_known(tmp_path):
     torch.save(amplified({"layer1.0.conv1.weight": (4, 4, 3, 3)}), path)
     with pytest.raises(CheckpointError, match="no family known here.*layer1.0.conv1"):
         CLAP.from_checkpoint(path)
+
+
+def test_whatever_is_missing_the_error_is_of_one_kind(tmp_path):
+    """Each tensor in turn: what is not needed may be absent, the rest is an error."""
+    whole = laion_state()
+    weights = Weights(whole, tmp_path / "model.pt")
+    expected = detect(weights).describe(weights)
+    outcomes = []
+    for key in whole:
+        state = {name: value for name, value in whole.items() if name != key}
+        weights = Weights(state, tmp_path / "model.pt")
+        try:
+            outcomes.append(detect(weights).describe(weights) == expected)
+        except CheckpointError as error:
+            outcomes.append("model.pt" in str(error) and "\n" not in str(error))
+    # a tensor may be all that tells a number: then strict loading is what objects
+    assert outcomes.count(True) > 0.9 * len(whole)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.6])
+def test_a_part_of_a_file_is_refused_in_one_line(tmp_path, share):
+    """Random parts of a state dict never load, and never crash."""
+    generator = torch.Generator().manual_seed(int(100 * share))
+    whole = laion_state()
+    for _ in range(10):
+        kept = torch.rand(len(whole), generator=generator) > share
+        state = {k: v for (k, v), keep in zip(whole.items(), kept, strict=True) if keep}
+        with pytest.raises(CheckpointError) as caught:
+            load_weights(Weights(state, tmp_path / "model.pt"))
+        assert "\n" not in str(caught.value)

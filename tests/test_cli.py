@@ -112,7 +112,7 @@ def test_the_audio_tower_alone_goes_into_another_recipe(file, export, tmp_path):
 
     text = (export / "hyperparams.yaml").read_text(encoding="utf-8")
     start = text.index("audio_encoder: !new")
-    tower = text[start : text.index("audio_projection:")]
+    tower = text[start : text.index("text_encoder:")]
     encoder = load_hyperpyyaml(tower)["audio_encoder"].eval()
     pretrainer = Pretrainer(
         collect_in=tmp_path,

@@ -42,7 +42,18 @@ class Family:
 
 
 def _family(module: Any, convert: Callable[..., dict[str, Any]]) -> Family:
-    return Family(module.NAME, module.recognise, module.describe, convert)
+    def describe(weights: Weights) -> Architecture:
+        try:
+            return module.describe(weights)
+        except CheckpointError as error:
+            raise CheckpointError(f"{weights.path}: {error}") from error
+        except (KeyError, IndexError, ValueError) as error:
+            raise CheckpointError(
+                f"{weights.path} is named like {module.NAME}, but is not a whole one "
+                f"({type(error).__name__}: {error})"
+            ) from error
+
+    return Family(module.NAME, module.recognise, describe, convert)
 
 
 FAMILIES = (

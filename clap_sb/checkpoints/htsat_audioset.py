@@ -65,7 +65,7 @@ def describe(weights: Weights) -> Architecture:
         tower,
         front_end,
         clip_samples=SECONDS * front_end["sample_rate"],
-        num_classes=tower["tscam_conv.weight"].shape[0],
+        num_classes=len(tower.get("tscam_conv.weight", ())),
     )
     return Architecture(
         family=NAME,

@@ -16,11 +16,11 @@ from clap_sb.checkpoints.detect import detect
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.front_end import check_stft
 from clap_sb.checkpoints.reading import Weights
+from clap_sb.checkpoints.transformers_clap import NAME as TRANSFORMERS
 from clap_sb.model import CLAP
 
-# what a family may keep outside its files, and is then built: the filterbank of
-# transformers and of fused models, and the scale of a tower alone
-_BUILT = ("audio_encoder.log_mel.mel_filters", "logit_scale.log_scale")
+_FILTERS = "audio_encoder.log_mel.mel_filters"
+_SCALE = "logit_scale.log_scale"
 _NAMED = 5
 _DRAWING = (torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.erfinv_)
 
@@ -72,8 +72,19 @@ def load_weights(weights: Weights, tokenizer: str | Path | None = None) -> Loade
         with _WithoutInitialisation():
             clap = build(architecture, folder)
     what = f"{weights.path} ({family.name}, {architecture.description})"
-    load_strictly(clap, state, what)
+    load_strictly(clap, _kept_outside(clap, architecture) | state, what)
     return Loaded(clap, architecture)
+
+
+def _kept_outside(clap: CLAP, architecture: Architecture) -> dict[str, torch.Tensor]:
+    """What the family does not keep in its files, and is as it was built."""
+    names = []
+    computed_outside = "fusion" in architecture.audio_encoder.arguments
+    if architecture.family == TRANSFORMERS or computed_outside:
+        names.append(_FILTERS)
+    if architecture.text is None:  # nothing to compare with, and so no scale
+        names.append(_SCALE)
+    return {name: clap.state_dict()[name] for name in names}
 
 
 class _WithoutInitialisation(TorchFunctionMode):
@@ -98,8 +109,7 @@ def load_strictly(
     module : nn.Module
         Receives the tensors.
     state : mapping
-        Our state dict. The filterbank and the logit scale may be absent, and are then
-        as they were built.
+        Our state dict.
     what : str
         What is being loaded, for the message.
 
@@ -117,7 +127,6 @@ def load_strictly(
 missing bias; unexpected w; weight is [1, 2] in the file and [2, 2] in the model
     """
     own = module.state_dict()
-    state = {key: own[key] for key in _BUILT if key in own} | dict(state)
     missing = [key for key in own if key not in state]
     unexpected = [key for key in state if key not in own]
     shapes = [

@@ -144,25 +144,14 @@ def hyperparams(architecture: Architecture) -> str:
         A HyperPyYAML document with ``modules`` and ``pretrainer``. The text tower's
         files lie in ``text_folder``, which a reader elsewhere overrides.
     """
-    parts = {
-        "audio_encoder": architecture.audio_encoder,
-        "audio_projection": architecture.audio_projection,
-        "logit_scale": Part("clap_sb.objectives.logit_scale.LogitScale"),
-    }
     lines = [
         f"# {architecture.family}: {architecture.description}. Written by clap_sb.",
         f"sample_rate: {architecture.sample_rate}",
         f"joint_dim: {architecture.joint_dim}",
         f"strip_punctuation: {json.dumps(architecture.strip_punctuation)}",
+        f"text_folder: {TEXT_FOLDER}",
     ]
-    if architecture.text is None:
-        parts["text_encoder"] = Part("clap_sb.encoders.no_text_tower.NoTextTower")
-        parts["text_projection"] = Part("torch.nn.Identity")
-    else:
-        lines.append(f"{TEXT_FOLDER}_folder: {TEXT_FOLDER}")
-        parts["text_encoder"] = text_part(architecture.text, "!ref <text_folder>")
-        parts["text_projection"] = architecture.text_projection
-    for name, part in parts.items():
+    for name, part in _described(architecture).items():
         lines += [f"{name}: {_tag(part)}", *_arguments(part.arguments, 1)]
     refs = {name: f"!ref <{name}>" for name in PARTS}
     lines += ["clap: !new:clap_sb.model.CLAP", *_mapping(refs, 1)]
@@ -177,6 +166,20 @@ def hyperparams(architecture: Architecture) -> str:
         *_mapping(loadables, 2),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _described(architecture: Architecture) -> dict[str, Part]:
+    """All parts of a model, those that stand in for a missing tower included."""
+    text_encoder = Part("clap_sb.encoders.no_text_tower.NoTextTower")
+    if architecture.text is not None:
+        text_encoder = text_part(architecture.text, "!ref <text_folder>")
+    return {
+        "audio_encoder": architecture.audio_encoder,
+        "text_encoder": text_encoder,
+        "audio_projection": architecture.audio_projection,
+        "text_projection": architecture.text_projection or Part("torch.nn.Identity"),
+        "logit_scale": Part("clap_sb.objectives.logit_scale.LogitScale"),
+    }
 
 
 def _tag(part: Part) -> str:

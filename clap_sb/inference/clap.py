@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from clap_sb.checkpoints.architecture import Architecture
 from clap_sb.checkpoints.run_folder import MODEL_FILE, load_run
 from clap_sb.data.audio import AudioError, read_wav, resample
 from clap_sb.inference.opening import open_checkpoint
@@ -117,12 +116,9 @@ class CLAP:
         cls, path: Path, tokenizer: str | Path | None, int16: bool
     ) -> CLAP:
         loaded = open_checkpoint(path, tokenizer).loaded
-        return cls(
-            loaded.clap,
-            _in_words(loaded.architecture),
-            loaded.architecture.strip_punctuation,
-            int16,
-        )
+        what = loaded.architecture
+        described = f"{what.family}: {what.description}"
+        return cls(loaded.clap, described, what.strip_punctuation, int16)
 
     @property
     def sample_rate(self) -> int:
@@ -299,7 +295,3 @@ def _clips(wavs: Waveform | Sequence[Waveform]) -> list[Waveform]:
 def _without_punctuation(caption: str) -> str:
     """WavCaps' own rule: lower case, a space for each sign, doubled spaces once."""
     return _PUNCTUATION.sub(" ", caption.lower()).replace("  ", " ")
-
-
-def _in_words(architecture: Architecture) -> str:
-    return f"{architecture.family}: {architecture.description}"
