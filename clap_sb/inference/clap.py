@@ -102,7 +102,8 @@ class CLAP:
             If the checkpoint is not to be had, or of no known kind, or does not fit.
         """
         path = find_checkpoint(path_or_hub_id)
-        if any((run / MODEL_FILE).is_file() for run in (path, path.parent.parent)):
+        runs = (path, path.parent.parent) if path.is_dir() else ()
+        if any((run / MODEL_FILE).is_file() for run in runs):
             run = load_run(path)
             described = f"{run.system}, trained on {run.trained_on}"
             clap = cls(run.clap, described, int16=int16)
