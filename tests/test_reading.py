@@ -194,6 +194,30 @@ def test_a_transformers_folder_is_read(tmp_path, kind, sharded):
     assert weights.processor == {"frequency_min": 50}
 
 
+def test_a_processor_of_transformers_5_nests_its_feature_extractor(tmp_path):
+    save_file(STATE, tmp_path / "model.safetensors")
+    nested = {"feature_extractor": {"frequency_max": 8000}, "processor_class": "x"}
+    (tmp_path / "processor_config.json").write_text(json.dumps(nested))
+    assert read_weights(tmp_path).processor == {"frequency_max": 8000}
+
+
+@pytest.mark.parametrize("name", ["model.pt", "model.safetensors", "model"])
+def test_safetensors_are_told_by_content(tmp_path, name):
+    save_file(STATE, tmp_path / name)
+    assert_is_state(read_weights(tmp_path / name))
+
+
+def test_safetensors_are_not_taken_for_a_web_page(tmp_path):
+    """The length of the header comes first, and may be that of a bracket."""
+    tensor = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
+    header = json.dumps({"a": tensor}).encode()
+    header = header.ljust(ord("<") + 256)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header + struct.pack("<f", 2.5))
+    assert path.read_bytes().startswith(b"<")
+    assert read_weights(path).state == {"a": torch.tensor([2.5])}
+
+
 def test_an_index_cannot_reach_out_of_its_folder(tmp_path):
     folder = tmp_path / "model"
     folder.mkdir()

@@ -25,7 +25,8 @@ _UNUSED = re.compile(
     r".*fusion_model\.global_att2\."
 )
 _CLASS_HEADS = ("tscam_conv.", "fc_audioset.")
-_SIZES = {96: "tiny", 128: "base", 256: "large"}
+# by width and number of blocks
+_SIZES = {(96, 12): "tiny", (128, 18): "base", (256, 18): "large"}
 
 
 def under(state: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
@@ -183,14 +184,15 @@ def audio_name(part: Part) -> str:
 
     Example
     -------
-    >>> audio_name(Part("clap_sb.encoders.htsat.HTSAT", {"embed_dim": 96}))
+    >>> numbers = {"embed_dim": 96, "depths": [2, 2, 6, 2]}
+    >>> audio_name(Part("clap_sb.encoders.htsat.HTSAT", numbers))
     'HTSAT-tiny'
     """
     numbers = part.arguments
     name = "CNN14"
     if part.name.endswith("HTSAT"):
         dim = numbers["embed_dim"]
-        name = f"HTSAT-{_SIZES.get(dim, dim)}"
+        name = f"HTSAT-{_SIZES.get((dim, sum(numbers['depths'])), dim)}"
     return name + (f", fusion {numbers['fusion']}" if "fusion" in numbers else "")
 
 

@@ -129,9 +129,10 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _read_file(path: Path) -> Any:
-    _check_content(path)
-    if path.suffix == ".safetensors":
+    start = _start_of(path)
+    if start[8:9] == b"{":  # after its length, a JSON header
         return _read_safetensors(path)
+    _check_content(path, start.lstrip())
     try:
         return _load_pickled(path)
     except pickle.UnpicklingError as error:
@@ -167,12 +168,15 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
         ) from error
 
 
-def _check_content(path: Path) -> None:
-    """Tells the usual mishaps of a download from a damaged checkpoint."""
+def _start_of(path: Path) -> bytes:
     if not path.is_file():
         raise CheckpointError(f"there is no file {path}")
     with open(path, "rb") as file:
-        start = file.read(256).lstrip()
+        return file.read(256)
+
+
+def _check_content(path: Path, start: bytes) -> None:
+    """Tells the usual mishaps of a download from a damaged checkpoint."""
     if not start:
         raise CheckpointError(f"{path} is empty: fetch it again")
     if start.startswith(b"version https://git-lfs"):
