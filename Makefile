@@ -56,4 +56,6 @@ $(VENV)/.installed: setup.py pyproject.toml
 
 $(VENV)/.parity: $(VENV)/.installed
 	$(RUN) -m pip install --quiet --editable '.[test,parity]'
+	@# Their own requirements are of years ago, and their models need none of them.
+	$(RUN) -m pip install --quiet --no-deps laion_clap==1.1.7 msclap==1.3.4
 	@touch $@
