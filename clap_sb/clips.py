@@ -1,4 +1,4 @@
-"""Length rules for waveforms: un-padding, repeat padding and windows.
+"""Length rules for waveforms: un-padding, filling up and windows.
 
 Everything here is a pure tensor function, vectorised over the batch, so that an
 encoder that uses it gives the same embedding for a clip whatever else is in the
@@ -8,6 +8,8 @@ batch and compiles without a graph break.
 from __future__ import annotations
 
 import torch
+
+FILL_RULES = ("repeatpad", "repeat", "pad")
 
 
 def num_samples(wavs: torch.Tensor, wav_lens: torch.Tensor | None) -> torch.Tensor:
@@ -38,14 +40,19 @@ def num_samples(wavs: torch.Tensor, wav_lens: torch.Tensor | None) -> torch.Tens
     return counts.to(torch.int64).clamp(1, time)
 
 
-def repeat_pad(
-    wavs: torch.Tensor, lengths: torch.Tensor, size: int, keep_remainder: bool = False
+def fill(
+    wavs: torch.Tensor, lengths: torch.Tensor, size: int, rule: str = "repeatpad"
 ) -> torch.Tensor:
-    """Fills clips up to ``size`` by repeating them.
+    """Fills clips up to ``size``, as their checkpoint family does.
 
-    LAION's ``repeatpad`` repeats a clip ``size // length`` whole times and fills
-    the rest with zeros; MS-CLAP repeats and cuts, without zeros
-    (``keep_remainder=True``).
+    ============== ========================================== =====================
+    rule           what follows the clip                      family
+    ============== ========================================== =====================
+    ``repeatpad``  the clip again, ``size // length`` times   LAION-CLAP (2211.06687)
+                   in all, then zeros
+    ``repeat``     the clip again, the last time cut          MS-CLAP (2206.04769)
+    ``pad``        zeros                                      WavCaps (2303.17395)
+    ============== ========================================== =====================
 
     Arguments
     ---------
@@ -55,29 +62,37 @@ def repeat_pad(
         Sample counts, ``[batch]``, at most ``size``.
     size : int
         Samples in the result.
-    keep_remainder : bool
-        Whether the last, incomplete repetition is kept (MS-CLAP's rule).
+    rule : str
+        One of :data:`FILL_RULES`.
 
     Returns
     -------
     torch.Tensor
         ``[batch, size]``.
 
+    Raises
+    ------
+    ValueError
+        If there is no such rule.
+
     Example
     -------
-    >>> wav = torch.tensor([[1.0, 2.0, 0.0]])
-    >>> repeat_pad(wav, torch.tensor([2]), 5).tolist()
-    [[1.0, 2.0, 1.0, 2.0, 0.0]]
-    >>> repeat_pad(wav, torch.tensor([2]), 5, keep_remainder=True).tolist()
-    [[1.0, 2.0, 1.0, 2.0, 1.0]]
+    >>> wav = torch.tensor([[1.0, 2.0, 9.0]])
+    >>> for rule in FILL_RULES:
+    ...     print(rule, fill(wav, torch.tensor([2]), 5, rule).int().tolist())
+    repeatpad [[1, 2, 1, 2, 0]]
+    repeat [[1, 2, 1, 2, 1]]
+    pad [[1, 2, 0, 0, 0]]
     """
+    if rule not in FILL_RULES:
+        raise ValueError(f"a fill rule is one of {list(FILL_RULES)}, not {rule!r}")
     position = torch.arange(size, device=wavs.device)
     lengths = lengths.unsqueeze(1)
     filled = wavs.gather(1, position % lengths)
-    if keep_remainder:
+    if rule == "repeat":
         return filled
-    whole = (size // lengths) * lengths
-    return torch.where(position < whole, filled, filled.new_zeros(()))
+    kept = lengths if rule == "pad" else (size // lengths) * lengths
+    return torch.where(position < kept, filled, filled.new_zeros(()))
 
 
 def window_starts(length: int, size: int) -> list[int]:

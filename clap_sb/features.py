@@ -120,8 +120,8 @@ class LogMel(torch.nn.Module):
         if wavs.dim() != 2 or wavs.shape[1] <= self.n_fft // 2:
             raise ValueError(
                 f"LogMel takes waveforms [batch, time] of more than {self.n_fft // 2} "
-                f"samples, but got {tuple(wavs.shape)}: pad or repeat them first "
-                "(clap_sb.clips.repeat_pad)"
+                f"samples, but got {tuple(wavs.shape)}: fill them up first "
+                "(clap_sb.clips.fill)"
             )
         with torch.autocast(device_type=wavs.device.type, enabled=False):
             spectrum = torch.stft(

@@ -18,8 +18,8 @@ class CLAP(nn.Module):
     Arguments
     ---------
     audio_encoder : nn.Module
-        ``(wavs, wav_lens) -> [batch, embedding_dim]``, with ``sample_rate`` and
-        ``clip_samples``.
+        ``(wavs, wav_lens) -> [batch, embedding_dim]``, with ``sample_rate``,
+        ``clip_samples`` and ``takes_whole_clips``.
     text_encoder : nn.Module
         ``(captions or tokens) -> [batch, embedding_dim]``, with ``tokenize``.
     audio_projection : nn.Module
@@ -34,7 +34,7 @@ class CLAP(nn.Module):
     -------
     >>> from clap_sb.objectives.logit_scale import LogitScale
     >>> class Audio(nn.Module):
-    ...     sample_rate, clip_samples = 10, 10
+    ...     sample_rate, clip_samples, takes_whole_clips = 10, 10, False
     ...
     ...     def forward(self, wavs, wav_lens=None):
     ...         return wavs.mean(1, keepdim=True)
@@ -72,6 +72,11 @@ class CLAP(nn.Module):
         """Samples in the window that the audio tower takes."""
         return self.audio_encoder.clip_samples
 
+    @property
+    def takes_whole_clips(self) -> bool:
+        """Whether the audio tower has a way of its own with long clips (fusion)."""
+        return self.audio_encoder.takes_whole_clips
+
     def forward(
         self,
         wavs: torch.Tensor,
@@ -105,7 +110,7 @@ class CLAP(nn.Module):
 
         A clip longer than the tower's window is cut into windows, the last one
         aligned to its end; the mean of their normalised embeddings is normalised
-        again.
+        again. A tower with feature fusion gets it whole.
 
         Arguments
         ---------
@@ -119,7 +124,7 @@ class CLAP(nn.Module):
         torch.Tensor
             ``[batch, joint_dim]``, float32, unit norm.
         """
-        if wavs.shape[1] <= self.clip_samples:
+        if self.takes_whole_clips or wavs.shape[1] <= self.clip_samples:
             return _unit(self.audio_projection(self.audio_encoder(wavs, wav_lens)))
         lengths = num_samples(wavs, wav_lens)
         windows, valid = cut_windows(wavs, lengths, self.clip_samples)

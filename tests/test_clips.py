@@ -9,34 +9,8 @@ from clap_sb.clips import (
     cut_windows,
     mean_of_windows,
     num_samples,
-    repeat_pad,
     window_starts,
 )
-
-
-def naive_repeat_pad(wav: list[float], size: int, keep_remainder: bool) -> list[float]:
-    filled = wav * (size // len(wav))
-    rest = (wav + [0.0] * size)[: size - len(filled)]
-    return filled + (rest if keep_remainder else [0.0] * len(rest))
-
-
-@pytest.mark.parametrize("keep_remainder", [False, True])
-@pytest.mark.parametrize("size", [7, 12])
-def test_repeat_pad(size, keep_remainder):
-    lengths = torch.arange(1, 8)
-    wavs = torch.randn(len(lengths), 7)
-    filled = repeat_pad(wavs, lengths, size, keep_remainder)
-    for row, wav, length in zip(filled, wavs, lengths.tolist(), strict=True):
-        wav = wav[:length].tolist()
-        assert row.tolist() == naive_repeat_pad(wav, size, keep_remainder)
-
-
-def test_repeat_pad_ignores_what_lies_beyond_the_length():
-    wavs = torch.randn(1, 9)
-    garbage = wavs.clone()
-    garbage[0, 4:] = float("nan")
-    lengths = torch.tensor([4])
-    assert torch.equal(repeat_pad(wavs, lengths, 11), repeat_pad(garbage, lengths, 11))
 
 
 @pytest.mark.parametrize("time", [1, 1000, 480000, 60 * 48000])

@@ -181,7 +181,7 @@ def test_mean_of_the_frames_is_the_embedding(tiny, batch):
 def test_frames_are_in_the_order_of_time(tiny, monkeypatch):
     """With a local stand-in for the stages, a part shows its own 8 frames alone."""
 
-    def average(image):
+    def average(image, longer):
         return torch.nn.functional.avg_pool2d(image, 8).permute(0, 2, 3, 1)
 
     monkeypatch.setattr(tiny, "encode_image", average)

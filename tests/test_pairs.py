@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import pickle
 
@@ -17,8 +16,7 @@ from clap_sb.data.epoch_sampler import EpochSampler
 from clap_sb.data.keys import key_of
 from clap_sb.data.manifest import Clip
 from clap_sb.data.pairs import Pair, PairBatch, PairCollate, PairDataset
-from clap_sb.encoders.sentencepiece_tokenizer import SentencePieceTokenizer
-from clap_sb.encoders.text import tokenize
+from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
 
 CLIP_SAMPLES = 4000
 
@@ -157,8 +155,8 @@ def test_clips_that_cannot_be_trained_on_are_named(clips):
 
 @pytest.fixture(scope="module")
 def collate(tmp_path_factory):
-    tokenizer = SentencePieceTokenizer(write_text_source(tmp_path_factory.mktemp("t")))
-    return PairCollate(functools.partial(tokenize, tokenizer, max_tokens=77))
+    folder = write_text_source(tmp_path_factory.mktemp("t"))
+    return PairCollate(CaptionTokenizer.from_folder(folder, max_tokens=77))
 
 
 def test_a_batch_is_padded_and_keyed(collate):

@@ -19,19 +19,21 @@ MAY_IMPORT = {
     "clips": set(),
     "config": set(),
     "features": set(),
+    "hub": set(),
     "objectives": set(),
+    "fusion_views": {"clips", "features"},
     "data": {"clips"},
-    "encoders": {"clips", "features"},
+    "encoders": {"clips", "features", "hub", "fusion_views"},
     "model": {"clips", "encoders", "features"},
-    "checkpoints": {"encoders", "model"},
+    "checkpoints": {"encoders", "features", "model"},
     "evaluation": {"data", "model"},
     "training": {"config", "data", "encoders", "evaluation", "model", "objectives"},
     "brain": {"data", "evaluation", "model", "objectives", "training"},
     "experiment": {"brain", "checkpoints", "config", "data", "encoders"}
     | {"evaluation", "training"},
     "inference": {"checkpoints", "clips", "config", "data", "encoders"}
-    | {"evaluation", "features", "model", "objectives"},
-    "cli": {"inference"},
+    | {"evaluation", "features", "hub", "model", "objectives"},
+    "cli": {"checkpoints", "inference"},
 }
 TRAINING_ROOMS = {"brain", "experiment", "training"}
 

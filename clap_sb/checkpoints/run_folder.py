@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.model import CLAP
 
 MODEL_FILE = "model.yaml"
@@ -22,10 +23,6 @@ PARTS = (
     "text_projection",
     "logit_scale",
 )
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be found or does not fit."""
 
 
 @dataclass(frozen=True)

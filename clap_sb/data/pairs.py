@@ -1,4 +1,4 @@
-"""Training pairs: a random window of a clip and one of its captions."""
+"""Training pairs: a random window of a clip, or all of it, and one of its captions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clap_sb.data.manifest import Clip
 
 @dataclass(frozen=True)
 class Pair:
-    """One clip's window and one of its captions.
+    """One clip's window, or all of it, and one of its captions.
 
     Arguments
     ---------
@@ -49,6 +49,8 @@ class PairDataset(Dataset):
         Longer clips give a random window of this length.
     seed : int
         Seed of all draws.
+    whole_clips : bool
+        Read clips from end to end instead, for towers with feature fusion.
 
     Raises
     ------
@@ -57,7 +59,12 @@ class PairDataset(Dataset):
     """
 
     def __init__(
-        self, clips: Sequence[Clip], sample_rate: int, clip_samples: int, seed: int
+        self,
+        clips: Sequence[Clip],
+        sample_rate: int,
+        clip_samples: int,
+        seed: int,
+        whole_clips: bool = False,
     ):
         if not clips:
             raise ValueError("there is no clip to train on")
@@ -66,7 +73,7 @@ class PairDataset(Dataset):
             raise ValueError(f"cannot train on clips without a caption: {bare[:5]}")
         self.clips = list(clips)
         self.sample_rate = sample_rate
-        self.seconds = clip_samples / sample_rate
+        self.seconds = None if whole_clips else clip_samples / sample_rate
         self.seed = seed
         self._unreadable: set[str] = set()
 
@@ -93,13 +100,10 @@ class PairDataset(Dataset):
     def _draw(self, epoch: int, clip: Clip) -> Pair:
         generator = generator_for(self.seed, epoch, clip.id)
         position, choice = torch.rand(2, generator=generator, dtype=torch.float64)
-        spare = max(0.0, clip.duration - self.seconds)
-        wav = read_wav(
-            clip.path,
-            self.sample_rate,
-            start=float(position) * spare,
-            duration=self.seconds,
-        )
+        start = 0.0
+        if self.seconds is not None:
+            start = float(position) * max(0.0, clip.duration - self.seconds)
+        wav = read_wav(clip.path, self.sample_rate, start, self.seconds)
         caption = clip.captions[int(choice * len(clip.captions))]
         return Pair(clip.id, wav, caption)
 
@@ -176,7 +180,8 @@ class PairCollate:
         """Pads the waveforms and tokenises the captions."""
         captions = [pair.caption for pair in pairs]
         wavs = torch.nn.utils.rnn.pad_sequence([p.wav for p in pairs], batch_first=True)
-        lengths = torch.tensor([len(pair.wav) for pair in pairs])
+        # float32 ratios would miss samples of clips of more than a minute
+        lengths = torch.tensor([len(pair.wav) for pair in pairs], dtype=torch.float64)
         return PairBatch(
             ids=[pair.id for pair in pairs],
             captions=captions,

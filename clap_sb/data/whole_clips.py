@@ -1,4 +1,4 @@
-"""Whole clips for evaluation: every window of each clip, and all its captions."""
+"""Whole clips for evaluation: all windows of each clip, and all its captions."""
 
 from __future__ import annotations
 
@@ -68,6 +68,8 @@ class WholeClipDataset(Dataset):
 class WindowBatch:
     """The windows of some clips, and their captions.
 
+    A clip that is not to be cut is one window, as long as it is.
+
     Arguments
     ---------
     index : list of int
@@ -75,7 +77,7 @@ class WindowBatch:
     windows : torch.Tensor
         ``[windows, time]``, short ones padded with zeros.
     window_lens : torch.Tensor
-        Relative lengths, ``[windows]``.
+        Relative lengths, ``[windows]``, float64: exact for hours.
     window_clip : torch.Tensor
         ``[windows]``, which clip of this batch each belongs to.
     captions : list of str
@@ -103,6 +105,8 @@ class WindowCollate:
     ---------
     clip_samples : int
         Samples in a window.
+    whole_clips : bool
+        Leave the clips whole instead, for towers with feature fusion.
 
     Example
     -------
@@ -113,26 +117,41 @@ class WindowCollate:
     """
 
     clip_samples: int
+    whole_clips: bool = False
 
     def __call__(self, clips: Sequence[WholeClip]) -> WindowBatch:
         """Cuts and pads."""
-        size = self.clip_samples
         readable = [clip for clip in clips if clip.wav is not None]
-        windows, lens, owner, captions, caption_owner = [], [], [], [], []
+        windows, owner, captions, caption_owner = [], [], [], []
         for place, clip in enumerate(readable):
-            for start in window_starts(len(clip.wav), size):
-                window = clip.wav[start : start + size]
-                lens.append(len(window) / size)
-                windows.append(torch.nn.functional.pad(window, (0, size - len(window))))
-                owner.append(place)
+            cut = self._cut(clip.wav)
+            windows.extend(cut)
+            owner.extend([place] * len(cut))
             captions.extend(clip.captions)
             caption_owner.extend([place] * len(clip.captions))
+        padded, lens = self._pad(windows)
         return WindowBatch(
             index=[clip.index for clip in readable],
-            windows=torch.stack(windows) if windows else torch.zeros(0, size),
-            window_lens=torch.tensor(lens),
+            windows=padded,
+            window_lens=lens,
             window_clip=torch.tensor(owner, dtype=torch.int64),
             captions=captions,
             caption_clip=torch.tensor(caption_owner, dtype=torch.int64),
             unreadable={c.index: c.error for c in clips if c.wav is None},
         )
+
+    def _cut(self, wav: torch.Tensor) -> list[torch.Tensor]:
+        if self.whole_clips:
+            return [wav]
+        size = self.clip_samples
+        return [wav[start : start + size] for start in window_starts(len(wav), size)]
+
+    def _pad(self, windows: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        size = self.clip_samples
+        if self.whole_clips:
+            size = max(map(len, windows), default=size)
+        padded = torch.zeros(len(windows), size)
+        for row, window in zip(padded, windows, strict=True):
+            row[: len(window)] = window
+        lengths = [len(window) for window in windows]
+        return padded, torch.tensor(lengths, dtype=torch.float64) / size

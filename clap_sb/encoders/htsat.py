@@ -13,39 +13,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from clap_sb.clips import cut_windows, mean_of_windows, num_samples, repeat_pad
+from clap_sb.clips import num_samples
+from clap_sb.encoders.audio_tower import AudioTower
+from clap_sb.encoders.patch_embed import PatchEmbed
 from clap_sb.encoders.spec_augment import SpecAugment
 from clap_sb.encoders.swin import SwinStage
 from clap_sb.features import LogMel
 
 
-class PatchEmbed(nn.Module):
-    """Cuts the image into patches and embeds each.
-
-    Arguments
-    ---------
-    patch : int
-        Side of a patch.
-    dim : int
-        Width of the result.
-
-    Example
-    -------
-    >>> PatchEmbed(4, 96)(torch.zeros(1, 1, 256, 256)).shape
-    torch.Size([1, 64, 64, 96])
-    """
-
-    def __init__(self, patch: int, dim: int):
-        super().__init__()
-        self.proj = nn.Conv2d(1, dim, kernel_size=patch, stride=patch)
-        self.norm = nn.LayerNorm(dim)
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """``[batch, 1, size, size]`` to ``[batch, size/patch, size/patch, dim]``."""
-        return self.norm(self.proj(image).permute(0, 2, 3, 1))
-
-
-class HTSAT(nn.Module):
+class HTSAT(AudioTower):
     """Waveforms to one embedding a clip.
 
     ============= =========== ============ ============== =================
@@ -57,10 +33,8 @@ class HTSAT(nn.Module):
     small (ours)  see ``hparams/demo.yaml``
     ============= =========== ============ ============== =================
 
-    A clip of up to ``clip_samples`` is repeated as often as it fits, and the rest is
-    silence (LAION's ``repeatpad``); a longer one is cut into windows (the last one
-    ends the clip) whose embeddings are averaged. The embedding is the mean of the
-    normalised tokens of the last stage.
+    The embedding is the mean of the normalised tokens of the last stage. What is done
+    with short and long clips: see :class:`~clap_sb.encoders.audio_tower.AudioTower`.
 
     Arguments
     ---------
@@ -68,6 +42,13 @@ class HTSAT(nn.Module):
         Front end.
     clip_samples : int
         Samples in a window.
+    sample_rate : int, optional
+        Sample rate of the waveforms, Hz; that of the filterbank unless given (MS-CLAP
+        2023 hears 44.1 kHz through a filterbank made for 32 kHz).
+    padding : str
+        How short clips are filled up, see :func:`clap_sb.clips.fill`.
+    fusion : str, optional
+        One of :data:`clap_sb.encoders.fusion.FUSIONS`, for long clips.
     spec_size : int
         Side of the image; ``spec_size * spec_size / n_mels`` frames fit.
     patch_size : int
@@ -113,6 +94,9 @@ class HTSAT(nn.Module):
         self,
         log_mel: LogMel,
         clip_samples: int = 480000,
+        sample_rate: int | None = None,
+        padding: str = "repeatpad",
+        fusion: str | None = None,
         spec_size: int = 256,
         patch_size: int = 4,
         window_size: int = 8,
@@ -126,20 +110,21 @@ class HTSAT(nn.Module):
         gradient_checkpointing: bool = False,
         freeze: bool = False,
     ):
-        super().__init__()
-        self.sample_rate = log_mel.sample_rate
-        self.clip_samples = clip_samples
+        super().__init__(
+            log_mel,
+            clip_samples,
+            embedding_dim=embed_dim * 2 ** (len(depths) - 1),
+            sample_rate=sample_rate,
+            padding=padding,
+            fusion=fusion,
+            spec_augment=spec_augment,
+            freeze=freeze,
+        )
         self.spec_size = spec_size
         self.freq_ratio = spec_size // log_mel.n_mels
-        self.embedding_dim = embed_dim * 2 ** (len(depths) - 1)
         self.gradient_checkpointing = gradient_checkpointing
-        self.frozen = freeze
         self._check_geometry(log_mel, patch_size, window_size, depths, num_heads)
-
-        self.log_mel = log_mel
-        self.bn0 = nn.BatchNorm2d(log_mel.n_mels)
-        self.spec_augment = nn.Identity() if spec_augment is None else spec_augment
-        self.patch_embed = PatchEmbed(patch_size, embed_dim)
+        self.patch_embed = PatchEmbed(patch_size, embed_dim, fusion)
         rates = torch.linspace(0, drop_path, sum(depths)).split(list(depths))
         self.layers = nn.ModuleList(
             SwinStage(
@@ -165,7 +150,7 @@ class HTSAT(nn.Module):
                 kernel_size=(self.num_bands, 3),
                 padding=(0, 1),
             )
-        self.requires_grad_(not freeze).train()
+        self.freeze_if_asked()
 
     def _check_geometry(self, log_mel, patch_size, window_size, depths, num_heads):
         frames = log_mel.num_frames(self.clip_samples)
@@ -198,35 +183,11 @@ class HTSAT(nn.Module):
         """Frames that fit into the image."""
         return self.spec_size * self.freq_ratio
 
-    def train(self, mode: bool = True) -> HTSAT:
-        """Sets the mode; a frozen encoder stays in eval mode, whoever asks."""
-        return super().train(mode and not self.frozen)
-
-    def forward(
-        self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
+    def embed_log_mel(
+        self, log_mel: torch.Tensor, longer: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Embeds a batch.
-
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            ``[batch, time]`` at ``sample_rate``, any length.
-        wav_lens : torch.Tensor, optional
-            Relative lengths, ``[batch]``.
-
-        Returns
-        -------
-        torch.Tensor
-            ``[batch, embedding_dim]``.
-        """
-        lengths = num_samples(wavs, wav_lens)
-        if wavs.shape[1] <= self.clip_samples:
-            return self._tokens(wavs, lengths).mean((1, 2))
-        windows, valid = cut_windows(wavs, lengths, self.clip_samples)
-        batch, count, size = windows.shape
-        lengths = lengths.clamp(max=size).repeat_interleave(count)
-        tokens = self._tokens(windows.view(batch * count, size), lengths)
-        return mean_of_windows(tokens.mean((1, 2)).view(batch, count, -1), valid)
+        """Embeds log-mels, ``[batch, channels, frames, n_mels]``; see the base."""
+        return self._tokens_of_log_mel(log_mel, longer).mean((1, 2))
 
     def frames(
         self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
@@ -236,7 +197,7 @@ class HTSAT(nn.Module):
         Arguments
         ---------
         wavs : torch.Tensor
-            ``[batch, time]``, at most ``clip_samples`` long.
+            ``[batch, time]``, at most ``clip_samples`` long without fusion.
         wav_lens : torch.Tensor, optional
             Relative lengths, ``[batch]``.
 
@@ -245,11 +206,6 @@ class HTSAT(nn.Module):
         torch.Tensor
             ``[batch, parts, embedding_dim]``: equal parts of the ``clip_samples``
             that the window is filled up to. Their mean is the clip's embedding.
-
-        Raises
-        ------
-        ValueError
-            If the clips are longer than a window.
         """
         return self._one_window(wavs, wav_lens).mean(1)
 
@@ -261,7 +217,7 @@ class HTSAT(nn.Module):
         Arguments
         ---------
         wavs : torch.Tensor
-            ``[batch, time]``, at most ``clip_samples`` long.
+            ``[batch, time]``, at most ``clip_samples`` long without fusion.
         wav_lens : torch.Tensor, optional
             Relative lengths, ``[batch]``.
 
@@ -290,30 +246,37 @@ class HTSAT(nn.Module):
         return self._tokens(wavs, num_samples(wavs, wav_lens))
 
     def _tokens(self, wavs: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        return self._tokens_of_log_mel(*self.views(wavs, lengths))
+
+    def _tokens_of_log_mel(
+        self, log_mel: torch.Tensor, longer: torch.Tensor | None
+    ) -> torch.Tensor:
         """Tokens of the last stage, in time order: ``[batch, bands, parts, dim]``."""
-        wavs = repeat_pad(wavs, lengths, self.clip_samples)
-        x = self.encode_image(self.image(self.log_mel(wavs)))
+        x = self.encode_image(self.image(log_mel, longer), longer)
         batch, side, _, dim = x.shape
         # the rows of the image are quarters of the time; each holds num_bands rows
         x = x.view(batch, self.freq_ratio, self.num_bands, side, dim)
         return x.transpose(1, 2).reshape(batch, self.num_bands, -1, dim)
 
-    def image(self, log_mel: torch.Tensor) -> torch.Tensor:
+    def image(
+        self, log_mel: torch.Tensor, longer: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Normalises a log-mel and folds it into the square image.
 
         Arguments
         ---------
         log_mel : torch.Tensor
-            ``[batch, 1, frames, n_mels]``, dB.
+            ``[batch, channels, frames, n_mels]``, dB.
+        longer : torch.Tensor, optional
+            ``[batch]``, True for clips to be fused.
 
         Returns
         -------
         torch.Tensor
-            ``[batch, 1, spec_size, spec_size]``: row ``q * n_mels + m``, column ``t``
-            holds band ``m`` at frame ``q * spec_size + t``.
+            ``[batch, channels, spec_size, spec_size]``: row ``q * n_mels + m``, column
+            ``t`` holds band ``m`` at frame ``q * spec_size + t``.
         """
-        x = self.bn0(log_mel.transpose(1, 3)).transpose(1, 3)
-        x = self.spec_augment(x)
+        x = self.normalise(log_mel, longer)
         batch, channels, frames, mels = x.shape
         if frames < self.max_frames:
             size = (self.max_frames, mels)
@@ -325,20 +288,24 @@ class HTSAT(nn.Module):
             batch, channels, self.spec_size, self.spec_size
         )
 
-    def encode_image(self, image: torch.Tensor) -> torch.Tensor:
+    def encode_image(
+        self, image: torch.Tensor, longer: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Runs patch embedding and all stages.
 
         Arguments
         ---------
         image : torch.Tensor
-            ``[batch, 1, spec_size, spec_size]``.
+            ``[batch, channels, spec_size, spec_size]``.
+        longer : torch.Tensor, optional
+            ``[batch]``, True for clips to be fused.
 
         Returns
         -------
         torch.Tensor
             Normalised tokens, ``[batch, side, side, embedding_dim]``.
         """
-        x = self.patch_embed(image)
+        x = self.patch_embed(image, longer)
         recompute = self.gradient_checkpointing and self.training
         for layer in self.layers:
             x = layer(x, recompute)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+import torch.nn.functional as F
 from torch import nn
 
 
@@ -52,3 +54,39 @@ class LinearProjection(nn.Linear):
 
     def __init__(self, input_dim: int, joint_dim: int):
         super().__init__(input_dim, joint_dim)
+
+
+class MSProjection(nn.Module):
+    """Residual block with GELU and LayerNorm: the head of MS-CLAP's code (2206.04769).
+
+    ``LayerNorm(e + dropout(W2 gelu(e)))`` with ``e = W1 x``, no biases. The paper calls
+    it a linear projection.
+
+    Arguments
+    ---------
+    input_dim : int
+        Width of the encoder's embedding.
+    joint_dim : int
+        Width of the joint space.
+    dropout : float
+        Dropout of the branch.
+
+    Example
+    -------
+    >>> import torch
+    >>> MSProjection(2048, 1024)(torch.randn(2, 2048)).shape
+    torch.Size([2, 1024])
+    """
+
+    def __init__(self, input_dim: int, joint_dim: int, dropout: float = 0.5):
+        super().__init__()
+        self.linear1 = nn.Linear(input_dim, joint_dim, bias=False)
+        self.linear2 = nn.Linear(joint_dim, joint_dim, bias=False)
+        self.dropout = nn.Dropout(dropout)
+        self.layer_norm = nn.LayerNorm(joint_dim)
+
+    def forward(self, embedding: torch.Tensor) -> torch.Tensor:
+        """``[batch, input_dim]`` to ``[batch, joint_dim]``, not normalised."""
+        first = self.linear1(embedding)
+        second = self.dropout(self.linear2(F.gelu(first)))
+        return self.layer_norm(first + second)

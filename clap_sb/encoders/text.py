@@ -8,11 +8,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from clap_sb.encoders.sentencepiece_tokenizer import (
-    MODEL_FILE,
-    SentencePieceTokenizer,
-)
+from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
 from clap_sb.encoders.text_source import fetch
+from clap_sb.encoders.text_tower import TextTower, last_state
 
 
 def _pooler(output, mask: torch.Tensor) -> torch.Tensor:
@@ -29,9 +27,11 @@ def _mean(output, mask: torch.Tensor) -> torch.Tensor:
 
 
 def _last(output, mask: torch.Tensor) -> torch.Tensor:
-    last = mask.sum(1) - 1
-    rows = torch.arange(len(last), device=last.device)
-    return output.last_hidden_state[rows, last]
+    return last_state(output.last_hidden_state, mask)
+
+
+def _mean_padded(output, mask: torch.Tensor) -> torch.Tensor:
+    return output.last_hidden_state.mean(1)
 
 
 POOLINGS: dict[str, Callable] = {
@@ -39,16 +39,29 @@ POOLINGS: dict[str, Callable] = {
     "cls": _first,
     "mean": _mean,
     "last": _last,
+    "mean_padded": _mean_padded,
 }
 
 
-class TransformersText(nn.Module):
+class TransformersText(TextTower):
     """Captions to one embedding each, by a transformers encoder.
 
-    LAION-CLAP (2211.06687) takes RoBERTa's or BERT's ``pooler`` output (dense and
-    tanh over the first token), at most 77 tokens. Captions are padded to the longest
-    of the batch, which changes nothing for these encoders; longer ones are cut. A
-    frozen tower runs without dropout and without a graph.
+    ================== ============== ============ ========== =====================
+    system             source         pooling      max_tokens suffix
+    ================== ============== ============ ========== =====================
+    LAION-CLAP         roberta-base   pooler       77
+    (2211.06687)       bert-base-...  pooler       77
+    ..                 bart-base      mean_padded  77
+    MS-CLAP 2022       bert-base-...  cls          100
+    MS-CLAP 2023       gpt2           last         77         `` <|endoftext|>``
+    CLIP of OpenAI     openai/clip... last         77
+    ================== ============== ============ ========== =====================
+
+    Captions are padded to the longest of the batch, which changes nothing, except for
+    ``mean_padded``, whose mean goes over the padding too: all captions are padded to
+    ``max_tokens`` there. Longer ones are cut. Of an encoder-decoder (BART), the encoder
+    is taken; of CLIP, the text model. A frozen tower runs without dropout and without a
+    graph.
 
     Arguments
     ---------
@@ -59,9 +72,12 @@ class TransformersText(nn.Module):
         Whether the weights are there too and are loaded; otherwise the tower starts
         from random ones.
     pooling : str
-        ``pooler``, ``cls`` (first token), ``mean`` or ``last`` (last token).
+        ``pooler``, ``cls`` (first token), ``mean``, ``last`` (last token) or
+        ``mean_padded``.
     max_tokens : int
         Longer captions are cut to this.
+    suffix : str
+        What each caption is to end with, where the tokenizer does not see to that.
     freeze : bool
         Keep all parameters as they are, without dropout.
     gradient_checkpointing : bool
@@ -102,79 +118,39 @@ class TransformersText(nn.Module):
         pretrained: bool = True,
         pooling: str = "pooler",
         max_tokens: int = 77,
+        suffix: str = "",
         freeze: bool = False,
         gradient_checkpointing: bool = False,
     ):
-        super().__init__()
         if pooling not in POOLINGS:
             raise ValueError(f"pooling is one of {sorted(POOLINGS)}, not {pooling!r}")
         folder = fetch(source)
+        padded = pooling == "mean_padded"
+        tokenize = CaptionTokenizer.from_folder(folder, max_tokens, suffix, padded)
+        super().__init__(tokenize, freeze)
         self.pool = POOLINGS[pooling]
-        self.max_tokens = max_tokens
-        self.frozen = freeze
-        self.tokenizer = _load_tokenizer(folder)
-        self.model = _load_model(folder, pretrained, pooling == "pooler")
+        self.config = _read_config(folder)
+        self.model = _load_model(folder, self.config, pretrained, pooling == "pooler")
         self.embedding_dim = self.model.config.hidden_size
-        self._check_length()
+        self._check_length(max_tokens)
         if gradient_checkpointing:
             self.model.gradient_checkpointing_enable({"use_reentrant": False})
-        self.requires_grad_(not freeze).train()
+        self.freeze_if_asked()
 
-    def _check_length(self) -> None:
+    def _check_length(self, max_tokens: int) -> None:
         config = self.model.config
-        positions = getattr(config, "max_position_embeddings", self.max_tokens)
+        positions = getattr(config, "max_position_embeddings", max_tokens)
         if config.model_type in ("roberta", "xlm-roberta", "camembert"):
             positions -= config.pad_token_id + 1  # these count from the padding id on
-        if self.max_tokens > positions:
+        if max_tokens > positions:
             raise ValueError(
-                f"max_tokens {self.max_tokens} is more than the {positions} positions "
+                f"max_tokens {max_tokens} is more than the {positions} positions "
                 f"of this {config.model_type} tower"
             )
 
-    def train(self, mode: bool = True) -> TransformersText:
-        """Sets the mode; a frozen tower stays in eval mode, whoever asks."""
-        return super().train(mode and not self.frozen)
-
-    def tokenize(self, captions: list[str]) -> dict[str, torch.Tensor]:
-        """Turns captions into token tensors; cheap to pickle and safe in a worker.
-
-        Arguments
-        ---------
-        captions : list of str
-            At least one caption, none of them empty.
-
-        Returns
-        -------
-        dict
-            ``input_ids``, ``attention_mask`` and what else the tower takes, each
-            ``[batch, tokens]``.
-
-        Raises
-        ------
-        ValueError
-            If there is no caption, or one is empty.
-        """
-        return tokenize(self.tokenizer, captions, self.max_tokens)
-
-    def forward(self, captions: list[str] | dict[str, torch.Tensor]) -> torch.Tensor:
-        """Embeds captions.
-
-        Arguments
-        ---------
-        captions : list of str, or dict
-            Captions, or what :meth:`tokenize` made of them.
-
-        Returns
-        -------
-        torch.Tensor
-            ``[batch, embedding_dim]``.
-        """
-        tokens = captions if isinstance(captions, dict) else self.tokenize(captions)
-        device = next(self.model.parameters()).device
-        tokens = {name: value.to(device) for name, value in tokens.items()}
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            output = self.model(**tokens)
-        return self.pool(output, tokens["attention_mask"])
+    def encode(self, tokens: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Embeds tokens, each ``[batch, tokens]``; see the base."""
+        return self.pool(self.model(**tokens), tokens["attention_mask"])
 
     def save_source(self, folder: str | Path) -> None:
         """Writes configuration and tokenizer, so that no hub is needed later.
@@ -185,81 +161,31 @@ class TransformersText(nn.Module):
             Becomes a ``source`` for ``pretrained=False``; the weights live in the
             checkpoint.
         """
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        self.model.config.save_pretrained(folder)
-        if isinstance(self.tokenizer, SentencePieceTokenizer):
-            model = self.tokenizer.model.serialized_model_proto()
-            (Path(folder) / MODEL_FILE).write_bytes(model)
-        else:
-            self.tokenizer.save_pretrained(folder)
+        super().save_source(folder)
+        self.config.save_pretrained(folder)
 
 
-def tokenize(
-    tokenizer: Callable, captions: list[str], max_tokens: int
-) -> dict[str, torch.Tensor]:
-    """Tokenises captions with a SentencePiece or a transformers tokenizer.
+def _read_config(folder: Path):
+    from transformers import AutoConfig
 
-    Arguments
-    ---------
-    tokenizer : callable
-        The tower's tokenizer.
-    captions : list of str
-        At least one caption, none of them empty.
-    max_tokens : int
-        Longer captions are cut to this.
-
-    Returns
-    -------
-    dict
-        Token tensors, each ``[batch, tokens]``.
-
-    Raises
-    ------
-    ValueError
-        If there is no caption, or one is empty.
-    """
-    if isinstance(captions, str):
-        raise ValueError(f"captions are a list: write [{captions!r}]")
-    empty = [index for index, text in enumerate(captions) if not text.strip()]
-    if empty or not captions:
-        raise ValueError(
-            f"captions {empty} are empty: leave them out"
-            if captions
-            else "there is no caption to embed"
-        )
-    if isinstance(tokenizer, SentencePieceTokenizer):
-        return tokenizer(captions, max_tokens)
-    tokens = tokenizer(
-        list(captions),
-        padding=True,
-        truncation=True,
-        max_length=max_tokens,
-        return_tensors="pt",
-    )
-    return dict(tokens)
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    return config.text_config if config.model_type == "clip" else config
 
 
-def _load_tokenizer(folder: Path) -> Callable:
-    if (folder / MODEL_FILE).is_file():
-        return SentencePieceTokenizer(folder)
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
-
-
-def _load_model(folder: Path, pretrained: bool, with_pooler: bool) -> nn.Module:
+def _load_model(folder: Path, config, pretrained: bool, with_pooler: bool) -> nn.Module:
     """Builds the encoder; one without a use for its pooler has none.
 
     A pooler that nothing reads would get no gradient, and DDP would stop at it.
     """
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoModel
 
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
     options = {}
     if config.model_type in ("bert", "roberta", "xlm-roberta", "camembert"):
         options["add_pooling_layer"] = with_pooler
     if pretrained:
-        return AutoModel.from_pretrained(
+        model = AutoModel.from_pretrained(
             folder, config=config, local_files_only=True, **options
         )
-    return AutoModel.from_config(config, **options)
+    else:
+        model = AutoModel.from_config(config, **options)
+    return model.get_encoder() if config.is_encoder_decoder else model

@@ -1,16 +1,12 @@
-"""Where a text tower's configuration, tokenizer and weights come from.
-
-The hub is asked once and with a short time limit: ``from_pretrained`` left alone
-takes half a minute to find out that there is no network.
-"""
+"""Where a text tower's configuration, tokenizer and weights come from."""
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
+from clap_sb.hub import SECONDS_TO_ANSWER, HubError, fetch_snapshot
+
 PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors")
-SECONDS_TO_ANSWER = 6.0
 
 
 class TextSourceError(OSError):
@@ -54,47 +50,12 @@ def fetch(source: str | Path, seconds: float = SECONDS_TO_ANSWER) -> Path:
             )
         return folder
 
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
     try:
-        cached = Path(
-            snapshot_download(
-                str(source), allow_patterns=PATTERNS, local_files_only=True
-            )
-        )
-    except (LocalEntryNotFoundError, ValueError):
-        cached = None
-    # whoever used the tokenizer alone has a cache without weights
-    if cached is not None and any(cached.glob("*.safetensors")):
-        return cached
-    _ask_hub(str(source), seconds)
-    return Path(snapshot_download(str(source), allow_patterns=PATTERNS))
-
-
-def _ask_hub(source: str, seconds: float) -> None:
-    """Raises unless the hub says, in time, that it has the model."""
-    from huggingface_hub import HfApi
-
-    answer: dict[str, Exception | None] = {}
-
-    def ask() -> None:
-        try:
-            HfApi().model_info(source, timeout=seconds)
-            answer["error"] = None
-        except Exception as error:  # whatever went wrong is told to the user below
-            answer["error"] = error
-
-    # a name look-up without a network ignores time limits: the thread is left behind
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    error = answer.get("error", TimeoutError(f"no answer within {seconds:g} s"))
-    if error is not None:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
+        return fetch_snapshot(str(source), PATTERNS, seconds, "*.safetensors")
+    except HubError as error:
         raise TextSourceError(
-            f"the text tower {source!r} is neither a folder here nor in the Hugging "
-            f"Face cache, and the hub does not give it ({reason[0]}). Give a local "
+            f"the text tower {str(source)!r} is neither a folder here nor in the "
+            f"Hugging Face cache, and the hub does not give it ({error}). Give a local "
             "folder (--text_source FOLDER, as save_pretrained writes it), or train the "
             "same tower from random weights (--pretrained_text False)"
         ) from error

@@ -12,7 +12,11 @@ from clap_sb.data.manifest import Clip
 from clap_sb.data.whole_clips import WholeClipDataset, WindowBatch, WindowCollate
 from clap_sb.model import CLAP
 
-CROP_RULE = "whole clip: windows, hop = window, last one aligned to the end, mean"
+# by whether the tower takes whole clips
+CROP_RULES = {
+    False: "whole clip: windows, hop = window, last one aligned to the end, mean",
+    True: "whole clip: fused views (shrunk, and the middle chunk of each third)",
+}
 
 
 @dataclass
@@ -35,6 +39,8 @@ class Embedded:
         Ids of the clips that could not be read, and why.
     silent : list of str
         Ids of clips that hold nothing but digital silence; they are kept.
+    crop_rule : str
+        What of a long clip was heard.
     """
 
     clips: list[Clip]
@@ -46,6 +52,7 @@ class Embedded:
     )
     unreadable: dict[str, str] = field(default_factory=dict)
     silent: list[str] = field(default_factory=list)
+    crop_rule: str = CROP_RULES[False]
 
 
 class Embedder:
@@ -77,6 +84,7 @@ class Embedder:
         self._index: list[int] = []
         self._silent: list[int] = []
         self._unreadable: dict[int, str] = {}
+        self._crop_rule = CROP_RULES[False]
 
     @torch.no_grad()
     def add(
@@ -100,6 +108,7 @@ class Embedder:
         text : torch.Tensor
             ``[captions, joint_dim]``, on the CPU.
         """
+        self._crop_rule = CROP_RULES[clap.takes_whole_clips]
         audio = self._embed_windows(clap, batch)
         start = sum(map(len, self._audio))
         self._audio.append(audio)
@@ -162,6 +171,7 @@ class Embedder:
             caption_clip=torch.cat([no_owner, *self._caption_clip]),
             unreadable={self.clips[i].id: why for i, why in self._unreadable.items()},
             silent=[self.clips[index].id for index in self._silent],
+            crop_rule=self._crop_rule,
         )
 
 
@@ -230,7 +240,7 @@ def embed_clips(
         WholeClipDataset(clips, clap.sample_rate),
         batch_size=batch_size,
         num_workers=num_workers,
-        collate_fn=WindowCollate(clap.clip_samples),
+        collate_fn=WindowCollate(clap.clip_samples, clap.takes_whole_clips),
         # a generator of its own: the global one belongs to training
         generator=torch.Generator(),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clap_sb.evaluation.card import ProtocolCard
-from clap_sb.evaluation.embedding import CROP_RULE, Embedded
+from clap_sb.evaluation.embedding import Embedded
 from clap_sb.evaluation.examples import best_and_worst
 from clap_sb.evaluation.plots import plot_similarity_matrix
 from clap_sb.evaluation.report import write_results
@@ -70,7 +70,7 @@ class Origin:
             dataset=self.dataset,
             split=self.split,
             num_clips=len(embedded.clips),
-            crop_rule=CROP_RULE,
+            crop_rule=embedded.crop_rule,
             checkpoint=self.checkpoint,
             selection=self.selection,
             seed=self.seed,

@@ -15,12 +15,12 @@ import speechbrain as sb
 from speechbrain.utils.distributed import if_main_process, run_on_main
 
 from clap_sb.brain import CLAPBrain
+from clap_sb.checkpoints.audio_weights import load_audio_weights
 from clap_sb.checkpoints.run_folder import MODEL_FILE, PARTS, SAVE_FOLDER, TEXT_FOLDER
 from clap_sb.config import BUILTIN, Config, join
 from clap_sb.data.manifest import Clip
 from clap_sb.data.pairs import PairCollate, PairDataset
 from clap_sb.data.whole_clips import WholeClipDataset, WindowCollate
-from clap_sb.encoders.text import tokenize
 from clap_sb.training.text_tower import settle_text_tower
 
 logger = logging.getLogger(__name__)
@@ -201,6 +201,7 @@ def train(
         print(f"text tower: {origin}")
         _describe_model(experiment)
     hparams = config.build()
+    _load_audio_weights(hparams)
     brain = hparams["brain_class"](
         modules={"clap": hparams["clap"]},
         opt_class=hparams["opt_class"],
@@ -219,6 +220,15 @@ def train(
         valid_loader_kwargs=whole_clip_loader(hparams),
     )
     return experiment, brain
+
+
+def _load_audio_weights(hparams: dict[str, Any]) -> None:
+    """What the audio tower starts from; a run that is gone on with loads its own."""
+    path = hparams["audio_weights"]
+    if path is not None:
+        loaded = load_audio_weights(hparams["audio_encoder"], path)
+        if if_main_process():
+            print(f"audio tower: from {path} ({loaded})")
 
 
 def _describe_model(experiment: Experiment) -> None:
@@ -240,19 +250,21 @@ def _describe_model(experiment: Experiment) -> None:
 
 def _pairs(hparams: dict[str, Any], clips: Sequence[Clip]) -> PairDataset:
     clap = hparams["clap"]
-    return PairDataset(clips, clap.sample_rate, clap.clip_samples, hparams["seed"])
+    return PairDataset(
+        clips,
+        clap.sample_rate,
+        clap.clip_samples,
+        hparams["seed"],
+        whole_clips=clap.takes_whole_clips,
+    )
 
 
 def _train_loader(hparams: dict[str, Any]) -> dict[str, Any]:
-    text = hparams["text_encoder"]
     return {
         "batch_size": hparams["batch_size"],
         "num_workers": hparams["num_workers"],
         "pin_memory": hparams["pin_memory"],
-        # a partial of plain objects: workers are sent the tokenizer, not the tower
-        "collate_fn": PairCollate(
-            functools.partial(tokenize, text.tokenizer, max_tokens=text.max_tokens)
-        ),
+        "collate_fn": PairCollate(hparams["text_encoder"].tokenize),
     }
 
 
@@ -268,8 +280,9 @@ def whole_clip_loader(hparams: dict[str, Any]) -> dict[str, Any]:
     -------
     dict
     """
+    clap = hparams["clap"]
     return {
         "batch_size": hparams["valid_batch_size"],
         "num_workers": hparams["num_workers"],
-        "collate_fn": WindowCollate(hparams["clap"].clip_samples),
+        "collate_fn": WindowCollate(clap.clip_samples, clap.takes_whole_clips),
     }

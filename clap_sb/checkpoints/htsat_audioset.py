@@ -1,0 +1,101 @@
+"""HTSAT trained on AudioSet (2202.00874): an audio tower alone.
+
+Unverified: written from the published source, without a file or a list of its keys at
+hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from clap_sb.checkpoints.architecture import Architecture, Part
+from clap_sb.checkpoints.audio_towers import (
+    audio_name,
+    audio_part,
+    audio_state,
+    embedding_dim,
+    under,
+)
+from clap_sb.checkpoints.front_end import LAION, PANNS, is_built_by
+from clap_sb.checkpoints.reading import Weights
+
+NAME = "HTSAT AudioSet"
+SECONDS = 10
+
+_AUDIO = "sed_model."
+_FILTERS = "logmel_extractor.melW"
+
+
+def recognise(state: Mapping[str, torch.Tensor]) -> bool:
+    """Whether a state dict is that of HTSAT's training code.
+
+    Arguments
+    ---------
+    state : mapping
+        A state dict.
+
+    Returns
+    -------
+    bool
+    """
+    return any(key.startswith(_AUDIO) for key in state)
+
+
+def describe(weights: Weights) -> Architecture:
+    """Reads the architecture from names and shapes.
+
+    The official models are for 32 kHz, LAION's own retraining is for 48 kHz: the
+    filterbank in the file tells.
+
+    Arguments
+    ---------
+    weights : Weights
+        With such a state dict.
+
+    Returns
+    -------
+    Architecture
+    """
+    tower = under(weights.state, _AUDIO)
+    laion = _FILTERS in tower and is_built_by(tower[_FILTERS], LAION)
+    front_end = LAION if laion else PANNS
+    audio = audio_part(
+        tower,
+        front_end,
+        clip_samples=SECONDS * front_end["sample_rate"],
+        num_classes=len(tower.get("tscam_conv.weight", ())),
+    )
+    return Architecture(
+        family=NAME,
+        description=f"{audio_name(audio)}, audio tower alone",
+        audio_encoder=audio,
+        audio_projection=Part("torch.nn.Identity"),
+        joint_dim=embedding_dim(audio),
+        verified=False,
+    )
+
+
+def from_htsat_audioset(
+    state_dict: Mapping[str, torch.Tensor],
+) -> dict[str, torch.Tensor]:
+    """Converts a state dict of HTSAT's training code into ours.
+
+    Arguments
+    ---------
+    state_dict : mapping
+        The ``state_dict`` entry of the file.
+
+    Returns
+    -------
+    dict
+        An audio tower with its class head.
+
+    Example
+    -------
+    >>> list(from_htsat_audioset({"sed_model.norm.bias": 0, "loss.weight": 0}))
+    ['audio_encoder.norm.bias']
+    """
+    tower = audio_state(under(state_dict, _AUDIO), with_classes=True)
+    return {f"audio_encoder.{key}": value for key, value in tower.items()}

@@ -1,0 +1,152 @@
+"""Loads a public checkpoint: read, recognise, build, convert, load strictly."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from clap_sb.checkpoints.architecture import Architecture, build, write_text_source
+from clap_sb.checkpoints.detect import detect
+from clap_sb.checkpoints.errors import CheckpointError
+from clap_sb.checkpoints.front_end import check_stft
+from clap_sb.checkpoints.reading import Weights
+from clap_sb.checkpoints.transformers_clap import NAME as TRANSFORMERS
+from clap_sb.model import CLAP
+
+_FILTERS = "audio_encoder.log_mel.mel_filters"
+_SCALE = "logit_scale.log_scale"
+_NAMED = 5
+_DRAWING = (torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.erfinv_)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model of a public family.
+
+    Arguments
+    ---------
+    clap : CLAP
+        In eval mode.
+    architecture : Architecture
+        What it is.
+    """
+
+    clap: CLAP
+    architecture: Architecture
+
+
+def load_weights(weights: Weights, tokenizer: str | Path | None = None) -> Loaded:
+    """Builds the model that a file holds, and loads it.
+
+    Arguments
+    ---------
+    weights : Weights
+        What the file holds.
+    tokenizer : str, Path or None
+        Folder with the tokenizer; None if it is not at hand, and then the text tower
+        takes tokens only.
+
+    Returns
+    -------
+    Loaded
+
+    Raises
+    ------
+    CheckpointError
+        If the file is of no known family, its STFT is not ours, or a tensor is missing,
+        unexpected, or of another shape.
+    """
+    family = detect(weights)
+    architecture = family.describe(weights)
+    check_stft(weights.state)
+    state = family.convert(weights.state)
+    with tempfile.TemporaryDirectory() as folder:
+        if architecture.text is not None:
+            write_text_source(architecture.text, folder, tokenizer)
+        with _WithoutInitialisation():
+            clap = build(architecture, folder)
+    what = f"{weights.path} ({family.name}, {architecture.description})"
+    load_strictly(clap, _kept_outside(clap, architecture) | state, what)
+    return Loaded(clap, architecture)
+
+
+def _kept_outside(clap: CLAP, architecture: Architecture) -> dict[str, torch.Tensor]:
+    """What the family does not keep in its files, and is as it was built."""
+    names = []
+    computed_outside = "fusion" in architecture.audio_encoder.arguments
+    if architecture.family == TRANSFORMERS or computed_outside:
+        names.append(_FILTERS)
+    if architecture.text is None:  # nothing to compare with, and so no scale
+        names.append(_SCALE)
+    return {name: clap.state_dict()[name] for name in names}
+
+
+class _WithoutInitialisation(TorchFunctionMode):
+    """Builds modules without drawing weights that are about to be replaced.
+
+    That is most of the time that loading takes.
+    """
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func in _DRAWING:
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
+def load_strictly(
+    module: nn.Module, state: Mapping[str, torch.Tensor], what: str
+) -> None:
+    """Loads a state dict, or says exactly why it does not fit.
+
+    Arguments
+    ---------
+    module : nn.Module
+        Receives the tensors.
+    state : mapping
+        Our state dict.
+    what : str
+        What is being loaded, for the message.
+
+    Raises
+    ------
+    CheckpointError
+        If a tensor is missing, unexpected, or of another shape.
+
+    Example
+    -------
+    >>> load_strictly(nn.Linear(2, 2), {"weight": torch.zeros(1, 2), "w": 0}, "x.pt")
+    Traceback (most recent call last):
+    ...
+    clap_sb.checkpoints.errors.CheckpointError: x.pt does not fit its architecture: \
+missing bias; unexpected w; weight is [1, 2] in the file and [2, 2] in the model
+    """
+    own = module.state_dict()
+    missing = [key for key in own if key not in state]
+    unexpected = [key for key in state if key not in own]
+    shapes = [
+        f"{key} is {list(state[key].shape)} in the file and {list(value.shape)} in the "
+        "model"
+        for key, value in own.items()
+        if key in state and state[key].shape != value.shape
+    ]
+    faults = [
+        *([f"missing {_some(missing)}"] if missing else []),
+        *([f"unexpected {_some(unexpected)}"] if unexpected else []),
+        *([_some(shapes)] if shapes else []),
+    ]
+    if faults:
+        raise CheckpointError(
+            f"{what} does not fit its architecture: {'; '.join(faults)}"
+        )
+    module.load_state_dict(state, strict=True)
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

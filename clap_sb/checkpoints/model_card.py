@@ -1,0 +1,63 @@
+"""The card that goes with an export: what it is, where it is from, how to use it."""
+
+from __future__ import annotations
+
+from clap_sb.checkpoints.architecture import Architecture
+
+# who made the weights, and under what licence (docs/checkpoints.md has the details)
+_TERMS = {
+    "LAION-CLAP": ("arXiv 2211.06687", "CC0-1.0"),
+    "transformers ClapModel": ("arXiv 2211.06687", "Apache-2.0"),
+    "MS-CLAP": ("arXiv 2206.04769 and 2309.05767", "MS-PL"),
+    "clapcap": ("arXiv 2309.05767", "MS-PL"),
+    "WavCaps": ("arXiv 2303.17395", "academic use only"),
+    "PANNs": ("arXiv 1912.10211", "see its authors' page"),
+    "HTSAT AudioSet": ("arXiv 2202.00874", "see its authors' page"),
+}
+_UNVERIFIED = (
+    "The layout of this family's files is taken from its published source; no file of "
+    "it was at hand to compare with.\n"
+)
+
+
+def model_card(architecture: Architecture) -> str:
+    """Writes the card of an exported model.
+
+    Arguments
+    ---------
+    architecture : Architecture
+        What the model is made of.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    paper, licence = _TERMS[architecture.family]
+    rows = [
+        ("family", architecture.family),
+        ("towers", architecture.description),
+        ("paper", paper),
+        ("joint dimension", architecture.joint_dim),
+        ("sample rate", f"{architecture.sample_rate} Hz"),
+        ("window", f"{architecture.seconds:g} s"),
+        ("terms of the published weights", licence),
+    ]
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows)
+    return f"""# {architecture.family}: {architecture.description}
+
+Converted by clap_sb from a checkpoint of another program; the weights are its authors'.
+The terms below are those of the weights they published: a file of your own has yours.
+
+| | |
+|---|---|
+{table}
+
+{"" if architecture.verified else _UNVERIFIED}
+```python
+from clap_sb.inference import CLAP
+
+clap = CLAP.from_checkpoint("this/folder")
+audio = clap.embed_files(["dog.wav"])
+```
+"""

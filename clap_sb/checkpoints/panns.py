@@ -1,0 +1,101 @@
+"""PANNs' Cnn14 (1912.10211), trained on AudioSet: an audio tower alone.
+
+Unverified: written from the published source, without a file or a list of its keys at
+hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from clap_sb.checkpoints.architecture import Architecture, Part
+from clap_sb.checkpoints.audio_towers import (
+    audio_name,
+    audio_part,
+    audio_state,
+    embedding_dim,
+)
+from clap_sb.checkpoints.front_end import PANNS, sample_rate_of
+from clap_sb.checkpoints.reading import Weights
+
+NAME = "PANNs"
+SECONDS = 10
+HOPS_A_SECOND = 100
+
+
+def recognise(state: Mapping[str, torch.Tensor]) -> bool:
+    """Whether a state dict is a PANNs CNN14's.
+
+    Arguments
+    ---------
+    state : mapping
+        A state dict.
+
+    Returns
+    -------
+    bool
+    """
+    return "conv_block6.conv2.weight" in state and "fc_audioset.weight" in state
+
+
+def describe(weights: Weights) -> Architecture:
+    """Reads the architecture from names and shapes.
+
+    ``Cnn14_16k`` and ``Cnn14_8k`` differ in the size of their windows.
+
+    Arguments
+    ---------
+    weights : Weights
+        With a PANNs state dict.
+
+    Returns
+    -------
+    Architecture
+    """
+    sample_rate, n_fft = sample_rate_of(weights.state, PANNS["sample_rate"])
+    front_end = {
+        **PANNS,
+        "sample_rate": sample_rate,
+        "n_fft": n_fft,
+        "hop_length": sample_rate // HOPS_A_SECOND,
+        "f_max": min(PANNS["f_max"], sample_rate / 2),
+    }
+    audio = audio_part(
+        weights.state,
+        front_end,
+        clip_samples=SECONDS * sample_rate,
+        padding="pad",
+        num_classes=weights.state["fc_audioset.weight"].shape[0],
+    )
+    return Architecture(
+        family=NAME,
+        description=f"{audio_name(audio)}, audio tower alone",
+        audio_encoder=audio,
+        audio_projection=Part("torch.nn.Identity"),
+        joint_dim=embedding_dim(audio),
+        verified=False,
+    )
+
+
+def from_panns(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Converts a PANNs state dict into ours.
+
+    Arguments
+    ---------
+    state_dict : mapping
+        The ``model`` entry of the file.
+
+    Returns
+    -------
+    dict
+        An audio tower with its class head.
+
+    Example
+    -------
+    >>> list(from_panns({"fc_audioset.bias": 0}))
+    ['audio_encoder.fc_audioset.bias']
+    """
+    tower = audio_state(state_dict, with_classes=True)
+    return {f"audio_encoder.{key}": value for key, value in tower.items()}

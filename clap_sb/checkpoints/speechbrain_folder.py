@@ -1,0 +1,203 @@
+"""A model as a SpeechBrain folder: ``hyperparams.yaml`` and one file a tower."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from clap_sb.checkpoints.architecture import (
+    Architecture,
+    Part,
+    build,
+    from_json,
+    text_part,
+    to_json,
+    write_text_source,
+)
+from clap_sb.checkpoints.errors import CheckpointError
+from clap_sb.checkpoints.loading import Loaded, load_strictly
+from clap_sb.checkpoints.model_card import model_card
+from clap_sb.checkpoints.reading import read_weights
+from clap_sb.checkpoints.run_folder import PARTS, TEXT_FOLDER
+
+DESCRIPTION_FILE = "architecture.json"
+YAML_FILE = "hyperparams.yaml"
+CARD_FILE = "README.md"
+
+
+def write_speechbrain_folder(
+    loaded: Loaded, folder: str | Path, tokenizer: str | Path | None = None
+) -> None:
+    """Writes a model for SpeechBrain's ``from_hparams`` and ``Pretrainer``.
+
+    Arguments
+    ---------
+    loaded : Loaded
+        The model.
+    folder : str or Path
+        Receives ``hyperparams.yaml``, ``architecture.json``, one ``.ckpt`` a part, the
+        text tower's configuration and tokenizer, and a model card.
+    tokenizer : str, Path or None
+        Folder with the tokenizer, if it is at hand.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    architecture = loaded.architecture
+    for name in _parts(architecture):
+        state = getattr(loaded.clap, name).state_dict()
+        torch.save(state, folder / f"{name}.ckpt")
+    if architecture.text is not None:
+        write_text_source(architecture.text, folder / TEXT_FOLDER, tokenizer)
+    for name, text in (
+        (DESCRIPTION_FILE, to_json(architecture)),
+        (YAML_FILE, hyperparams(architecture)),
+        (CARD_FILE, model_card(architecture)),
+    ):
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def load_speechbrain_folder(
+    folder: str | Path, tokenizer: str | Path | None = None
+) -> Loaded:
+    """Loads what :func:`write_speechbrain_folder` wrote.
+
+    The YAML is not looked at, since loading one can execute anything.
+
+    Arguments
+    ---------
+    folder : str or Path
+        The folder.
+    tokenizer : str, Path or None
+        Folder with a tokenizer to take instead of the one in the folder.
+
+    Returns
+    -------
+    Loaded
+
+    Raises
+    ------
+    CheckpointError
+        If a file is missing or does not fit.
+    """
+    folder = Path(folder)
+    architecture = read_description(folder)
+    with tempfile.TemporaryDirectory() as source:
+        if architecture.text is not None:
+            own = folder / TEXT_FOLDER
+            if tokenizer is None and own.is_dir():
+                tokenizer = own
+            write_text_source(architecture.text, source, tokenizer)
+        try:
+            clap = build(architecture, source)
+        except (TypeError, ValueError, KeyError) as error:
+            raise CheckpointError(
+                f"{folder / DESCRIPTION_FILE} describes no model that can be built: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
+    for name in _parts(architecture):
+        path = folder / f"{name}.ckpt"
+        module = getattr(clap, name)
+        if module.state_dict():
+            load_strictly(module, read_weights(path).state, str(path))
+    return Loaded(clap, architecture)
+
+
+def read_description(folder: str | Path) -> Architecture:
+    """Reads what an export is.
+
+    Arguments
+    ---------
+    folder : str or Path
+        A folder that :func:`write_speechbrain_folder` wrote.
+
+    Returns
+    -------
+    Architecture
+    """
+    path = Path(folder) / DESCRIPTION_FILE
+    return from_json(path.read_text(encoding="utf-8"))
+
+
+def _parts(architecture: Architecture) -> list[str]:
+    """Names of the parts that a model has."""
+    if architecture.text is not None:
+        return list(PARTS)
+    return [name for name in PARTS if not name.startswith("text_")]
+
+
+def hyperparams(architecture: Architecture) -> str:
+    """The YAML of a model.
+
+    Arguments
+    ---------
+    architecture : Architecture
+        What the model is made of.
+
+    Returns
+    -------
+    str
+        A HyperPyYAML document with ``modules`` and ``pretrainer``. The text tower's
+        files lie in ``text_folder``, which a reader elsewhere overrides.
+    """
+    lines = [
+        f"# {architecture.family}: {architecture.description}. Written by clap_sb.",
+        f"sample_rate: {architecture.sample_rate}",
+        f"joint_dim: {architecture.joint_dim}",
+        f"strip_punctuation: {json.dumps(architecture.strip_punctuation)}",
+        f"text_folder: {TEXT_FOLDER}",
+    ]
+    for name, part in _described(architecture).items():
+        lines += [f"{name}: {_tag(part)}", *_arguments(part.arguments, 1)]
+    refs = {name: f"!ref <{name}>" for name in PARTS}
+    lines += ["clap: !new:clap_sb.model.CLAP", *_mapping(refs, 1)]
+    loadables = {name: refs[name] for name in _parts(architecture)}
+    lines += [
+        "modules:",
+        "    clap: !ref <clap>",
+        "audio_normalizer: !new:speechbrain.dataio.preprocess.AudioNormalizer",
+        "    sample_rate: !ref <sample_rate>",
+        "pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer",
+        "    loadables:",
+        *_mapping(loadables, 2),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _described(architecture: Architecture) -> dict[str, Part]:
+    """All parts of a model, those that stand in for a missing tower included."""
+    text_encoder = Part("clap_sb.encoders.no_text_tower.NoTextTower")
+    if architecture.text is not None:
+        text_encoder = text_part(architecture.text, "!ref <text_folder>")
+    return {
+        "audio_encoder": architecture.audio_encoder,
+        "text_encoder": text_encoder,
+        "audio_projection": architecture.audio_projection,
+        "text_projection": architecture.text_projection or Part("torch.nn.Identity"),
+        "logit_scale": Part("clap_sb.objectives.logit_scale.LogitScale"),
+    }
+
+
+def _tag(part: Part) -> str:
+    return f"!new:{part.name}" + ("" if part.arguments else " {}")
+
+
+def _arguments(arguments: Mapping[str, Any], level: int) -> list[str]:
+    lines = []
+    for key, value in arguments.items():
+        if isinstance(value, Part):
+            lines.append(f"{'    ' * level}{key}: {_tag(value)}")
+            lines += _arguments(value.arguments, level + 1)
+        elif isinstance(value, str) and value.startswith("!ref "):
+            lines += _mapping({key: value}, level)
+        else:
+            lines += _mapping({key: json.dumps(value)}, level)
+    return lines
+
+
+def _mapping(values: Mapping[str, str], level: int) -> list[str]:
+    return [f"{'    ' * level}{key}: {value}" for key, value in values.items()]

@@ -1,0 +1,169 @@
+"""Captions to token tensors: the same for all tokenizers, and safe in a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from clap_sb.encoders.missing_tokenizer import MissingTokenizer, has_tokenizer
+from clap_sb.encoders.sentencepiece_tokenizer import (
+    MODEL_FILE,
+    SentencePieceTokenizer,
+)
+
+
+@dataclass(frozen=True)
+class CaptionTokenizer:
+    """Tokenises captions with a SentencePiece or a transformers tokenizer.
+
+    It holds no part of the tower, so that a loader's workers are sent little.
+
+    Arguments
+    ---------
+    tokenizer : callable
+        :class:`SentencePieceTokenizer`, or one of transformers.
+    max_tokens : int
+        Longer captions are cut to this; how a caption ends is kept.
+    suffix : str
+        What a transformers tokenizer is to end each caption with, where it does not
+        do that by itself: MS-CLAP 2023 has ``" <|endoftext|>"`` after GPT-2's.
+    pad_to_max : bool
+        Pad to ``max_tokens`` instead of to the longest caption.
+
+    Example
+    -------
+    >>> from clap_sb.encoders.sentencepiece_tokenizer import train_sentencepiece
+    >>> folder = getfixture("tmp_path")
+    >>> train_sentencepiece(["a dog barks", "rain on a roof"], folder, 50)
+    >>> tokenize = CaptionTokenizer.from_folder(folder, max_tokens=30, pad_to_max=True)
+    >>> tokenize(["a dog", "rain"])["input_ids"].shape
+    torch.Size([2, 30])
+    """
+
+    tokenizer: Callable
+    max_tokens: int
+    suffix: str = ""
+    pad_to_max: bool = False
+
+    @classmethod
+    def from_folder(
+        cls, folder: Path, max_tokens: int, suffix: str = "", pad_to_max: bool = False
+    ) -> CaptionTokenizer:
+        """Loads the tokenizer that lies in a folder.
+
+        Arguments
+        ---------
+        folder : Path
+            With ``sentencepiece.model`` or transformers' files.
+        max_tokens : int
+            Longer captions are cut to this.
+        suffix : str
+            What a transformers tokenizer is to end each caption with.
+        pad_to_max : bool
+            Pad to ``max_tokens`` instead of to the longest caption.
+
+        Returns
+        -------
+        CaptionTokenizer
+        """
+        if (folder / MODEL_FILE).is_file():
+            tokenizer = SentencePieceTokenizer(folder)
+        elif not has_tokenizer(folder):
+            tokenizer = MissingTokenizer()
+        else:
+            from transformers import AutoTokenizer
+
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        return cls(tokenizer, max_tokens, suffix, pad_to_max)
+
+    def __len__(self) -> int:
+        """Number of tokens in the vocabulary."""
+        return len(self.tokenizer)
+
+    def __call__(self, captions: list[str]) -> dict[str, torch.Tensor]:
+        """Tokenises captions.
+
+        Arguments
+        ---------
+        captions : list of str
+            At least one caption, none of them empty.
+
+        Returns
+        -------
+        dict
+            ``input_ids``, ``attention_mask`` and what else the tower takes, each
+            ``[batch, tokens]``.
+
+        Raises
+        ------
+        ValueError
+            If there is no caption, or one is empty.
+        """
+        _check(captions)
+        if isinstance(self.tokenizer, SentencePieceTokenizer):
+            tokens = self.tokenizer(captions, self.max_tokens)
+        else:
+            tokens = self._by_transformers(captions)
+        if not self.pad_to_max:
+            return tokens
+        missing = (0, self.max_tokens - tokens["input_ids"].shape[1])
+        return {
+            name: F.pad(value, missing, value=self._padding(name))
+            for name, value in tokens.items()
+        }
+
+    def _by_transformers(self, captions: list[str]) -> dict[str, torch.Tensor]:
+        end = self.tokenizer(self.suffix, add_special_tokens=False)["input_ids"]
+        rows = self.tokenizer(
+            list(captions), truncation=True, max_length=self.max_tokens - len(end)
+        )
+        ends = {"input_ids": end, "attention_mask": [1] * len(end)}
+        # padded here: GPT-2 has no padding token, and a mask is all that is needed
+        return {
+            name: torch.nn.utils.rnn.pad_sequence(
+                [
+                    torch.tensor([*row, *ends.get(name, [0] * len(end))])
+                    for row in value
+                ],
+                batch_first=True,
+                padding_value=self._padding(name),
+            )
+            for name, value in rows.items()
+        }
+
+    def _padding(self, name: str) -> int:
+        if name != "input_ids":
+            return 0
+        if isinstance(self.tokenizer, SentencePieceTokenizer):
+            return self.tokenizer.model.pad_id()
+        return self.tokenizer.pad_token_id or 0
+
+    def save(self, folder: Path) -> None:
+        """Writes the tokenizer's files.
+
+        Arguments
+        ---------
+        folder : Path
+            What :meth:`from_folder` can load.
+        """
+        if isinstance(self.tokenizer, SentencePieceTokenizer):
+            model = self.tokenizer.model.serialized_model_proto()
+            (folder / MODEL_FILE).write_bytes(model)
+        else:
+            self.tokenizer.save_pretrained(folder)
+
+
+def _check(captions: list[str]) -> None:
+    if isinstance(captions, str):
+        raise ValueError(f"captions are a list: write [{captions!r}]")
+    empty = [index for index, text in enumerate(captions) if not text.strip()]
+    if empty or not captions:
+        raise ValueError(
+            f"captions {empty} are empty: leave them out"
+            if captions
+            else "there is no caption to embed"
+        )

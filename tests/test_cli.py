@@ -1,0 +1,200 @@
+"""``clap-sb info`` and ``clap-sb convert``, and what SpeechBrain makes of an export."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from small_checkpoints import (
+    CAPTIONS,
+    clap_model,
+    feature_extractor,
+    laion_state,
+    write_tokenizer,
+)
+
+from clap_sb.checkpoints.errors import CheckpointError
+from clap_sb.checkpoints.speechbrain_folder import load_speechbrain_folder
+from clap_sb.cli import main
+from clap_sb.inference import CLAP
+
+RATE = 48000
+WAV = 0.1 * torch.randn(60000, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("laion") / "model.pt"
+    torch.save({"state_dict": laion_state()}, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory):
+    return write_tokenizer(tmp_path_factory.mktemp("tokenizer"))
+
+
+@pytest.fixture(scope="module")
+def export(file, tokenizer, tmp_path_factory):
+    """The file as a SpeechBrain folder."""
+    out = tmp_path_factory.mktemp("export") / "out"
+    assert main(["convert", str(file), str(out), "--tokenizer", str(tokenizer)]) == 0
+    return out
+
+
+def test_info_tells_what_a_file_is(file, capsys):
+    assert main(["info", str(file)]) == 0
+    said = capsys.readouterr().out
+    for fact in ("LAION-CLAP", "HTSAT-8 + RoBERTa", "12", "48000 Hz", "10 s"):
+        assert fact in said
+
+
+def test_info_of_an_export_tells_the_same(file, export, capsys):
+    main(["info", str(file)])
+    of_file = capsys.readouterr().out.splitlines()
+    main(["info", str(export)])
+    of_export = capsys.readouterr().out.splitlines()
+    assert of_export[1:] == of_file[1 : len(of_export)]
+
+
+def test_errors_are_one_line(tmp_path, capsys):
+    (tmp_path / "bad.pt").write_bytes(b"<html>")
+    assert main(["info", str(tmp_path / "bad.pt")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("clap-sb: ") and error.count("\n") == 1
+
+
+def test_the_command_starts_without_loading_torch():
+    code = "import sys, clap_sb.cli; assert 'torch' not in sys.modules"
+    root = Path(__file__).resolve().parents[1]
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
+
+
+def test_a_folder_in_use_is_not_written_to(file, tmp_path, capsys):
+    (tmp_path / "mine.txt").write_text("keep")
+    assert main(["convert", str(file), str(tmp_path)]) == 1
+    assert "exists already" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_an_export_is_the_same_model(file, export, tokenizer):
+    before = CLAP.from_checkpoint(file, tokenizer=tokenizer)
+    after = CLAP.from_checkpoint(export)
+    assert torch.equal(after.encode_audio(WAV, RATE), before.encode_audio(WAV, RATE))
+    assert torch.equal(after.encode_text(CAPTIONS), before.encode_text(CAPTIONS))
+    assert after.logit_scale == before.logit_scale
+    card = (export / "README.md").read_text(encoding="utf-8")
+    assert "LAION-CLAP" in card and "2211.06687" in card and "CC0" in card
+
+
+def test_speechbrain_loads_an_export_from_its_yaml(file, export, tokenizer):
+    from speechbrain.inference.interfaces import Pretrained
+
+    model = Pretrained.from_hparams(
+        source=str(export),
+        savedir=None,
+        overrides={"text_folder": str(export / "text")},
+    )
+    expected = CLAP.from_checkpoint(file, tokenizer=tokenizer)
+    with torch.no_grad():
+        audio, text = model.mods.clap(WAV[None], None, CAPTIONS[:1])
+    assert torch.equal(audio, expected.encode_audio(WAV, RATE))
+    assert torch.equal(text, expected.encode_text(CAPTIONS[0]))
+    assert model.hparams.sample_rate == RATE
+
+
+def test_the_audio_tower_alone_goes_into_another_recipe(file, export, tmp_path):
+    from hyperpyyaml import load_hyperpyyaml
+    from speechbrain.utils.parameter_transfer import Pretrainer
+
+    text = (export / "hyperparams.yaml").read_text(encoding="utf-8")
+    start = text.index("audio_encoder: !new")
+    tower = text[start : text.index("text_encoder:")]
+    encoder = load_hyperpyyaml(tower)["audio_encoder"].eval()
+    pretrainer = Pretrainer(
+        collect_in=tmp_path,
+        loadables={"encoder": encoder},
+        paths={"encoder": str(export / "audio_encoder.ckpt")},
+    )
+    pretrainer.collect_files()
+    pretrainer.load_collected()
+    expected = CLAP.from_checkpoint(file).model.audio_encoder
+    with torch.no_grad():
+        assert torch.equal(encoder(WAV[None]), expected(WAV[None]))
+
+
+def test_to_transformers_and_back(file, tokenizer, tmp_path):
+    out, again = tmp_path / "hf", tmp_path / "again"
+    arguments = ["--tokenizer", str(tokenizer)]
+    assert (
+        main(["convert", str(file), str(out), "--to", "transformers", *arguments]) == 0
+    )
+    assert main(["convert", str(out), str(again), *arguments]) == 0
+    first = CLAP.from_checkpoint(file).model.state_dict()
+    last = CLAP.from_checkpoint(again).model.state_dict()
+    assert first.keys() == last.keys()
+    filters = "audio_encoder.log_mel.mel_filters"
+    torch.testing.assert_close(last.pop(filters), first.pop(filters))
+    assert all(torch.equal(last[key], first[key]) for key in first)
+
+
+def test_a_foreign_filterbank_cannot_go_to_transformers(tmp_path, capsys):
+    state = laion_state()
+    state["audio_branch.logmel_extractor.melW"] *= 2
+    torch.save(state, tmp_path / "model.pt")
+    out = str(tmp_path / "out")
+    code = main(["convert", str(tmp_path / "model.pt"), out, "--to", "transformers"])
+    assert code == 1
+    assert "filterbank" in capsys.readouterr().err
+
+
+def test_a_converted_model_says_when_its_tokenizer_is_missing(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    clap_model().save_pretrained(tmp_path / "hf")
+    feature_extractor().save_pretrained(tmp_path / "hf")
+    assert main(["convert", str(tmp_path / "hf"), str(tmp_path / "out")]) == 0
+    assert "roberta-base could not be fetched" in capsys.readouterr().out
+    tokens = {"input_ids": torch.tensor([[0, 5, 2]])}
+    tokens["attention_mask"] = torch.ones_like(tokens["input_ids"])
+    clap = CLAP.from_checkpoint(tmp_path / "out")
+    assert clap.encode_text(tokens).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "os.system",
+        "clap_sb.cli.main",
+        "clap_sb.encoders.text_source.fetch",
+        "clap_sb.encoders.text.Path",
+        "clap_sb.encoders.nothing.Here",
+    ],
+)
+def test_a_description_cannot_name_other_code(export, tmp_path, name):
+    text = (export / "architecture.json").read_text(encoding="utf-8")
+    changed = text.replace("clap_sb.encoders.htsat.HTSAT", name)
+    assert changed != text
+    (tmp_path / "architecture.json").write_text(changed)
+    with pytest.raises(CheckpointError, match=name):
+        load_speechbrain_folder(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"family": "x"}', "null", "{}"])
+def test_a_damaged_description_is_an_error(tmp_path, text):
+    (tmp_path / "architecture.json").write_text(text)
+    with pytest.raises(CheckpointError):
+        load_speechbrain_folder(tmp_path)
+
+
+def test_an_export_that_lacks_a_file_names_it(export, tmp_path):
+    import shutil
+
+    shutil.copytree(export, tmp_path / "copy")
+    (tmp_path / "copy" / "audio_projection.ckpt").unlink()
+    with pytest.raises(CheckpointError, match="audio_projection.ckpt"):
+        CLAP.from_checkpoint(tmp_path / "copy")
