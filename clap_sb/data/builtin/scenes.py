@@ -20,7 +20,7 @@ from clap_sb.data.builtin.voices import noise, num_samples
 DURATION = 5.0
 """Length of every clip in seconds."""
 
-_SHARES = {"single": 0.4, "then": 0.3, "while": 0.3}
+_SHARES = {"single": 0.6, "then": 0.2, "while": 0.2}
 
 # Tries at a scene that is not in the set yet, before an equal one is accepted.
 _MAX_TRIES = 50
