@@ -74,7 +74,7 @@ def draw_scene(rng: np.random.Generator, seed: tuple[int, ...]) -> Scene:
 
     Example
     -------
-    >>> scene = draw_scene(np.random.default_rng(1), (1, 1, 0))
+    >>> scene = draw_scene(np.random.default_rng(0), (1, 1, 0))
     >>> scene.relation, len(scene.events)
     ('then', 2)
     """
