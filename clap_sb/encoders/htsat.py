@@ -53,6 +53,9 @@ class HTSAT(AudioTower):
         Side of the image; ``spec_size * spec_size / n_mels`` frames fit.
     patch_size : int
         Side of a patch.
+    patch_overlap : int
+        How far a patch reaches into its neighbours, on each side; 0 in all public
+        checkpoints. It makes a small encoder less sensitive to where an onset falls.
     window_size : int
         Side of an attention window, patches.
     embed_dim : int
@@ -99,6 +102,7 @@ class HTSAT(AudioTower):
         fusion: str | None = None,
         spec_size: int = 256,
         patch_size: int = 4,
+        patch_overlap: int = 0,
         window_size: int = 8,
         embed_dim: int = 96,
         depths: Sequence[int] = (2, 2, 6, 2),
@@ -124,7 +128,7 @@ class HTSAT(AudioTower):
         self.freq_ratio = spec_size // log_mel.n_mels
         self.gradient_checkpointing = gradient_checkpointing
         self._check_geometry(log_mel, patch_size, window_size, depths, num_heads)
-        self.patch_embed = PatchEmbed(patch_size, embed_dim, fusion)
+        self.patch_embed = PatchEmbed(patch_size, embed_dim, fusion, patch_overlap)
         rates = torch.linspace(0, drop_path, sum(depths)).split(list(depths))
         self.layers = nn.ModuleList(
             SwinStage(
