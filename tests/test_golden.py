@@ -1,7 +1,7 @@
 """All families against figures of the peers' own classes, on synthetic weights.
 
-15 models: LAION's HTSAT-tiny and -base, CNN14 and each kind of fusion; MS-CLAP 2022
-and 2023; their text towers and projections.
+15 models: LAION's HTSAT-tiny and -base and CNN14, with each kind of feature fusion;
+MS-CLAP 2022 and 2023; their text towers and projections.
 """
 
 from __future__ import annotations

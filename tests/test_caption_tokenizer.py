@@ -1,0 +1,164 @@
+"""Captions to tokens by any tokenizer, and the towers that need a special way."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import pytest
+import torch
+
+from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
+from clap_sb.encoders.sentencepiece_tokenizer import train_sentencepiece
+from clap_sb.encoders.text import TransformersText
+
+CAPTIONS = ["a dog barks!", "rain", "a dog barks at rain and at a dog"]
+END = " <|endoftext|>"
+
+
+@pytest.fixture(scope="module")
+def gpt2_folder(tmp_path_factory):
+    """A byte-level BPE in GPT-2's manner: ``!`` is token 0, and none is for padding."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("gpt2")
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(vocab_size=290, initial_alphabet=alphabet)
+    tokenizer.train_from_iterator(CAPTIONS, trainer)
+    tokenizer.add_special_tokens(["<|endoftext|>"])
+    assert tokenizer.token_to_id("!") == 0
+    size = tokenizer.get_vocab_size()
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<|endoftext|>"
+    ).save_pretrained(folder)
+    config = {"model_type": "gpt2", "vocab_size": size, "n_embd": 16, "n_layer": 2}
+    config |= {"n_head": 2, "bos_token_id": 0, "eos_token_id": size - 1}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def rows(tokens: dict[str, torch.Tensor]) -> list[list[int]]:
+    """Ids of each caption, without padding."""
+    pairs = zip(tokens["input_ids"], tokens["attention_mask"].bool(), strict=True)
+    return [ids[shown].tolist() for ids, shown in pairs]
+
+
+def test_the_suffix_ends_each_caption(gpt2_folder):
+    tokenize = CaptionTokenizer.from_folder(gpt2_folder, 77, END)
+    plain = tokenize.tokenizer
+    found = rows(tokenize(CAPTIONS))
+    assert found == [plain(caption + END)["input_ids"] for caption in CAPTIONS]
+    assert len({len(row) for row in found}) == 3
+
+
+def test_a_cut_caption_keeps_its_end(gpt2_folder):
+    end = rows(CaptionTokenizer.from_folder(gpt2_folder, 77, END)(["rain"]))[0][-2:]
+    tokenize = CaptionTokenizer.from_folder(gpt2_folder, 6, END)
+    cut = rows(tokenize([CAPTIONS[2], "rain"]))
+    assert len(cut[0]) == 6 and cut[0][-2:] == end
+
+
+@torch.no_grad()
+def test_the_padding_token_may_stand_in_a_caption(gpt2_folder):
+    """MS-CLAP counts the ids that are not 0, and misses its end by each ``!``."""
+    tower = TransformersText(
+        gpt2_folder, pretrained=False, pooling="last", suffix=END
+    ).eval()
+    together = tower(CAPTIONS)
+    for index, row in enumerate(rows(tower.tokenize(CAPTIONS))):
+        states = tower.model(torch.tensor([row])).last_hidden_state
+        torch.testing.assert_close(together[index], states[0, -1], atol=1e-5, rtol=0)
+
+
+def test_what_a_worker_is_sent_is_small(gpt2_folder):
+    tower = TransformersText(gpt2_folder, pretrained=False, pooling="last", suffix=END)
+    again = pickle.loads(pickle.dumps(tower.tokenize))
+    assert rows(again(CAPTIONS)) == rows(tower.tokenize(CAPTIONS))
+
+
+@pytest.mark.parametrize("pieces", [True, False])
+def test_padding_to_the_most_tokens(gpt2_folder, tmp_path, pieces):
+    folder = tmp_path if pieces else gpt2_folder
+    if pieces:
+        train_sentencepiece(CAPTIONS, folder, 40)
+    padded = CaptionTokenizer.from_folder(folder, 50, pad_to_max=True)(CAPTIONS)
+    longest = CaptionTokenizer.from_folder(folder, 50)(CAPTIONS)
+    assert padded["input_ids"].shape == padded["attention_mask"].shape == (3, 50)
+    assert rows(padded) == rows(longest)
+    beyond = padded["input_ids"][:, longest["input_ids"].shape[1] :]
+    assert (beyond == (1 if pieces else 0)).all()
+
+
+# ---------------------------------------------------------------- towers by family
+
+
+def write_source(folder, **config):
+    train_sentencepiece(CAPTIONS, folder, 40)
+    ids = {"vocab_size": 40, "bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
+    (folder / "config.json").write_text(json.dumps({**ids, **config}))
+    return folder
+
+
+BART = {"model_type": "bart", "d_model": 16, "encoder_layers": 2, "decoder_layers": 1}
+BART |= {"encoder_attention_heads": 2, "encoder_ffn_dim": 32}
+CLIP = {"model_type": "clip_text_model", "hidden_size": 16, "num_hidden_layers": 2}
+CLIP |= {"num_attention_heads": 2, "intermediate_size": 32}
+
+
+@torch.no_grad()
+def test_barts_mean_goes_over_the_padding(tmp_path):
+    source = write_source(tmp_path, **BART)
+    tower = TransformersText(source, False, pooling="mean_padded", max_tokens=30).eval()
+    tokens = tower.tokenize(CAPTIONS)
+    assert tokens["input_ids"].shape == (3, 30)
+    expected = tower.model(**tokens).last_hidden_state.sum(1) / 30
+    torch.testing.assert_close(tower(CAPTIONS), expected)
+    for index, caption in enumerate(CAPTIONS):
+        torch.testing.assert_close(tower([caption])[0], expected[index])
+    assert not any("decoder" in name for name in tower.state_dict())
+
+
+@torch.no_grad()
+def test_clips_last_token_is_its_own_pooling(tmp_path):
+    """transformers looks for the end-of-text id; the mask says the same."""
+    tower = TransformersText(
+        write_source(tmp_path, **CLIP, eos_token_id=7), False, pooling="last"
+    ).eval()
+    ids = torch.tensor([[0, 9, 11, 7, 1, 1], [0, 30, 12, 13, 14, 7]])
+    tokens = {"input_ids": ids, "attention_mask": (ids != 1).long()}
+    torch.testing.assert_close(tower(tokens), tower.model(**tokens).pooler_output)
+
+
+@torch.no_grad()
+def test_the_text_tower_of_a_whole_clip_is_taken(tmp_path):
+    from transformers import CLIPConfig, CLIPModel
+
+    sizes = {key: value for key, value in CLIP.items() if key != "model_type"}
+    vision = {**sizes, "image_size": 8, "patch_size": 4}
+    text = {**sizes, "vocab_size": 40, "bos_token_id": 0, "eos_token_id": 2}
+    peer = CLIPModel(CLIPConfig(text_config=text, vision_config=vision)).eval()
+    peer.save_pretrained(tmp_path)
+    train_sentencepiece(CAPTIONS, tmp_path, 40)
+    tower = TransformersText(tmp_path, pretrained=True, pooling="last").eval()
+    assert tower.embedding_dim == 16
+    tokens = tower.tokenize(CAPTIONS)
+    states = peer.text_model(**tokens).last_hidden_state
+    last = tokens["attention_mask"].sum(1) - 1
+    torch.testing.assert_close(tower(CAPTIONS), states[torch.arange(3), last])
+    tower.save_source(tmp_path / "saved")
+    again = TransformersText(tmp_path / "saved", pretrained=False, pooling="last")
+    again.load_state_dict(tower.state_dict(), strict=True)
+    assert torch.equal(again.eval()(CAPTIONS), tower(CAPTIONS))
+
+
+@pytest.mark.parametrize(
+    ("config", "pooling"), [(BART, "mean_padded"), (CLIP, "last")], ids=["bart", "clip"]
+)
+def test_every_trained_parameter_gets_a_gradient(tmp_path, config, pooling):
+    tower = TransformersText(write_source(tmp_path, **config), False, pooling=pooling)
+    tower.train()(CAPTIONS).square().sum().backward()
+    for name, parameter in tower.named_parameters():
+        assert parameter.grad is not None, name
