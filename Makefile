@@ -23,18 +23,18 @@ demo: $(VENV)/.installed  ## Train on built-in sounds, classify sounds, answer q
 	$(RUN) recipes/AudioCaps/search.py --checkpoint $(DEMO) \
 		"a dog barking quickly" "rain falling" "a siren in the distance"
 
-test: $(VENV)/.installed  ## Run the tests, offline
+test: $(VENV)/.tested  ## Run the tests, offline
 	HF_HUB_OFFLINE=1 $(RUN) -m pytest -q --durations=15 -m "not parity and not full_size"
 
-recipes: $(VENV)/.installed  ## Run every system at full size for one step
+recipes: $(VENV)/.tested  ## Run every system at full size for one step
 	HF_HUB_OFFLINE=1 $(RUN) -m pytest -q -m full_size
 
-lint: $(VENV)/.installed  ## Check style, format and YAML files
+lint: $(VENV)/.tested  ## Check style, format and YAML files
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m yamllint .
 
-format: $(VENV)/.installed  ## Bring the Python files into form
+format: $(VENV)/.tested  ## Bring the Python files into form
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
@@ -54,6 +54,10 @@ $(VENV)/.installed: setup.py pyproject.toml
 	echo "No Python 3.10 to 3.12 among: $(CANDIDATES)." >&2; \
 	echo "Name one that is installed: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; \
 	exit 1
+	$(RUN) -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.tested: $(VENV)/.installed
 	$(RUN) -m pip install --quiet --editable '.[test]'
 	@touch $@
 
