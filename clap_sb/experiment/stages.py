@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from speechbrain.utils.distributed import if_main_process
+from speechbrain.utils.run_opts import RunOptions
 
 from clap_sb.brain import CLAPBrain
 from clap_sb.data.manifest import Clip
@@ -54,11 +55,16 @@ def run_stages(
         _tell(experiment, splits)
         return
     if stage == "evaluate":
-        run_opts = replace(experiment.run_opts, test_only=True)
-        experiment = replace(experiment, run_opts=run_opts)
+        experiment = replace(experiment, run_opts=_test_only(experiment.run_opts))
     experiment, brain = train(experiment, splits["train"], splits["valid"])
     if stage != "train":
         evaluate(experiment, brain, splits["test"])
+
+
+def _test_only(run_opts: RunOptions) -> RunOptions:
+    """As if ``--test_only`` stood on the command line."""
+    given = {*run_opts.overridden_args, "test_only"}
+    return replace(run_opts, test_only=True, overridden_args=given)
 
 
 def _tell(experiment: Experiment, splits: Splits) -> None:

@@ -41,7 +41,8 @@ def main(argv: list[str]) -> None:
         return write_audiocaps(folder, clips, 100, 100, seed=values["seed"])
 
     data_folder = experiment.data_folder(write_builtin)
-    prepare = functools.partial(prepare_audiocaps, version=values["audiocaps_version"])
+    version = str(values["audiocaps_version"])
+    prepare = functools.partial(prepare_audiocaps, version=version)
     pairs_file = data_folder / "dataset" / "attribute_pairs.csv"
     run_stages(
         experiment,
