@@ -16,6 +16,8 @@ VERSION = re.search(
     (ROOT / "clap_sb" / "__init__.py").read_text(encoding="utf-8"),
     flags=re.MULTILINE,
 ).group(1)
+SEARCH = ["faiss-cpu>=1.9", "pyarrow"]
+SERVE = ["starlette>=0.40", "uvicorn"]
 
 setup(
     name="clap_sb",
@@ -58,8 +60,13 @@ setup(
         "tqdm",
     ],
     extras_require={
+        # Approximate indexes, and embeddings as Parquet.
+        "search": SEARCH,
+        # The browser page.
+        "serve": SERVE,
         # Another minor release of ruff may format differently.
-        "test": ["pytest>=8", "ruff==0.17.*", "yamllint>=1.35"],
+        "test": ["pytest>=8", "ruff==0.17.*", "yamllint>=1.35", "selenium>=4.11"]
+        + [*SEARCH, *SERVE],
         # What the tests marked `parity` compare with.
         "parity": ["librosa", "torchlibrosa"],
         "tensorboard": ["tensorboard"],

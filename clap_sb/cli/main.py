@@ -6,10 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from clap_sb.cli import convert, info
+from clap_sb.cli import convert, index, info, search
 
 # Each has `add(commands)`, which adds its parser and sets `run`.
-COMMANDS = (info, convert)
+COMMANDS = (index, search, info, convert)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
