@@ -23,7 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0, 1 after one line on what went wrong, 2 for a wrong command line.
+        Exit status: 0, 1 after one line on what went wrong, 2 for a wrong command line,
+        130 if it was interrupted.
     """
     parser = argparse.ArgumentParser(
         prog="clap-sb", description="Checkpoints and sounds from the command line."
@@ -37,4 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"clap-sb: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("clap-sb: interrupted", file=sys.stderr)
+        return 130
     return 0

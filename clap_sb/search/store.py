@@ -273,7 +273,7 @@ class Store:
             "SELECT id, first_row, windows, samples FROM sounds WHERE id IN "
             "(SELECT sound FROM files) ORDER BY first_row"
         )
-        return np.array(rows.fetchall(), dtype=np.int64).reshape(-1, 4)
+        return np.fromiter(rows, dtype=np.dtype((np.int64, 4)))
 
     @contextlib.contextmanager
     def moving(self, vectors: str) -> Iterator[sqlite3.Connection]:
