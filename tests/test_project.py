@@ -34,7 +34,8 @@ MAY_IMPORT = {
     "inference": {"checkpoints", "clips", "config", "data", "encoders"}
     | {"evaluation", "features", "hub", "model", "objectives"},
     "search": {"clips", "data", "inference"},
-    "cli": {"checkpoints", "inference", "search"},
+    "serve": {"data", "evaluation", "inference", "search"},
+    "cli": {"checkpoints", "inference", "search", "serve"},
 }
 TRAINING_ROOMS = {"brain", "experiment", "training"}
 
@@ -85,7 +86,7 @@ def test_heavy_packages_are_loaded_only_where_they_are_used():
     names = {module_name(path) for path in MODULES}
     light = [name for name in names if room_of(name) not in TRAINING_ROOMS]
     heavy = {"matplotlib", "pandas", "sentencepiece", "speechbrain", "transformers"}
-    heavy |= {"faiss", "pyarrow"}
+    heavy |= {"faiss", "pyarrow", "starlette", "uvicorn"}
     assert not modules_loaded_by(*sorted(light)) & heavy
 
 

@@ -6,10 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from clap_sb.cli import convert, index, info, search
+from clap_sb.cli import convert, index, info, search, serve
 
 # Each has `add(commands)`, which adds its parser and sets `run`.
-COMMANDS = (index, search, info, convert)
+COMMANDS = (index, search, serve, info, convert)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

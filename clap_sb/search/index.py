@@ -11,10 +11,10 @@ from clap_sb.search.approximate import PROBES, Approximate
 from clap_sb.search.compaction import alive_rows
 from clap_sb.search.errors import SearchError
 from clap_sb.search.hits import Hit
+from clap_sb.search.nearest import Nearest
 from clap_sb.search.records import ModelFacts
 from clap_sb.search.store import Store
 
-_BLOCK = 65536
 # Vectors looked at for one query, to find sounds that differ.
 _MOST = 50_000
 
@@ -53,14 +53,21 @@ class SearchIndex:
 
     def __init__(self, folder: str | os.PathLike, probes: int = PROBES):
         self.store = Store(folder)
+        self._version = self.store.version()
+        with self.store.snapshot():
+            self._open(probes)
+
+    def _open(self, probes: int) -> None:
         self.model: ModelFacts = self.store.model
         self._spans = self.store.spans()
         rows = self.store.num_rows
         self._vectors = self.store.vectors.mapped(rows)
         self._alive = alive_rows(self._spans, rows)
         name = self.store.fact("approximate")
-        self._approximate = (
-            None if name is None else Approximate(self.store.folder / name, probes)
+        self._nearest = Nearest(
+            self._vectors,
+            self._alive,
+            None if name is None else Approximate(self.store.folder / name, probes),
         )
 
     @property
@@ -76,7 +83,7 @@ class SearchIndex:
     @property
     def is_exact(self) -> bool:
         """Whether a query is compared with all vectors."""
-        return self._approximate is None
+        return self._nearest.is_exact
 
     def search(
         self,
@@ -112,15 +119,14 @@ class SearchIndex:
         query = self._checked(query)
         count = max(64, 8 * k)
         while True:
-            rows, scores, all_seen = self.nearest(query, count)
+            rows, scores, all_seen = self._nearest.find(query, count)
             chosen = self._choose(rows, k, every_window, fold)
             if len(chosen) >= k or all_seen or count >= _MOST:
                 break
             count *= 4
         score_of = dict(zip(rows.tolist(), scores.tolist(), strict=True))
-        return [
-            self._hit(row, score_of[row], similar) for row, similar in chosen.items()
-        ]
+        hits = [self._hit(row, score_of[row], chosen[row]) for row in chosen]
+        return [hit for hit in hits if hit is not None]
 
     def windows(self) -> Iterator[tuple[str, float, float, int]]:
         """Lists what can be found.
@@ -137,10 +143,45 @@ class SearchIndex:
             Where its vector is; see :meth:`embeddings`.
         """
         for sound, first_row, count, samples in self._spans.tolist():
-            for path in self.store.paths(sound):
+            for path in self.store.files_of(sound):
                 for window in range(count):
                     times = self._times(window, samples)
                     yield (path, *times, first_row + window)
+
+    def locate(self, row: int) -> tuple[int, float, float, float]:
+        """Tells what a vector is of.
+
+        Arguments
+        ---------
+        row : int
+            Where it is.
+
+        Returns
+        -------
+        sound : int
+            Id of the sound.
+        start : float
+            Where the window begins, in seconds.
+        end : float
+            Where it ends, in seconds.
+        duration : float
+            Length of the sound, in seconds.
+
+        Raises
+        ------
+        SearchError
+            If no sound has it.
+        """
+        if not (0 <= row < len(self._alive) and self._alive[row]):
+            raise SearchError(f"there is no window {row} in {self.store.folder}")
+        place = self._sounds_of(np.array([row]))[0]
+        sound, first_row, _, samples = self._spans[place].tolist()
+        times = self._times(row - first_row, samples)
+        return (sound, *times, samples / self.model.sample_rate)
+
+    def is_outdated(self) -> bool:
+        """Whether another process has changed the index since it was opened."""
+        return self.store.version() != self._version
 
     def embeddings(self, rows: np.ndarray) -> np.ndarray:
         """Looks vectors up.
@@ -156,54 +197,6 @@ class SearchIndex:
             ``[windows, dim]``, unit norm.
         """
         return self._vectors[rows]
-
-    def nearest(
-        self, query: np.ndarray, count: int
-    ) -> tuple[np.ndarray, np.ndarray, bool]:
-        """Finds the nearest vectors, whatever sound they are of.
-
-        Arguments
-        ---------
-        query : np.ndarray
-            ``[dim]``, float32.
-        count : int
-            How many.
-
-        Returns
-        -------
-        rows : np.ndarray
-            Where they are, the best first.
-        scores : np.ndarray
-            Dot products.
-        all_seen : bool
-            Whether asking for more gives no more.
-        """
-        if self._approximate is None:
-            rows, scores = np.arange(len(self._alive)), self._scores(query)
-            proposed = len(rows)
-        else:
-            rows = self._approximate.propose(query, count)
-            proposed = len(rows)
-            # what was added since, by an update that was interrupted
-            rows = np.r_[rows, self._approximate.rows : len(self._alive)]
-            scores = self._vectors[rows] @ query
-        kept = self._alive[rows]
-        rows, scores = rows[kept], scores[kept]
-        all_seen = len(rows) <= count if self.is_exact else proposed < count
-        if len(rows) > count:
-            best = np.argpartition(scores, -count)[-count:]
-            rows, scores = rows[best], scores[best]
-        # equal scores in the order of the index
-        order = np.lexsort((rows, -scores))
-        return rows[order], scores[order], all_seen
-
-    def _scores(self, query: np.ndarray) -> np.ndarray:
-        """Block by block: the product of all at once is not faster."""
-        scores = np.empty(len(self._vectors), dtype=np.float32)
-        for start in range(0, len(scores), _BLOCK):
-            block = slice(start, start + _BLOCK)
-            np.dot(self._vectors[block], query, out=scores[block])
-        return scores
 
     def _checked(self, query: np.ndarray) -> np.ndarray:
         query = np.ascontiguousarray(query, dtype=np.float32)
@@ -240,26 +233,28 @@ class SearchIndex:
         """Places in the list of sounds."""
         return np.searchsorted(self._spans[:, 1], rows, side="right") - 1
 
-    def _hit(self, row: int, score: float, similar: Sequence[int]) -> Hit:
-        place = self._sounds_of(np.array([row]))[0]
-        sound, first_row, _, samples = self._spans[place].tolist()
-        paths = self.store.paths(sound)
-        start, end = self._times(row - first_row, samples)
-        folded = {p for other in similar for p in self.store.paths(self._id(other))}
+    def _hit(self, row: int, score: float, similar: Sequence[int]) -> Hit | None:
+        """None if its files went away after the index was opened."""
+        sound, start, end, duration = self.locate(row)
+        paths = list(self.store.files_of(sound))
+        if not paths:
+            return None
+        folded = {
+            path
+            for place in similar
+            for path in self.store.files_of(int(self._spans[place, 0]))
+        }
         return Hit(
             score=score,
             path=paths[0],
             start=start,
             end=end,
-            duration=samples / self.model.sample_rate,
+            duration=duration,
             sound=sound,
             row=row,
             copies=tuple(paths[1:]),
             similar=tuple(sorted(folded - set(paths))),
         )
-
-    def _id(self, place: int) -> int:
-        return int(self._spans[place, 0])
 
     def _times(self, window: int, samples: int) -> tuple[float, float]:
         """In seconds: the last window ends with the file."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 class Searcher:
     """Answers queries.
 
+    Not for several threads at once.
+
     Arguments
     ---------
     index : SearchIndex
@@ -79,6 +81,13 @@ class Searcher:
         if checkpoint is None:
             checkpoint, tokenizer = facts.checkpoint, tokenizer or facts.tokenizer
         return cls(index, CLAP.from_checkpoint(checkpoint, tokenizer, device))
+
+    def refresh(self) -> None:
+        """Opens the index again if it was changed since."""
+        if self.index.is_outdated():
+            index = SearchIndex(self.index.store.folder)
+            check_model(index.store, self.clap)
+            self.index = index
 
     def find(
         self,

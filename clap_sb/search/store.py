@@ -15,25 +15,12 @@ import numpy as np
 from clap_sb.search.errors import SearchError
 from clap_sb.search.records import FileRecord, ModelFacts, NewSound
 from clap_sb.search.scan import Stamp
+from clap_sb.search.schema import TABLES
 from clap_sb.search.vectors import Vectors
 
 # Raised whenever an older index cannot be read any more.
 FORMAT = 1
 DATABASE = "index.sqlite"
-
-# A sound is known by its bytes; any number of files may hold it.
-_TABLES = """
-CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE sounds (
-    id INTEGER PRIMARY KEY, hash TEXT UNIQUE NOT NULL, first_row INTEGER NOT NULL,
-    windows INTEGER NOT NULL, samples INTEGER NOT NULL
-);
-CREATE TABLE files (
-    path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-    sound INTEGER REFERENCES sounds (id), error TEXT
-);
-CREATE INDEX files_of_sound ON files (sound);
-"""
 
 
 class Store:
@@ -58,7 +45,7 @@ class Store:
     >>> store = Store.create(getfixture("tmp_path") / "sounds.index", facts)
     >>> ids = store.add_sounds([NewSound("ab12", 8000, np.ones((1, 2)))])
     >>> store.set_files({"/sounds/a.wav": FileRecord(Stamp(1, 1), ids["ab12"])})
-    >>> store.num_rows, store.paths(ids["ab12"])
+    >>> store.num_rows, list(store.files_of(ids["ab12"]))
     (1, ['/sounds/a.wav'])
     """
 
@@ -103,7 +90,7 @@ class Store:
         unfinished.unlink(missing_ok=True)
         database = _connect(unfinished)
         with contextlib.closing(database), database:
-            database.executescript(_TABLES)
+            database.executescript(TABLES)
             facts = {"format": FORMAT, "model": asdict(model), "folders": []}
             facts |= {"vectors": "vectors-1.f32", "approximate": None}
             rows = [(name, json.dumps(value)) for name, value in facts.items()]
@@ -205,7 +192,7 @@ class Store:
             rows = [(os.fsencode(path),) for path in paths]
             database.executemany("DELETE FROM files WHERE path = ?", rows)
 
-    def paths(self, sound: int) -> list[str]:
+    def files_of(self, sound: int) -> dict[str, Stamp]:
         """Files that hold a sound.
 
         Arguments
@@ -215,13 +202,27 @@ class Store:
 
         Returns
         -------
-        list of str
-            Full names, sorted; empty if there is none any more.
+        dict
+            Full name to stamp, sorted; empty if there is none any more.
         """
         rows = self._database.execute(
-            "SELECT path FROM files WHERE sound = ? ORDER BY path", (sound,)
+            "SELECT path, size, mtime_ns FROM files WHERE sound = ? ORDER BY path",
+            (sound,),
         )
-        return [os.fsdecode(path) for (path,) in rows]
+        return {os.fsdecode(path): Stamp(*stamp) for path, *stamp in rows.fetchall()}
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """What is read within belongs together: nobody writes meanwhile."""
+        self._database.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._database.execute("COMMIT")
+
+    def version(self) -> int:
+        """Changes whenever another process has written."""
+        return self._database.execute("PRAGMA data_version").fetchone()[0]
 
     def known_sounds(self) -> dict[str, int]:
         """Sounds that are embedded already.
