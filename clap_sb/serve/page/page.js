@@ -19,13 +19,13 @@ async function ask(path, words, body) {
   return found;
 }
 
-async function shown(task, doing) {
+async function shown(task, status, doing) {
   part("error").textContent = "";
-  part("status").textContent = doing;
+  status.textContent = doing;
   try {
     await task();
   } catch (error) {
-    part("status").textContent = "";
+    status.textContent = "";
     part("error").textContent =
       error instanceof TypeError ? "The server does not answer." : error.message;
   }
@@ -54,7 +54,7 @@ function searchFor() {
     if (like) names.push(`more like “${like.name}”`);
     const found = hits.length ? `The ${hits.length} nearest to` : "Nothing found for";
     part("status").textContent = `${found} ${names.filter(Boolean).join(" with ")}`;
-  }, "Searching…");
+  }, part("status"), "Searching…");
 }
 
 function takeSound(file) {
@@ -74,6 +74,7 @@ function removeSound() {
   part("sound").hidden = true;
   part("sound_player").removeAttribute("src");
   part("tags").replaceChildren();
+  part("tag_status").textContent = "";
   part("file").value = "";
 }
 
@@ -102,8 +103,8 @@ part("tag").addEventListener("submit", (event) => {
   shown(async () => {
     const { tags } = await ask("/api/tags", { labels: part("labels").value }, sound);
     part("tags").replaceChildren(...tags.slice(0, TAGS_SHOWN).map(rowOfTag));
-    part("status").textContent = `It is most like: ${tags[0].label}`;
-  }, "Listening…");
+    part("tag_status").textContent = `Of these, it is most like: ${tags[0].label}`;
+  }, part("tag_status"), "Listening…");
 });
 
 document.addEventListener("dragover", (event) => {
