@@ -74,7 +74,7 @@ function cardOf(hit, rank, onMore) {
   card.querySelector(".where").textContent = hit.folder;
   const whole = hit.end - hit.start >= hit.duration;
   card.querySelector(".when").textContent =
-    whole ? `all of its ${clock(hit.duration)}` : `${span} of ${clock(hit.duration)}`;
+    whole ? `the whole file, ${clock(hit.duration)}` : `${span} of ${clock(hit.duration)}`;
   const more = card.querySelector(".more");
   more.setAttribute("aria-label", `More like ${hit.name}`);
   more.addEventListener("click", () => onMore(hit));
