@@ -17,6 +17,9 @@ VERSION = re.search(
     flags=re.MULTILINE,
 ).group(1)
 
+VIDEO = ["av>=15"]
+ONNX = ["onnx", "onnxscript", "onnxruntime"]
+
 setup(
     name="clap_sb",
     version=VERSION,
@@ -51,6 +54,7 @@ setup(
         "matplotlib",
         "numpy",
         "pandas",
+        "pillow",
         "safetensors",
         "scipy",
         "sentencepiece",
@@ -59,9 +63,12 @@ setup(
     ],
     extras_require={
         # Another minor release of ruff may format differently.
-        "test": ["pytest>=8", "ruff==0.17.*", "yamllint>=1.35"],
+        "test": ["pytest>=8", "ruff==0.17.*", "yamllint>=1.35", *VIDEO, *ONNX],
         # What the tests marked `parity` compare with.
         "parity": ["librosa", "torchlibrosa"],
         "tensorboard": ["tensorboard"],
+        # Pictures out of videos, and models for other runtimes than PyTorch.
+        "video": VIDEO,
+        "onnx": ONNX,
     },
 )

@@ -6,10 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from clap_sb.cli import convert, info
+from clap_sb.cli import convert, export, info
 
 # Each has `add(commands)`, which adds its parser and sets `run`.
-COMMANDS = (info, convert)
+COMMANDS = (info, convert, export)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
