@@ -18,6 +18,8 @@ VERSION = re.search(
 ).group(1)
 SEARCH = ["faiss-cpu>=1.9", "pyarrow"]
 SERVE = ["starlette>=0.40", "uvicorn"]
+VIDEO = ["av>=15"]
+ONNX = ["onnx", "onnxscript", "onnxruntime"]
 
 setup(
     name="clap_sb",
@@ -56,6 +58,7 @@ setup(
         "matplotlib",
         "numpy",
         "pandas",
+        "pillow",
         "safetensors",
         "scipy",
         "sentencepiece",
@@ -69,9 +72,12 @@ setup(
         "serve": SERVE,
         # Another minor release of ruff may format differently.
         "test": ["pytest>=8", "ruff==0.17.*", "yamllint>=1.35", "selenium>=4.11"]
-        + [*SEARCH, *SERVE],
+        + [*SEARCH, *SERVE, *VIDEO, *ONNX],
         # What the tests marked `parity` compare with.
         "parity": ["librosa", "torchlibrosa"],
         "tensorboard": ["tensorboard"],
+        # Pictures out of videos, and models for other runtimes than PyTorch.
+        "video": VIDEO,
+        "onnx": ONNX,
     },
 )
