@@ -199,7 +199,7 @@ def test_a_sound_is_dropped_found_and_tagged(page, index):
     )
     page.wait(lambda: "“mine.mp3”" in page.one("#status").text)
     assert page.names()[0] == "layer.mp3"
-    assert page.heard(page.one("#sound"))[2] == pytest.approx(1.5, abs=0.1)
+    assert page.heard(page.one("#example"))[2] == pytest.approx(1.5, abs=0.1)
     page.one("#labels").clear()
     page.one("#labels").send_keys("dog, cat, rain")
     page.one("#tag button").click()
@@ -209,8 +209,8 @@ def test_a_sound_is_dropped_found_and_tagged(page, index):
     page.one("#text").send_keys("rain")
     assert page.one("#words").is_displayed()
     assert page.picture("tagged") > 100
-    page.one("#drop_sound").click()
-    page.wait(lambda: not page.one("#sound").is_displayed())
+    page.one("#remove").click()
+    page.wait(lambda: not page.one("#example").is_displayed())
 
 
 def test_a_file_is_chosen_by_hand(page, index):
