@@ -95,6 +95,7 @@ def _by_protocol(
     prompts = prompts_of(values, protocol)
     embedded = evaluation.embed(clips, protocol, with_captions=False)
     labels = labels or sorted({clip.label for clip in embedded.clips})
+    _check_labels(embedded.clips, labels)
     folds = [clip.fold for clip in embedded.clips]
     outcome = zero_shot(
         embedded.audio,
@@ -129,3 +130,12 @@ def _by_protocol(
         "95 % interval": f"{low:.2f} to {high:.2f}",
     }
     return text, row
+
+
+def _check_labels(clips: Sequence[Clip], labels: Sequence[str]) -> None:
+    unknown = sorted({clip.label for clip in clips} - set(labels))
+    if unknown:
+        raise ValueError(
+            f"{unknown[0]!r} is none of the {len(labels)} classes to choose from, such "
+            f"as {labels[0]!r}"
+        )
