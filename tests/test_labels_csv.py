@@ -12,6 +12,7 @@ from scripts import ROOT
 
 from clap_sb.data.labels_csv import prepare_labels_csv, read_label_set
 from clap_sb.data.manifest import read_manifest
+from clap_sb.evaluation.prompts import Prompts, read_templates
 
 CUSTOM = ROOT / "recipes" / "Custom"
 
@@ -92,6 +93,12 @@ def test_the_published_classes(name, count):
     labels = read_label_set(CUSTOM / "label_sets" / f"{name}.txt")
     assert len(labels) == count
     assert all(label == label.strip() and ";" not in label for label in labels)
+
+
+def test_the_prompts_that_come_with_the_recipe():
+    prompts = Prompts(read_templates(str(CUSTOM / "prompts.txt")))
+    assert len(set(prompts.of("dog_bark"))) == 5
+    assert all("dog bark" in sentence for sentence in prompts.of("dog_bark"))
 
 
 def test_label_sets_that_cannot_be_used(tmp_path):
