@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +12,15 @@ import torch
 
 from clap_sb.checkpoints.run_folder import MODEL_FILE, load_run
 from clap_sb.data.audio import AudioError, read_wav, resample
+from clap_sb.inference.images import ClipImages
 from clap_sb.inference.opening import open_checkpoint
 from clap_sb.inference.source import find_checkpoint
 from clap_sb.model import CLAP as Model
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from clap_sb.inference.images import Picture
 
     Waveform = torch.Tensor | np.ndarray
 
@@ -262,6 +266,26 @@ class CLAP:
         if not parts:
             raise AudioError("there is no file to embed")
         return torch.cat(parts)
+
+    @functools.cached_property
+    def images(self) -> ClipImages:
+        """The picture side, where the model's space is a CLIP's."""
+        return ClipImages(self.model)
+
+    def encode_image(
+        self, images: Picture | Sequence[Picture], clip: str | Path | None = None
+    ) -> torch.Tensor:
+        """Embeds pictures: ``[images, joint_dim]``; see :meth:`ClipImages.encode`."""
+        return self.images.encode(images, clip)
+
+    def encode_video(
+        self,
+        paths: str | Path | Sequence[str | Path],
+        num_frames: int = 8,
+        clip: str | Path | None = None,
+    ) -> torch.Tensor:
+        """Embeds videos by the mean of their pictures; see :class:`ClipImages`."""
+        return self.images.encode_video(paths, num_frames, clip)
 
     def similarity(self, audio: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         """Compares embeddings.
