@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "hub": set(),
     "objectives": set(),
     "fusion_views": {"clips", "features"},
-    "data": {"clips"},
+    "data": {"clips", "hub"},
     "encoders": {"clips", "features", "hub", "fusion_views"},
     "model": {"clips", "encoders", "features"},
     "checkpoints": {"encoders", "features", "model"},

@@ -193,9 +193,7 @@ def train(
         captions=captions,
         folder=experiment.folder / TEXT_FOLDER,
     )
-    config = config.updated(
-        {"text_tower_origin": origin, "trained_on": experiment.dataset_name}
-    )
+    config = config.updated({"text_tower_origin": origin})
     experiment = replace(experiment, config=config)
     if if_main_process():
         print(f"text tower: {origin}")
