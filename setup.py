@@ -39,7 +39,7 @@ setup(
     python_requires=">=3.10,<3.13",
     packages=[*find_packages(include=["clap_sb", "clap_sb.*"]), "clap_sb.hparams"],
     package_dir={"clap_sb.hparams": "hparams"},
-    package_data={"clap_sb.hparams": ["*.yaml"]},
+    package_data={"clap_sb.hparams": ["*.yaml"], "clap_sb.inference": ["*.txt"]},
     install_requires=[
         # SpeechBrain imports torchaudio, whose releases fit one torch release each.
         "torch==2.11.*",
