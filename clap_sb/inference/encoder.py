@@ -11,13 +11,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from clap_sb.inference.audio_input import open_input, split_inputs
+from clap_sb.inference.run_options import autocast_dtype
 from clap_sb.inference.windows import batched, read_windows
 from clap_sb.model import CLAP as Model
 
 if TYPE_CHECKING:
     from clap_sb.inference.audio_input import AudioInput, AudioSource
-
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 _PUNCTUATION = re.compile(r'[(),.!?;:|*"]')
 _INT16 = 32767.0
@@ -26,9 +25,8 @@ _INT16 = 32767.0
 class Encoder(nn.Module):
     """A ready model: what it embeds, and how similar that is.
 
-    In the way of the model's family: its sample rate, its rule for short clips, its
-    tokens, its logit scale. Clips longer than its window are covered whole. An
-    embedding depends on its clip or caption alone.
+    Clips longer than its window are covered whole; an embedding depends on its clip or
+    caption alone.
 
     Arguments
     ---------
@@ -55,15 +53,11 @@ class Encoder(nn.Module):
         precision: str = "fp32",
     ):
         super().__init__()
-        if precision not in PRECISIONS:
-            raise ValueError(
-                f"precision is one of {', '.join(PRECISIONS)}, not {precision!r}"
-            )
         self.mods = nn.ModuleDict({"clap": model})
         self.strip_punctuation = strip_punctuation
         self.int16 = int16
         self.freeze_params = freeze_params
-        self.precision = precision
+        self.autocast_dtype = autocast_dtype(precision)
         self.eval()
         if freeze_params:
             self.requires_grad_(False)
@@ -166,10 +160,9 @@ class Encoder(nn.Module):
                     cut.add(clip)
                     row = total[clip] + row
                 total[clip] = row
-        rows = [total[index] for index in range(len(clips))]
-        # one window has unit norm already, and stays bit by bit what the tower gave
-        rows = [F.normalize(r, dim=0) if i in cut else r for i, r in enumerate(rows)]
-        return torch.stack(rows)
+        for clip in cut:
+            total[clip] = F.normalize(total[clip], dim=0)
+        return torch.stack([total[index] for index in range(len(clips))])
 
     def _windows(
         self, clips: Sequence[AudioInput], sample_rate: int | None, at_once: int
@@ -297,7 +290,7 @@ class Encoder(nn.Module):
         return self.logit_scale * self.similarity(audio, text)
 
     def _autocast(self) -> torch.autocast:
-        dtype = PRECISIONS[self.precision]
+        dtype = self.autocast_dtype
         return torch.autocast(self.device.type, dtype, enabled=dtype is not None)
 
 

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from speechbrain.utils.run_opts import RunOptions
 
 
+_AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
 class InferenceOptions(NamedTuple):
     """Where a ready model runs, and how.
 
@@ -63,3 +66,33 @@ def run_options(run_opts: Mapping[str, Any] | RunOptions | None) -> InferenceOpt
         )
     chosen = InferenceOptions(**{"device": best, **run_opts})
     return chosen._replace(device=str(chosen.device or best))
+
+
+def autocast_dtype(precision: str) -> torch.dtype | None:
+    """The type that the towers' matrix products are computed in.
+
+    Arguments
+    ---------
+    precision : str
+        ``fp32``, ``bf16`` or ``fp16``.
+
+    Returns
+    -------
+    torch.dtype or None
+        None for full precision.
+
+    Raises
+    ------
+    ValueError
+        If there is no such precision.
+
+    Example
+    -------
+    >>> autocast_dtype("bf16")
+    torch.bfloat16
+    """
+    if precision not in _AUTOCAST:
+        raise ValueError(
+            f"precision is one of {', '.join(_AUTOCAST)}, not {precision!r}"
+        )
+    return _AUTOCAST[precision]
