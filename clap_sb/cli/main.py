@@ -6,10 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from clap_sb.cli import convert, info
+from clap_sb.cli import calibrate, caption, convert, embed, info, tag
 
 # Each has `add(commands)`, which adds its parser and sets `run`.
-COMMANDS = (info, convert)
+COMMANDS = (info, convert, embed, tag, calibrate, caption)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from clap_sb.inference.audio_input import open_input, split_inputs
+from clap_sb.inference.punctuation import without_punctuation
 from clap_sb.inference.run_options import autocast_dtype
 from clap_sb.inference.windows import batched, read_windows
 from clap_sb.model import CLAP as Model
@@ -18,7 +18,6 @@ from clap_sb.model import CLAP as Model
 if TYPE_CHECKING:
     from clap_sb.inference.audio_input import AudioInput, AudioSource
 
-_PUNCTUATION = re.compile(r'[(),.!?;:|*"]')
 _INT16 = 32767.0
 
 
@@ -112,10 +111,13 @@ class Encoder(nn.Module):
         wavs = wavs.unsqueeze(0) if wavs.dim() == 1 else wavs
         if wav_lens is not None:
             wav_lens = wav_lens.to(self.device)
+        with self.autocast():
+            return self.model.encode_audio(self._heard(wavs), wav_lens)
+
+    def _heard(self, wavs: torch.Tensor) -> torch.Tensor:
         if self.int16:
             wavs = (wavs.clamp(-1, 1) * _INT16).trunc() / _INT16
-        with self._autocast():
-            return self.model.encode_audio(wavs.float().to(self.device), wav_lens)
+        return wavs.float().to(self.device)
 
     @torch.no_grad()
     def encode_audio(
@@ -189,31 +191,33 @@ class Encoder(nn.Module):
         torch.Tensor
             ``[windows, joint_dim]``, unit norm, on the CPU.
         """
-        lengths = torch.tensor([len(wav) for wav in windows], dtype=torch.float64)
+        return self.encode_batch(*self.padded(windows)).cpu()
+
+    def padded(self, windows: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """A batch of windows, as the tower hears them.
+
+        Arguments
+        ---------
+        windows : list of torch.Tensor
+            Each ``[time]``, at :attr:`sample_rate`.
+
+        Returns
+        -------
+        wavs : torch.Tensor
+            ``[windows, time]``, on the model's device.
+        wav_lens : torch.Tensor
+            Relative lengths, ``[windows]``, float64: exact for hours.
+        """
         wavs = nn.utils.rnn.pad_sequence(windows, batch_first=True)
-        return self.encode_batch(wavs, lengths / wavs.shape[1]).cpu()
+        lengths = torch.tensor([len(wav) for wav in windows], dtype=torch.float64)
+        return self._heard(wavs), (lengths / wavs.shape[1]).to(self.device)
 
     def embed_files(
         self, paths: AudioSource | Sequence[AudioSource], batch_size: int = 16
     ) -> torch.Tensor:
         """Embeds audio files; of long ones, no more than a few windows are in memory.
 
-        Arguments
-        ---------
-        paths : path, open file, or sequence of them
-            Files in any format that libsndfile reads; channels are averaged.
-        batch_size : int
-            Windows that go through the tower at once.
-
-        Returns
-        -------
-        torch.Tensor
-            ``[files, joint_dim]``, unit norm, on the CPU.
-
-        Raises
-        ------
-        AudioError
-            If a file cannot be used; it is named.
+        The same as :meth:`encode_audio`, for paths and open files.
         """
         return self.encode_audio(paths, batch_size=batch_size)
 
@@ -249,10 +253,10 @@ class Encoder(nn.Module):
             if not captions:
                 raise ValueError("there is no caption to embed")
             if self.strip_punctuation:
-                captions = [_without_punctuation(caption) for caption in captions]
+                captions = [without_punctuation(caption) for caption in captions]
             starts = range(0, len(captions), batch_size)
             groups = [captions[start : start + batch_size] for start in starts]
-        with self._autocast():
+        with self.autocast():
             return torch.cat([self.model.encode_text(group).cpu() for group in groups])
 
     def similarity(self, audio: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
@@ -289,11 +293,7 @@ class Encoder(nn.Module):
         """
         return self.logit_scale * self.similarity(audio, text)
 
-    def _autocast(self) -> torch.autocast:
+    def autocast(self) -> torch.autocast:
+        """The context that the towers run in, by the precision that was chosen."""
         dtype = self.autocast_dtype
         return torch.autocast(self.device.type, dtype, enabled=dtype is not None)
-
-
-def _without_punctuation(caption: str) -> str:
-    """WavCaps' own rule: lower case, a space for each sign, doubled spaces once."""
-    return _PUNCTUATION.sub(" ", caption.lower()).replace("  ", " ")

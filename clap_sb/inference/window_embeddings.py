@@ -10,7 +10,7 @@ import torch
 from clap_sb.clips import window_starts
 from clap_sb.inference.audio_input import open_input
 from clap_sb.inference.encoder import Encoder
-from clap_sb.inference.windows import read_windows
+from clap_sb.inference.windows import grouped, read_windows
 
 if TYPE_CHECKING:
     from clap_sb.inference.audio_input import AudioInput
@@ -82,17 +82,11 @@ def embed_windows(
             f"is at most the {most / rate:g} s that the model hears at once, and the "
             "hop more than 0 and no longer than the window"
         )
-    rows = []
     with open_input(wav, sample_rate, rate) as sound:
         length = sound.num_samples
-        waiting = []
-        for piece in read_windows(sound, size, step, batch_size):
-            waiting.append(piece)
-            if len(waiting) == batch_size:
-                rows.append(clap.encode_windows(waiting))
-                waiting = []
-    if waiting:
-        rows.append(clap.encode_windows(waiting))
+        windows = read_windows(sound, size, step, batch_size)
+        groups = grouped(windows, batch_size)
+        rows = [clap.encode_windows(group) for group in groups]
     start = torch.tensor(window_starts(length, size, step), dtype=torch.float64)
     end = (start + size).clamp(max=length)
     return WindowEmbeddings(start / rate, end / rate, torch.cat(rows))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from itertools import islice
+from typing import Protocol, TypeVar
 
 import torch
 
 from clap_sb.clips import window_starts
+
+Item = TypeVar("Item")
 
 
 class Sound(Protocol):
@@ -92,4 +95,28 @@ def batched(
             yield group
             group = []
     if group:
+        yield group
+
+
+def grouped(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Takes things by so many.
+
+    Arguments
+    ---------
+    items : iterable
+        Things.
+    size : int
+        How many make a group; the last may have fewer.
+
+    Yields
+    ------
+    list
+
+    Example
+    -------
+    >>> list(grouped("abc", 2))
+    [['a', 'b'], ['c']]
+    """
+    iterator = iter(items)
+    while group := list(islice(iterator, size)):
         yield group
