@@ -33,7 +33,7 @@ MAY_IMPORT = {
     | {"evaluation", "training"},
     "inference": {"checkpoints", "clips", "config", "data", "encoders"}
     | {"evaluation", "features", "hub", "model", "objectives"},
-    "cli": {"checkpoints", "inference"},
+    "cli": {"checkpoints", "data", "evaluation", "inference"},
 }
 TRAINING_ROOMS = {"brain", "experiment", "training"}
 
