@@ -91,7 +91,7 @@ def fill(
     filled = wavs.gather(1, position % lengths)
     if rule == "repeat":
         return filled
-    kept = lengths if rule == "pad" else (size // lengths) * lengths
+    kept = lengths if rule == "pad" else size - torch.full_like(lengths, size) % lengths
     return torch.where(position < kept, filled, filled.new_zeros(()))
 
 

@@ -90,7 +90,7 @@ def test_every_script_and_system_is_in_the_table():
     systems = [path.name for path in sorted((ROOT / "hparams").glob("*.yaml"))]
     scripts = {
         path.relative_to(ROOT).as_posix()
-        for path in (ROOT / "recipes").glob("*/*.py")
+        for path in (ROOT / "recipes").rglob("*.py")
         if not path.name.endswith("_prepare.py")
     }
     assert {row["Script_file"] for row in rows()} == scripts

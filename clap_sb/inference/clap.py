@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,6 +13,7 @@ from clap_sb.checkpoints.run_folder import MODEL_FILE, load_run
 from clap_sb.evaluation.zero_shot import DEFAULT_PROMPT
 from clap_sb.inference.captions import Captioner, ScoredCaption
 from clap_sb.inference.encoder import Encoder
+from clap_sb.inference.images import ClipImages
 from clap_sb.inference.labels import Labels
 from clap_sb.inference.opening import open_checkpoint
 from clap_sb.inference.run_options import run_options
@@ -20,6 +22,7 @@ from clap_sb.model import CLAP as Model
 
 if TYPE_CHECKING:
     from clap_sb.data.audio_file import AudioSource
+    from clap_sb.inference.images import Picture
 
 
 class Classification(NamedTuple):
@@ -270,3 +273,23 @@ class CLAP(Encoder):
             Best first.
         """
         return Captioner(self, captions).describe(self.embed_files(path), top)[0]
+
+    @functools.cached_property
+    def images(self) -> ClipImages:
+        """The picture side, where the model's space is a CLIP's."""
+        return ClipImages(self.model)
+
+    def encode_image(
+        self, images: Picture | Sequence[Picture], clip: str | Path | None = None
+    ) -> torch.Tensor:
+        """Embeds pictures: ``[images, joint_dim]``; see :meth:`ClipImages.encode`."""
+        return self.images.encode(images, clip)
+
+    def encode_video(
+        self,
+        paths: str | Path | Sequence[str | Path],
+        num_frames: int = 8,
+        clip: str | Path | None = None,
+    ) -> torch.Tensor:
+        """Embeds videos by the mean of their pictures; see :class:`ClipImages`."""
+        return self.images.encode_video(paths, num_frames, clip)
