@@ -17,6 +17,7 @@ from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAIN = "recipes/AudioCaps/train.py"
+EVALUATE = "recipes/AudioCaps/evaluate.py"
 ZERO_SHOT = "recipes/ESC-50/zero_shot.py"
 SEARCH = "recipes/AudioCaps/search.py"
 

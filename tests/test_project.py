@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "evaluation": {"data", "model"},
     "training": {"config", "data", "encoders", "evaluation", "model", "objectives"},
     "brain": {"data", "evaluation", "model", "objectives", "training"},
-    "experiment": {"brain", "checkpoints", "config", "data", "encoders"}
+    "experiment": {"brain", "checkpoints", "config", "data", "encoders", "inference"}
     | {"evaluation", "training"},
     "inference": {"checkpoints", "clips", "config", "data", "encoders"}
     | {"evaluation", "features", "hub", "model", "objectives"},

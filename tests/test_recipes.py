@@ -287,9 +287,9 @@ def test_another_model_is_not_trained_on_in_the_same_folder(run, short):
 @pytest.mark.parametrize(
     ("system", "settings", "message"),
     [
-        (DEMO, {}, "give --checkpoint FOLDER"),
-        (DEMO, {"checkpoint": "nowhere"}, "nowhere does not exist"),
-        (DEMO, {"checkpoint": "hparams"}, "holds no model.yaml"),
+        (DEMO, {}, "give --checkpoint, the output folder"),
+        (DEMO, {"checkpoint": "nowhere"}, "no file or folder nowhere"),
+        (DEMO, {"checkpoint": "hparams"}, "hparams"),
         ("hparams/htsat_roberta.yaml", {"checkpoint": "RUN"}, "hparams/demo.yaml"),
         (DEMO, {"checkpoint": "RUN", "data_folder": "nowhere"}, "nowhere/meta/esc50"),
     ],
