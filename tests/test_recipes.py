@@ -6,7 +6,6 @@ as SpeechBrain's own tables do.
 
 from __future__ import annotations
 
-import csv
 import functools
 import json
 import re
@@ -15,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from recipe_table import assert_checks, error_of, name_of, results, rows
 from scripts import (
     ROOT,
     SEARCH,
@@ -29,7 +29,6 @@ from scripts import (
 from clap_sb.data.builtin import write_audiocaps
 from clap_sb.data.manifest import read_manifest
 
-TABLES = sorted((ROOT / "tests" / "recipes").glob("*.csv"))
 DEMO = "hparams/demo.yaml"
 SHORT = {
     **TINY,
@@ -43,43 +42,6 @@ RETRIEVAL_KEYS = {
     for way in ("t2a", "a2t")
     for score in ("recall_at_1", "recall_at_5", "recall_at_10", "map_at_10")
 }
-
-
-def rows(script: str | None = None) -> list[dict[str, str]]:
-    found = []
-    for table in TABLES:
-        with open(table, encoding="utf-8", newline="") as file:
-            found += list(csv.DictReader(file))
-    return [row for row in found if script in (None, row["Script_file"])]
-
-
-def name_of(row: dict[str, str]) -> str:
-    return f"{row['Script_file']} {row['Hparam_file']}"
-
-
-def results(folder: Path, name: str) -> dict:
-    return json.loads((folder / "results" / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def error_of(finished: Finished) -> str:
-    """The one line that says what was wrong, with no traceback around it."""
-    assert finished.code not in (0, None), finished.output
-    assert "Traceback" not in finished.output
-    lines = finished.output.splitlines()
-    (line,) = (line for line in lines if line.startswith("error: "))
-    return line
-
-
-def assert_checks(row: dict[str, str], folder: Path, finished: Finished) -> None:
-    """Does what the table's last column asks for."""
-    assert finished.code == 0, finished.output
-    kind, listed = re.fullmatch(r"(\w+)=\[(.*)\]", row["test_debug_checks"]).groups()
-    if kind == "output":
-        assert listed in finished.output
-        return
-    assert kind == "file_exists"
-    missing = [name for name in listed.split(",") if not (folder / name).is_file()]
-    assert not missing
 
 
 # ------------------------------------------------------------------ the table

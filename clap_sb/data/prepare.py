@@ -26,15 +26,20 @@ AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".m4a")
 _VERSION = 2
 
 
-def read_rows(path: str | os.PathLike, columns: Sequence[str]) -> list[dict[str, str]]:
+def read_rows(
+    path: str | os.PathLike, columns: Sequence[str], encoding: str = "utf-8-sig"
+) -> list[dict[str, str]]:
     """Reads a CSV file, all values as text, and checks that the columns are there.
 
     Arguments
     ---------
     path : str or path-like
-        The file, UTF-8.
+        The file.
     columns : sequence of str
         Columns it must have; others are kept too.
+    encoding : str
+        UTF-8 unless given, with or without the mark that spreadsheet programs put
+        before the first column's name.
 
     Returns
     -------
@@ -53,8 +58,7 @@ def read_rows(path: str | os.PathLike, columns: Sequence[str]) -> list[dict[str,
     >>> read_rows(path, ["caption"])
     [{'name': 'NA', 'caption': 'A dog barks'}]
     """
-    # Spreadsheet programs put a mark before the first column's name: utf-8-sig.
-    with open(path, encoding="utf-8-sig", newline="") as file:
+    with open(path, encoding=encoding, newline="") as file:
         reader = csv.DictReader(file, restval="")
         try:
             found, rows = reader.fieldnames or [], list(reader)

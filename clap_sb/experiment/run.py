@@ -256,6 +256,7 @@ def _pairs(hparams: dict[str, Any], clips: Sequence[Clip]) -> PairDataset:
         clap.clip_samples,
         hparams["seed"],
         whole_clips=clap.takes_whole_clips,
+        caption_policy=hparams["caption_policy"],
     )
 
 
