@@ -18,6 +18,7 @@ FIGURES = {
     "audio_lr": 0.02,
     "text_lr": 0.03,
     "finetune_epochs": 5,
+    "finetune_steps": 40,
     "finetune_lr_factor": 0.1,
 }
 
@@ -46,9 +47,15 @@ def test_fine_tuning_is_short_and_slow():
     assert rates == pytest.approx([0.001, 0.002, 0.003])
 
 
+@pytest.mark.parametrize(("num_clips", "epochs"), [(3, 40), (640, 5), (130, 20)])
+def test_fine_tuning_on_few_clips_takes_some_steps_all_the_same(num_clips, epochs):
+    suited = suited_settings({**FIGURES, "init": "run"}, num_clips)
+    assert suited["number_of_epochs"] == epochs
+
+
 def test_what_is_given_on_the_command_line_stays(capsys):
     config = joined("{init: run, lr: 0.5, batch_size: 7, train_csv: my.csv}")
     values = suit_settings(Experiment(config, None), 28).values
     assert values["lr"] == 0.5 and values["batch_size"] == 7
-    assert values["number_of_epochs"] == values["finetune_epochs"] == 20
-    assert "number_of_epochs: 20 (of " in capsys.readouterr().out
+    assert values["number_of_epochs"] == 50  # 200 steps, 4 an epoch
+    assert "number_of_epochs: 50 (instead of 60" in capsys.readouterr().out

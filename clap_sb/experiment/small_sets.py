@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -20,8 +21,9 @@ def suit_settings(experiment: Experiment, num_clips: int) -> Experiment:
 
     Batches are no larger than the set; warm-up takes a tenth of all steps at most.
     With ``init``, the learning rates are multiplied by ``finetune_lr_factor``, and
-    ``finetune_epochs`` takes the place of ``number_of_epochs``. What was given on the
-    command line stays as given. What changes is printed.
+    ``finetune_epochs`` takes the place of ``number_of_epochs``, or as many epochs as
+    ``finetune_steps`` steps need. What was given on the command line stays as given.
+    What changes is printed.
 
     Arguments
     ---------
@@ -47,7 +49,7 @@ def suit_settings(experiment: Experiment, num_clips: int) -> Experiment:
     }
     if if_main_process():
         for key, value in changed.items():
-            print(f"  {key}: {value} (of {values[key]}, for {num_clips} clips)")
+            print(f"  {key}: {value} (instead of {values[key]}, for {num_clips} clips)")
     return replace(experiment, config=experiment.config.updated(changed))
 
 
@@ -57,9 +59,9 @@ def suited_settings(values: Mapping[str, Any], num_clips: int) -> dict[str, Any]
     Arguments
     ---------
     values : mapping
-        ``init``, ``finetune_lr_factor``, ``finetune_epochs``, ``batch_size``,
-        ``grad_accumulation_factor``, ``warmup_steps``, ``number_of_epochs``, ``lr``,
-        ``audio_lr`` and ``text_lr``.
+        ``init``, ``finetune_lr_factor``, ``finetune_epochs``, ``finetune_steps``,
+        ``batch_size``, ``grad_accumulation_factor``, ``warmup_steps``,
+        ``number_of_epochs``, ``lr``, ``audio_lr`` and ``text_lr``.
     num_clips : int
         Training clips of one process.
 
@@ -79,11 +81,13 @@ def suited_settings(values: Mapping[str, Any], num_clips: int) -> dict[str, Any]
     """
     accumulation = values["grad_accumulation_factor"]
     batch_size = max(1, min(values["batch_size"], num_clips // accumulation))
+    steps_per_epoch = max(1, num_clips // (batch_size * accumulation))
     epochs, factor = values["number_of_epochs"], 1.0
     if values["init"] is not None:
-        epochs, factor = values["finetune_epochs"], values["finetune_lr_factor"]
-    steps = epochs * (num_clips // (batch_size * accumulation))
-    warmup = max(1, int(_WARMUP_SHARE * steps))
+        needed = math.ceil(values["finetune_steps"] / steps_per_epoch)
+        epochs = max(values["finetune_epochs"], needed)
+        factor = values["finetune_lr_factor"]
+    warmup = max(1, int(_WARMUP_SHARE * epochs * steps_per_epoch))
     return {
         "batch_size": batch_size,
         "number_of_epochs": epochs,
