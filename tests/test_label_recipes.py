@@ -83,11 +83,8 @@ def test_each_fold_is_held_out_and_all_are_summed_up(row, folds):
     assert each[4]["card"]["split"] == "fold 5"
     assert "the last epoch (1); none was selected" in each[4]["card"]["selection"]
     assert "builtin (synthetic)" in summed["title"]
-    # the clips of a fold are not among those that its model was trained on
-    for fold in range(1, 6):
-        assert "64 clips" in finished.output
-        text = folder / f"fold_{fold}" / "text" / "sentencepiece.json"
-        assert text.is_file()
+    # a fifth of the clips is not trained on
+    assert finished.output.count("for 64 clips") == 5
 
 
 @pytest.mark.parametrize("row", rows(OWN), ids=name_of)
@@ -157,12 +154,9 @@ def test_labels_are_fine_tuned_on_with_a_fold_to_choose_settings_by(folds, esc, 
     [
         (LABELS, {"fold": 6}, r"'all' or one of \[1, 2, 3, 4, 5\], not 6"),
         (LABELS, {"valid_fold": 5}, "fold 5 cannot be validated on and tested on"),
-        (LABELS, {"mode": "finetune"}, "contrastive or probe, not 'finetune'"),
         (LABELS, {"mode": "probe"}, "a probe needs a trained model: give --init"),
         (LABELS, {"best_metric": "accuracy"}, "no validation clips.*best_metric epoch"),
-        (LABELS, {"init": "nowhere"}, "no file or folder nowhere"),
         (OWN, {}, "what is there to train on.*--train_csv"),
-        (OWN, {"train_csv": "nowhere.csv"}, "no CSV file nowhere.csv"),
         (OWN, {"train_csv": "MY", "test_csv": "MY"}, "30 clips of test_csv are in"),
         (OWN, {"train_csv": "MY", "init": "RUN", "joint_dim": 8}, "joint_dim cannot"),
     ],
