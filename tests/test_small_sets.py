@@ -35,6 +35,13 @@ def test_a_step_fits_into_the_set_and_warm_up_into_the_steps(num_clips, accumula
     assert suited["lr"] == 0.01 and suited["number_of_epochs"] == 30
 
 
+@pytest.mark.parametrize(
+    ("num_clips", "size"), [(28, 28), (65, 32), (150, 50), (700, 64), (128, 64)]
+)
+def test_all_clips_of_a_short_epoch_are_used(num_clips, size):
+    assert suited_settings(FIGURES, num_clips)["batch_size"] == size
+
+
 def test_a_large_set_keeps_the_systems_figures():
     suited = suited_settings(FIGURES, 50000)
     assert suited.items() <= FIGURES.items()
@@ -47,7 +54,7 @@ def test_fine_tuning_is_short_and_slow():
     assert rates == pytest.approx([0.001, 0.002, 0.003])
 
 
-@pytest.mark.parametrize(("num_clips", "epochs"), [(3, 40), (640, 5), (130, 20)])
+@pytest.mark.parametrize(("num_clips", "epochs"), [(3, 40), (640, 5), (130, 14)])
 def test_fine_tuning_on_few_clips_takes_some_steps_all_the_same(num_clips, epochs):
     suited = suited_settings({**FIGURES, "init": "run"}, num_clips)
     assert suited["number_of_epochs"] == epochs

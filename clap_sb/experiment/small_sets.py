@@ -14,12 +14,14 @@ from clap_sb.experiment.run import Experiment
 
 _RATES = ("lr", "audio_lr", "text_lr")
 _WARMUP_SHARE = 0.1
+_FEW_STEPS = 10
 
 
 def suit_settings(experiment: Experiment, num_clips: int) -> Experiment:
     """Brings a system's training figures down to what a set and a start allow.
 
-    Batches are no larger than the set; warm-up takes a tenth of all steps at most.
+    Batches are no larger than the set, and where an epoch has few of them, all of its
+    clips fill them; warm-up takes a tenth of all steps at most.
     With ``init``, the learning rates are multiplied by ``finetune_lr_factor``, and
     ``finetune_epochs`` takes the place of ``number_of_epochs``, or as many epochs as
     ``finetune_steps`` steps need. What was given on the command line stays as given.
@@ -80,7 +82,10 @@ def suited_settings(values: Mapping[str, Any], num_clips: int) -> dict[str, Any]
     (30, 1, 0.001)
     """
     accumulation = values["grad_accumulation_factor"]
-    batch_size = max(1, min(values["batch_size"], num_clips // accumulation))
+    batch_size = values["batch_size"]
+    steps_per_epoch = max(1, math.ceil(num_clips / (batch_size * accumulation)))
+    if steps_per_epoch < _FEW_STEPS:  # else what does not fill a batch is little
+        batch_size = max(1, num_clips // (steps_per_epoch * accumulation))
     steps_per_epoch = max(1, num_clips // (batch_size * accumulation))
     epochs, factor = values["number_of_epochs"], 1.0
     if values["init"] is not None:
