@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "hub": set(),
     "objectives": set(),
     "fusion_views": {"clips", "features"},
-    "data": {"clips"},
+    "data": {"clips", "hub"},
     "encoders": {"clips", "features", "hub", "fusion_views"},
     "model": {"clips", "encoders", "features"},
     "checkpoints": {"encoders", "features", "model"},
@@ -35,7 +35,7 @@ MAY_IMPORT = {
     | {"evaluation", "features", "hub", "model", "objectives"},
     "search": {"clips", "data", "inference"},
     "serve": {"data", "evaluation", "inference", "search"},
-    "cli": {"checkpoints", "inference", "search", "serve"},
+    "cli": {"checkpoints", "data", "evaluation", "inference", "search", "serve"},
 }
 TRAINING_ROOMS = {"brain", "experiment", "training"}
 
