@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
+import shlex
 
 import pytest
 import torch
-from scripts import EVALUATE, ZERO_SHOT, Finished, command, run_script
+from recipe_table import assert_checks, error_of, name_of, results, rows
+from scripts import CUSTOM_ZERO_SHOT, EVALUATE, ZERO_SHOT, Finished, command, run_script
 from small_checkpoints import laion_state, write_tokenizer
 
 from clap_sb.data.builtin import write_audiocaps, write_esc50
@@ -131,6 +134,19 @@ def test_all_protocols_of_a_retrieval(evaluate, audiocaps):
     assert laion["t2a_map_at_10"] == pytest.approx(mteb["t2a_map_at_10"])
 
 
+@pytest.mark.parametrize("row", rows("recipes/Clotho/evaluate.py"), ids=name_of)
+def test_clotho(row, checkpoint, tmp_path):
+    folders = {"output_folder": tmp_path / "out", "builtin_folder": tmp_path / "data"}
+    words = command(row["Hparam_file"], {**checkpoint, **folders})
+    words += shlex.split(row["test_debug_flags"])
+    finished = run_script(row["Script_file"], words, tmp_path / "log")
+    assert_checks(row, tmp_path / "out", finished)
+    scores = results(tmp_path / "out", "retrieval")
+    assert (scores["num_clips"], scores["num_captions"]) == (100, 500)
+    assert "builtin (synthetic), test" in scores["title"]
+    assert scores["card"]["rescoring"].startswith("qb_norm (temperature 0.05")
+
+
 def test_rescoring_is_named_with_its_bank(evaluate, audiocaps):
     numbers = {"rescoring": "nnn", "rescoring_numbers": "{neighbours: 3}"}
     finished, found = evaluate(EVALUATE, data_folder=audiocaps, **numbers)
@@ -141,12 +157,65 @@ def test_rescoring_is_named_with_its_bank(evaluate, audiocaps):
     assert card["protocol"] == "official, but for rescoring"
     (bank,) = (note for note in card["notes"] if "bank" in note)
     assert "12 training clips" in bank
-    differing = [
-        key
+    assert "bank" not in " ".join(plain["retrieval"]["card"]["notes"])
+    assert any(
+        value != found["retrieval"][key]
         for key, value in plain["retrieval"].items()
-        if key[:4] in ("t2a_", "a2t_") and value != found["retrieval"][key]
+        if key[:4] in ("t2a_", "a2t_")
+    )
+
+
+# ------------------------------------------------------------------ one's own clips
+
+
+@pytest.fixture(scope="module")
+def sounds(esc50) -> list[tuple[str, str, str]]:
+    """Path, label and fold of some clips of three classes."""
+    with open(esc50 / "meta" / "esc50.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    chosen = sorted({row["category"] for row in rows})[:3]
+    return [
+        (str(esc50 / "audio" / row["filename"]), row["category"], row["fold"])
+        for row in rows
+        if row["category"] in chosen
     ]
-    assert {key[:4] for key in differing} == {"t2a_", "a2t_"}
+
+
+def write_csv(path, rows, columns=("path", "label", "fold")):
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([columns, *rows])
+    return path
+
+
+def test_own_clips_with_one_label_each(evaluate, sounds, place):
+    path = write_csv(place / "one.csv", sounds)
+    classes = place / "classes.txt"
+    classes.write_text("\n".join(["a_hum", *sorted({row[1] for row in sounds})]))
+    settings = {"csv": path, "label_set": classes, "dataset": "Mine"}
+    finished, found = evaluate(CUSTOM_ZERO_SHOT, **settings)
+    assert finished.code == 0, finished.output
+    scores = found["zero_shot"]
+    assert (scores["num_classes"], scores["num_clips"]) == (4, 15)
+    assert list(scores["fold_accuracies"]) == list("12345")
+    assert "on Mine, one.csv" in scores["title"]
+    assert scores["tables"]["Classes"][0]["label"] == "a_hum"
+
+
+def test_own_clips_with_several_labels(evaluate, sounds, place):
+    rows = [
+        (path, f"{label};a_sound" if n % 2 else label, "")
+        for n, (path, label, _) in enumerate(sounds)
+    ]
+    path = write_csv(place / "several.csv", rows)
+    finished, found = evaluate(CUSTOM_ZERO_SHOT, csv=path, protocol="[official, mteb]")
+    assert finished.code == 0, finished.output
+    scores = found["tagging"]
+    assert (scores["num_scored_classes"], scores["num_clips"]) == (4, 15)
+    low, high = scores["intervals"]["map"]
+    assert 0 < low <= scores["map"] <= high <= 100
+    assert "fold_accuracies" not in scores
+    assert [row["num_clips"] for row in scores["tables"]["Classes"]] == [7, 5, 5, 5]
+    assert set(protocol_rows(found)) == {"official", "mteb"}
 
 
 @pytest.mark.parametrize(
@@ -157,7 +226,7 @@ def test_rescoring_is_named_with_its_bank(evaluate, audiocaps):
         (ZERO_SHOT, {"prompt": "a sound"}, "no {label} and is no file"),
         (
             ZERO_SHOT,
-            {"prompt": "{label}", "class_descriptions": "x.yaml"},
+            {"prompt": "a {label}", "class_descriptions": "x.yaml"},
             "both given",
         ),
         (EVALUATE, {"rescoring": "softmax"}, "rescoring is one of inverted_softmax"),
@@ -168,15 +237,21 @@ def test_rescoring_is_named_with_its_bank(evaluate, audiocaps):
         ),
         (EVALUATE, {"split": "tst"}, "no split tst"),
         (EVALUATE, {"tokenizer": "nowhere"}, "nowhere"),
+        (CUSTOM_ZERO_SHOT, {}, "give --csv FILE"),
+        (CUSTOM_ZERO_SHOT, {"csv": "no.csv"}, r"no CSV file no\.csv"),
+        (CUSTOM_ZERO_SHOT, {"csv": "ONE", "label_set": "ESC"}, "no list of labels ESC"),
+        (CUSTOM_ZERO_SHOT, {"csv": "ONE", "label_set": "FSD50K"}, "none of the 200"),
     ],
     ids=str,
 )
 def test_what_is_said_of_a_mistake(
-    script, settings, message, evaluate, esc50, audiocaps
+    script, settings, message, evaluate, esc50, audiocaps, sounds, place
 ):
-    folder = esc50 if script == ZERO_SHOT else audiocaps
-    finished, _ = evaluate(script, **{"data_folder": folder, **settings})
-    assert finished.code not in (0, None), finished.output
-    assert "Traceback" not in finished.output
-    (line,) = (x for x in finished.output.splitlines() if x.startswith("error: "))
-    assert re.search(message, line)
+    if script == CUSTOM_ZERO_SHOT:
+        one = write_csv(place / "one.csv", sounds)
+        settings = {k: one if v == "ONE" else v for k, v in settings.items()}
+    else:
+        folder = esc50 if script == ZERO_SHOT else audiocaps
+        settings = {"data_folder": folder, **settings}
+    finished, _ = evaluate(script, **settings)
+    assert re.search(message, error_of(finished))

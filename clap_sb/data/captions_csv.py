@@ -9,8 +9,8 @@ from pathlib import Path
 
 from clap_sb.data.entries import Entry, examine
 from clap_sb.data.manifest import Clip
-from clap_sb.data.missing import MissingClip
-from clap_sb.data.prepare import prepare_found, read_rows
+from clap_sb.data.prepare import prepare_found
+from clap_sb.data.rows_by_file import no_audio, rows_by_file
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def read_captions_csv(path: str | os.PathLike) -> list[Clip]:
     entries, files = _read_entries(path)
     clips, missing = examine(entries, files, description=path.name)
     if not clips:
-        raise FileNotFoundError(_no_audio(path, missing))
+        raise FileNotFoundError(no_audio(path, missing))
     if missing:
         logger.warning(
             "%s: %d of %d clips are left out, their audio is missing or unreadable, "
@@ -105,26 +105,21 @@ def prepare_captions_csv(path: str | os.PathLike, manifest: str | os.PathLike) -
     path = Path(path)
     entries, files = _read_entries(path)
     return prepare_found(
-        manifest, entries, files, lambda missing: _no_audio(path, missing)
+        manifest, entries, files, lambda missing: no_audio(path, missing)
     )
 
 
 def _read_entries(path: Path) -> tuple[list[Entry], dict[str, Path]]:
     """The clips of the list, and the files there are by the clips' ids."""
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no CSV file {path} (columns path,caption).")
-    folder = path.expanduser().resolve().parent
     clips: dict[Path, list[dict[str, str]]] = {}
     num_empty = 0
-    for number, row in enumerate(read_rows(path, COLUMNS), start=1):
-        name = row["path"].strip()
-        if not name:
-            raise ValueError(f"{path}: row {number} below the header has no path.")
-        if row["caption"].strip().lower() in ("", "nan"):
-            num_empty += 1
-            continue
-        file = Path(os.path.normpath(folder / Path(name).expanduser()))
-        clips.setdefault(file, []).append({**row, "path": name})
+    for file, rows in rows_by_file(path, COLUMNS).items():
+        kept = [
+            row for row in rows if row["caption"].strip().lower() not in ("", "nan")
+        ]
+        num_empty += len(rows) - len(kept)
+        if kept:
+            clips[file] = kept
     if not clips:
         raise ValueError(f"{path} holds no caption; each row needs a path and one.")
     if num_empty:
@@ -152,13 +147,4 @@ def _entry(rows: Sequence[dict[str, str]]) -> Entry:
         keywords=tuple(
             dict.fromkeys(word.strip() for word in keywords if word.strip())
         ),
-    )
-
-
-def _no_audio(path: Path, missing: Sequence[MissingClip]) -> str:
-    folder = path.expanduser().resolve().parent
-    return (
-        f"Not one of the {len(missing)} clips of {path} has usable audio, such as "
-        f"{missing[0].path_or_name} ({missing[0].reason}). A relative path is looked "
-        f"for in the folder of the CSV file, {folder.as_posix()}."
     )

@@ -121,5 +121,6 @@ def last_state(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     >>> last_state(states, torch.tensor([[1, 1, 0]])).tolist()
     [[2.0]]
     """
-    rows = torch.arange(len(states), device=states.device)
+    # shape, not len(): an exported graph would keep the number of captions
+    rows = torch.arange(states.shape[0], device=states.device)
     return states[rows, mask.sum(1) - 1]

@@ -33,6 +33,8 @@ class Protocol:
         One of :data:`clap_sb.data.crop_rules.CROP_RULES`.
     class_rule : str
         One of :data:`clap_sb.evaluation.class_rules.CLASS_RULES`.
+    most_captions : int, optional
+        Captions of a clip that are in the pool, the first ones; all unless given.
     sort_ranks : bool
         Whether audio-to-text mAP@10 sorts the ranks of a clip's captions.
     set_prompts : mapping
@@ -55,6 +57,7 @@ class Protocol:
     prompt: str
     crop_rule: str
     class_rule: str = "pooled"
+    most_captions: int | None = None
     sort_ranks: bool = True
     set_prompts: Mapping[str, str] = field(default_factory=dict)
     underscored_sets: tuple[str, ...] = ()
@@ -106,6 +109,45 @@ class Protocol:
             )
         return kept
 
+    def caption_pool(self, clips: Sequence[Clip]) -> tuple[list[Clip], int]:
+        """The clips and captions of a retrieval.
+
+        A clip without a caption is no query and no answer.
+
+        Arguments
+        ---------
+        clips : sequence of Clip
+            All clips.
+
+        Returns
+        -------
+        kept : list of Clip
+            Those with a caption that is not blank, with the captions that count.
+        left_out : int
+            How many clips there were besides.
+
+        Raises
+        ------
+        ValueError
+            If no clip has a caption.
+
+        Example
+        -------
+        >>> clips = [Clip("a", "a.wav", 1.0, ("rain", " ")), Clip("b", "b.wav", 1.0)]
+        >>> kept, left_out = PROTOCOLS["official"].caption_pool(clips)
+        >>> kept[0].captions, left_out
+        (('rain',), 1)
+        """
+        kept = []
+        for clip in clips:
+            captions = [text for text in clip.captions if text.strip()]
+            if captions:
+                counted = tuple(captions[: self.most_captions])
+                kept.append(replace(clip, captions=counted))
+        if not kept:
+            raise ValueError("not one clip has a caption: there is nothing to retrieve")
+        return kept, len(clips) - len(kept)
+
     def notes(self, num_clips: int, dataset: str) -> tuple[str, ...]:
         """What a reader of the score must know besides.
 
@@ -153,6 +195,7 @@ PROTOCOLS = {
             prompt=DEFAULT_PROMPT,
             crop_rule="laion",
             class_rule="ranks",
+            most_captions=5,
             sort_ranks=False,
             set_prompts={"ESC-50": _AS_LAION, "GTZAN": "This is a {label} song."},
             set_folds={"ESC-50": (1,)},
@@ -163,6 +206,7 @@ PROTOCOLS = {
             prompt="{label} can be heard",
             crop_rule="wavcaps",
             class_rule="mean of folds",
+            most_captions=5,
             set_prompts={"UrbanSound8K": "{label}"},
             set_pools={"AudioCaps": 957},
         ),
@@ -216,40 +260,3 @@ def protocols_named(names: str | Sequence[str]) -> list[Protocol]:
             f"{', '.join(map(repr, unknown)) or 'nothing'}"
         )
     return [PROTOCOLS[name] for name in names]
-
-
-def captioned(clips: Sequence[Clip]) -> tuple[list[Clip], int]:
-    """The pool of a retrieval: a clip without a caption is no query and no answer.
-
-    Arguments
-    ---------
-    clips : sequence of Clip
-        All clips.
-
-    Returns
-    -------
-    kept : list of Clip
-        Those with at least one caption that is not blank, without their blank ones.
-    left_out : int
-        How many there were besides.
-
-    Raises
-    ------
-    ValueError
-        If no clip has a caption.
-
-    Example
-    -------
-    >>> clips = [Clip("a", "a.wav", 1.0, ("rain", " ")), Clip("b", "b.wav", 1.0)]
-    >>> kept, left_out = captioned(clips)
-    >>> kept[0].captions, left_out
-    (('rain',), 1)
-    """
-    told = [
-        replace(clip, captions=tuple(text for text in clip.captions if text.strip()))
-        for clip in clips
-    ]
-    kept = [clip for clip in told if clip.captions]
-    if not kept:
-        raise ValueError("not one clip has a caption: there is nothing to retrieve")
-    return kept, len(told) - len(kept)

@@ -10,6 +10,7 @@ import torch
 from clap_sb.data.manifest import Clip
 from clap_sb.evaluation.prompts import Prompts, read_descriptions, read_templates
 from clap_sb.evaluation.protocols import Protocol
+from clap_sb.evaluation.retrieval_report import Origin
 from clap_sb.evaluation.zero_shot import zero_shot
 from clap_sb.evaluation.zero_shot_report import report_zero_shot
 from clap_sb.experiment.evaluation import Evaluation, compare_protocols, suffix_of
@@ -72,6 +73,8 @@ def classify(
         What to print.
     """
     origin = evaluation.origin(split)
+    labels = labels or sorted({clip.label for clip in clips})
+    _check_labels(clips, labels)
     told, rows = [], []
     for protocol in evaluation.protocols:
         pool = protocol.class_pool(clips, evaluation.values["dataset"])
@@ -87,14 +90,13 @@ def _by_protocol(
     evaluation: Evaluation,
     protocol: Protocol,
     clips: Sequence[Clip],
-    origin: Any,
-    labels: Sequence[str] | None,
+    origin: Origin,
+    labels: Sequence[str],
 ) -> tuple[str, dict[str, object]]:
     """Scores and reports by one protocol; also its row of the table."""
     values = evaluation.values
     prompts = prompts_of(values, protocol)
     embedded = evaluation.embed(clips, protocol, with_captions=False)
-    labels = labels or sorted({clip.label for clip in embedded.clips})
     folds = [clip.fold for clip in embedded.clips]
     outcome = zero_shot(
         embedded.audio,
@@ -129,3 +131,12 @@ def _by_protocol(
         "95 % interval": f"{low:.2f} to {high:.2f}",
     }
     return text, row
+
+
+def _check_labels(clips: Sequence[Clip], labels: Sequence[str]) -> None:
+    unknown = sorted({clip.label for clip in clips} - set(labels))
+    if unknown:
+        raise ValueError(
+            f"{unknown[0]!r} is none of the {len(labels)} classes to choose from, such "
+            f"as {labels[0]!r}"
+        )

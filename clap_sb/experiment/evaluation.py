@@ -14,6 +14,7 @@ from clap_sb.data.crop_rules import crop_rule
 from clap_sb.data.manifest import Clip
 from clap_sb.evaluation.card import ProtocolCard
 from clap_sb.evaluation.embedding import Embedded, embed_clips
+from clap_sb.evaluation.markdown import markdown_table
 from clap_sb.evaluation.protocols import Protocol, protocols_named
 from clap_sb.evaluation.report import write_results
 from clap_sb.evaluation.retrieval_report import Origin
@@ -193,8 +194,6 @@ def compare_protocols(
     str
         The table, for the terminal.
     """
-    from clap_sb.evaluation.markdown import markdown_table
-
     card = ProtocolCard(
         dataset=origin.dataset,
         split=origin.split,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from clap_sb.data.manifest import Clip
+from clap_sb.data.manifest import Clip, read_manifest
 from clap_sb.evaluation.embedding import Embedded
-from clap_sb.evaluation.protocols import Protocol, captioned
+from clap_sb.evaluation.protocols import Protocol
 from clap_sb.evaluation.ranked_matrix import rank_matrix
 from clap_sb.evaluation.rescoring import bank_of, described, rescore
 from clap_sb.evaluation.retrieval import Retrieval, retrieval
@@ -22,6 +23,36 @@ class _Bank:
 
     clips: list[Clip]
     num_equal: int
+
+
+def retrieve_split(
+    evaluation: Evaluation, prepare: Callable[..., dict[str, Path]], data_folder: Path
+) -> str:
+    """Prepares the split that was asked for, and tests by retrieval.
+
+    Arguments
+    ---------
+    evaluation : Evaluation
+        The checkpoint and the settings.
+    prepare : callable
+        The recipe's preparation.
+    data_folder : Path
+        Where the data set lies.
+
+    Returns
+    -------
+    str
+        What to print.
+    """
+    split = evaluation.values["split"]
+    manifests = prepare(
+        data_folder=data_folder,
+        save_folder=evaluation.experiment.folder / "manifests",
+        splits=[split, *(["train"] if evaluation.values["rescoring"] else [])],
+        skip_prep=evaluation.values["skip_prep"],
+    )
+    clips = {name: read_manifest(path) for name, path in manifests.items()}
+    return retrieve(evaluation, clips[split], split, clips.get("train"))
 
 
 def retrieve(
@@ -54,10 +85,10 @@ def retrieve(
         If ``rescoring`` is asked for without training clips, or these overlap.
     """
     origin = evaluation.origin(split)
-    pool, left_out = captioned(clips)
-    bank = _bank(evaluation, pool, training)
+    bank = _bank(evaluation, clips, training)
     told, rows = [], []
     for protocol in evaluation.protocols:
+        pool, left_out = protocol.caption_pool(clips)
         embedded = evaluation.embed(pool, protocol, with_captions=True)
         notes = protocol.notes(len(embedded.clips), evaluation.values["dataset"])
         if left_out:
@@ -74,7 +105,7 @@ def retrieve(
 
 
 def _bank(
-    evaluation: Evaluation, pool: Sequence[Clip], training: Sequence[Clip] | None
+    evaluation: Evaluation, test: Sequence[Clip], training: Sequence[Clip] | None
 ) -> _Bank | None:
     values = evaluation.values
     if not values["rescoring"]:
@@ -82,8 +113,7 @@ def _bank(
     described(values["rescoring"], values["rescoring_numbers"])
     if not training:
         raise ValueError("rescoring needs training clips to draw its bank from")
-    clips, _ = captioned(training)
-    return _Bank(*bank_of(clips, pool, values["bank_clips"], values["seed"]))
+    return _Bank(*bank_of(training, test, values["bank_clips"], values["seed"]))
 
 
 def _told(bank: _Bank | None) -> tuple[str, ...]:

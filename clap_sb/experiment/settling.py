@@ -69,7 +69,7 @@ def settle(
         With the files of its text tower in place.
     """
     config, folder = experiment.config, experiment.folder / TEXT_FOLDER
-    trained_on = experiment.dataset_name
+    trained_on = experiment.values["trained_on"]
     if initial is None:
         captions = [caption for clip in clips for caption in clip.captions]
         config, origin = experiment.prepare(

@@ -20,7 +20,7 @@ Splits = Mapping[str, Sequence[Clip]]
 
 def run_stages(
     experiment: Experiment,
-    prepare: Callable[[bool], Splits],
+    prepare: Callable[[bool], tuple[Experiment, Splits]],
     evaluate: Callable[[Experiment, CLAPBrain, Sequence[Clip]], None],
 ) -> None:
     """Prepares, trains and evaluates, or does the one of these that was asked for.
@@ -35,8 +35,8 @@ def run_stages(
     experiment : Experiment
         The run; its setting ``stage`` says what to do.
     prepare : callable
-        Told whether to trust the manifests of an earlier stage, gives the clips of the
-        splits train, valid and test.
+        Told whether to trust the manifests of an earlier stage, gives the run, to go on
+        with, and the clips of the splits train, valid and test.
     evaluate : callable
         Takes the run, its brain and the clips of the test split.
 
@@ -50,7 +50,7 @@ def run_stages(
         raise ValueError(
             f"there is no stage {stage!r}: choose one of all, {', '.join(STAGES)}"
         )
-    splits = prepare(stage in ("train", "evaluate"))
+    experiment, splits = prepare(stage in ("train", "evaluate"))
     if stage == "prepare":
         _tell(experiment, splits)
         return

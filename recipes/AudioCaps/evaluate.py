@@ -14,13 +14,13 @@ Authors
  * The clap_sb developers 2026
 """
 
+import functools
 from pathlib import Path
 
 from audiocaps_prepare import prepare_audiocaps
 from clap_sb.data.builtin import write_audiocaps
-from clap_sb.data.manifest import read_manifest
 from clap_sb.experiment.evaluation import open_evaluation
-from clap_sb.experiment.retrieval import retrieve
+from clap_sb.experiment.retrieval import retrieve_split
 from clap_sb.experiment.run import begin, run_recipe
 
 HERE = Path(__file__).resolve().parent
@@ -36,22 +36,16 @@ def main(argv: list[str]) -> None:
     """Loads the checkpoint, prepares the clips, scores and reports."""
     experiment = begin(argv, FILES)
     values = experiment.values
-    evaluation = open_evaluation(experiment)
 
     def write_builtin(folder: Path) -> Path:
         clips = values["builtin_train_clips"]
         return write_audiocaps(folder, clips, 100, 100, seed=values["seed"])
 
-    splits = [values["split"], *(["train"] if values["rescoring"] else [])]
-    manifests = prepare_audiocaps(
-        data_folder=experiment.data_folder(write_builtin),
-        save_folder=experiment.folder / "manifests",
-        splits=splits,
-        skip_prep=values["skip_prep"],
-    )
-    clips = {split: read_manifest(path) for split, path in manifests.items()}
-    test = clips[values["split"]]
-    print("\n" + retrieve(evaluation, test, values["split"], clips.get("train")))
+    evaluation = open_evaluation(experiment)
+    data_folder = experiment.data_folder(write_builtin)
+    version = str(values["audiocaps_version"])
+    prepare = functools.partial(prepare_audiocaps, version=version)
+    print("\n" + retrieve_split(evaluation, prepare, data_folder))
 
 
 if __name__ == "__main__":

@@ -18,15 +18,17 @@ from pathlib import Path
 
 from audiocaps_prepare import prepare_audiocaps
 from clap_sb.data.builtin import write_audiocaps
-from clap_sb.experiment.captioned_sets import prepare_splits
+from clap_sb.experiment.captioned_sets import CaptionedSets
 from clap_sb.experiment.finish import finish_by_retrieval
 from clap_sb.experiment.run import begin, run_recipe
 from clap_sb.experiment.stages import run_stages
 
 HERE = Path(__file__).resolve().parent
+RECIPES = HERE.parent
 FILES = [
-    HERE.parent / "common.yaml",
-    HERE.parent / "training.yaml",
+    RECIPES / "common.yaml",
+    RECIPES / "training.yaml",
+    RECIPES / "captions.yaml",
     HERE / "recipe.yaml",
 ]
 
@@ -44,11 +46,9 @@ def main(argv: list[str]) -> None:
     version = str(values["audiocaps_version"])
     prepare = functools.partial(prepare_audiocaps, version=version)
     pairs_file = data_folder / "dataset" / "attribute_pairs.csv"
-    run_stages(
-        experiment,
-        prepare=lambda trust: prepare_splits(experiment, prepare, data_folder, trust),
-        evaluate=functools.partial(finish_by_retrieval, pairs_file=pairs_file),
-    )
+    sets = CaptionedSets(experiment, prepare, data_folder, RECIPES)
+    evaluate = functools.partial(finish_by_retrieval, pairs_file=pairs_file)
+    run_stages(experiment, sets.splits, evaluate)
 
 
 if __name__ == "__main__":

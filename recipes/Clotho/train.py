@@ -16,16 +16,18 @@ Authors
 from pathlib import Path
 
 from clap_sb.data.builtin.clotho import write_clotho
-from clap_sb.experiment.captioned_sets import prepare_splits
+from clap_sb.experiment.captioned_sets import CaptionedSets
 from clap_sb.experiment.finish import finish_by_retrieval
 from clap_sb.experiment.run import begin, run_recipe
 from clap_sb.experiment.stages import run_stages
 from clotho_prepare import prepare_clotho
 
 HERE = Path(__file__).resolve().parent
+RECIPES = HERE.parent
 FILES = [
-    HERE.parent / "common.yaml",
-    HERE.parent / "training.yaml",
+    RECIPES / "common.yaml",
+    RECIPES / "training.yaml",
+    RECIPES / "captions.yaml",
     HERE / "recipe.yaml",
 ]
 
@@ -40,11 +42,8 @@ def main(argv: list[str]) -> None:
         return write_clotho(folder, clips, 100, 100, seed=values["seed"])
 
     folder = experiment.data_folder(write_builtin)
-    run_stages(
-        experiment,
-        prepare=lambda trust: prepare_splits(experiment, prepare_clotho, folder, trust),
-        evaluate=finish_by_retrieval,
-    )
+    sets = CaptionedSets(experiment, prepare_clotho, folder, RECIPES)
+    run_stages(experiment, sets.splits, finish_by_retrieval)
 
 
 if __name__ == "__main__":
