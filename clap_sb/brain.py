@@ -15,7 +15,7 @@ from clap_sb.data.whole_clips import WindowBatch
 from clap_sb.evaluation.embedding import Embedded, Embedder
 from clap_sb.evaluation.retrieval import Retrieval, retrieval
 from clap_sb.model import CLAP
-from clap_sb.objectives.gather import gather
+from clap_sb.objectives.gather import gather_rows
 from clap_sb.objectives.info_nce import not_negatives
 from clap_sb.training.parameter_groups import parameter_groups
 from clap_sb.training.schedule import warmup_cosine
@@ -109,14 +109,16 @@ class CLAPBrain(sb.Brain):
         Returns
         -------
         audio : torch.Tensor
-            ``[clips, joint_dim]``, unit norm.
+            ``[clips, joint_dim]``, unit norm; in training ``[captions, joint_dim]``,
+            each clip's once for each of its captions.
         text : torch.Tensor
             ``[captions, joint_dim]``, unit norm.
         """
         if stage != sb.Stage.TRAIN:
             return self._embedder.add(self.clap, batch)
         batch = batch.to(self.device)
-        return self.modules.clap(batch.wavs, batch.wav_lens, batch.tokens)
+        audio, text = self.modules.clap(batch.wavs, batch.wav_lens, batch.tokens)
+        return audio[batch.caption_clip], text
 
     def compute_objectives(
         self,
@@ -143,9 +145,8 @@ class CLAPBrain(sb.Brain):
         audio, text = predictions
         if stage != sb.Stage.TRAIN:
             return self._validation_loss(audio, text, batch)
-        clip_keys = gather(batch.clip_keys.to(self.device))
-        caption_keys = gather(batch.caption_keys.to(self.device))
-        audio, text = gather(audio), gather(text)
+        keys = (batch.clip_keys.to(self.device), batch.caption_keys.to(self.device))
+        audio, text, clip_keys, caption_keys = gather_rows(audio, text, *keys)
         self.hparams.statistics.update(
             audio, text, not_negatives(clip_keys, caption_keys)
         )

@@ -22,14 +22,14 @@ MAY_IMPORT = {
     "hub": set(),
     "objectives": set(),
     "fusion_views": {"clips", "features"},
-    "data": {"clips"},
+    "data": {"clips", "hub"},
     "encoders": {"clips", "features", "hub", "fusion_views"},
     "model": {"clips", "encoders", "features"},
     "checkpoints": {"encoders", "features", "model"},
     "evaluation": {"data", "model"},
     "training": {"config", "data", "encoders", "evaluation", "model", "objectives"},
     "brain": {"data", "evaluation", "model", "objectives", "training"},
-    "experiment": {"brain", "checkpoints", "config", "data", "encoders"}
+    "experiment": {"brain", "checkpoints", "config", "data", "encoders", "inference"}
     | {"evaluation", "training"},
     "inference": {"checkpoints", "clips", "config", "data", "encoders"}
     | {"evaluation", "features", "hub", "model", "objectives"},

@@ -1,4 +1,4 @@
-"""``clap-sb search``: finds sounds by words and by sounds."""
+"""``clap-sb search``: finds sounds by words, by sounds and by pictures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     """
     parser = commands.add_parser(
         "search",
-        help="find sounds by words and by sounds",
+        help="find sounds by words, by sounds and by pictures",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -43,11 +43,19 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--audio", action="append", default=[], metavar="FILE", help="a sound like it"
     )
     parser.add_argument(
+        "--image",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a picture that fits it, for models whose space is a CLIP's",
+    )
+    parser.add_argument("--clip", help="where that CLIP is now, if it was moved")
+    parser.add_argument(
         "--weights",
         nargs="+",
         type=float,
         metavar="W",
-        help="weights of the texts, then of the sounds; a negative one leads away",
+        help="weights of texts, then sounds, then pictures; a negative one leads away",
     )
     parser.add_argument("-k", type=int, default=10, help="hits (default: 10)")
     parser.add_argument(
@@ -81,8 +89,10 @@ def _run(arguments: argparse.Namespace) -> None:
     from clap_sb.search.errors import SearchError
     from clap_sb.search.searcher import Searcher
 
-    if not arguments.query and not arguments.audio:
-        raise SearchError("there is no query: give a text, or a sound by --audio")
+    if not (arguments.query or arguments.audio or arguments.image):
+        raise SearchError(
+            "there is no query: give a text, a sound by --audio, a picture by --image"
+        )
     if arguments.k < 1:
         raise SearchError(f"-k is the number of hits, at least 1, not {arguments.k}")
     searcher = Searcher.open(
@@ -93,6 +103,8 @@ def _run(arguments: argparse.Namespace) -> None:
             texts,
             arguments.audio,
             arguments.weights,
+            arguments.image,
+            arguments.clip,
             k=arguments.k,
             every_window=arguments.every_window,
             fold=arguments.fold,
@@ -115,7 +127,8 @@ def _shown(hits: list[Hit], texts: list[str], arguments: argparse.Namespace) -> 
 
     from_lines = arguments.query == ["-"]
     if arguments.json:
-        return as_json(hits, texts, arguments.audio, None if from_lines else 1)
+        given = (texts, arguments.audio, arguments.image)
+        return as_json(hits, *given, indent=None if from_lines else 1)
     if arguments.m3u:
         return as_m3u(hits)
     return f"{texts[0]}\n{as_table(hits)}\n" if from_lines else as_table(hits)

@@ -194,9 +194,7 @@ def train(
         captions=captions,
         folder=experiment.folder / TEXT_FOLDER,
     )
-    config = config.updated(
-        {"text_tower_origin": origin, "trained_on": experiment.dataset_name}
-    )
+    config = config.updated({"text_tower_origin": origin})
     experiment = replace(experiment, config=config)
     if if_main_process():
         print(f"text tower: {origin}")
@@ -259,6 +257,7 @@ def _pairs(hparams: dict[str, Any], clips: Sequence[Clip]) -> PairDataset:
         clap.clip_samples,
         hparams["seed"],
         whole_clips=clap.takes_whole_clips,
+        caption_policy=hparams["caption_policy"],
     )
 
 

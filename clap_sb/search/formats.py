@@ -88,6 +88,7 @@ def as_json(
     hits: Sequence[Hit],
     texts: Sequence[str] = (),
     sounds: Sequence[str] = (),
+    pictures: Sequence[str] = (),
     indent: int | None = 1,
 ) -> str:
     """The query, and its hits with the fields of :class:`Hit`.
@@ -100,6 +101,8 @@ def as_json(
         What was looked for, in words.
     sounds : sequence of str
         Files that were given as queries.
+    pictures : sequence of str
+        Image files that were given as queries.
     indent : int or None
         Of the lines; None for all in one.
 
@@ -116,7 +119,8 @@ def as_json(
     >>> found["texts"], found["hits"][0]["path"]
     (['rain'], 'a.wav')
     """
-    answer = {"texts": list(texts), "sounds": list(sounds)}
+    query = {"texts": texts, "sounds": sounds, "pictures": pictures}
+    answer = {name: list(given) for name, given in query.items()}
     answer["hits"] = [asdict(hit) for hit in hits]
     return json.dumps(answer, indent=indent)
 

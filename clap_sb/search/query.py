@@ -41,11 +41,11 @@ def combine(
     embeddings = np.asarray(embeddings, dtype=np.float32)
     weights = [1.0] * len(embeddings) if weights is None else list(weights)
     if not len(embeddings):
-        raise SearchError("there is no query: give a text or a sound")
+        raise SearchError("there is no query: give a text, a sound or a picture")
     if len(weights) != len(embeddings):
         raise SearchError(
             f"there are {len(embeddings)} queries and {len(weights)} weights: give one "
-            "weight for each, texts first, then sounds"
+            "weight for each: texts first, then sounds, then pictures"
         )
     total = np.array(weights, dtype=np.float32) @ embeddings
     norm = np.linalg.norm(total)

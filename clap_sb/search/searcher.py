@@ -1,4 +1,4 @@
-"""An index together with its model: words and sounds in, hits out."""
+"""An index together with its model: words, sounds and pictures in, hits out."""
 
 from __future__ import annotations
 
@@ -94,6 +94,8 @@ class Searcher:
         texts: Sequence[str] = (),
         sounds: Sequence[str | os.PathLike] = (),
         weights: Sequence[float] | None = None,
+        pictures: Sequence[str | os.PathLike] = (),
+        clip: str | None = None,
         vectors: np.ndarray | None = None,
         k: int = 10,
         every_window: bool = False,
@@ -108,7 +110,11 @@ class Searcher:
         sounds : sequence of str or path-like
             Files that sound like it.
         weights : sequence of float, optional
-            One for each text, sound and vector, in this order; 1 unless given.
+            One for each text, sound, picture and vector, in this order; 1 unless given.
+        pictures : sequence of str or path-like
+            Image files that fit it, for models whose space is a CLIP's.
+        clip : str, optional
+            Where that CLIP is now, if no longer where it was in training.
         vectors : np.ndarray, optional
             Embeddings of whatever else the joint space holds, ``[vectors, dim]``.
         k : int
@@ -129,16 +135,22 @@ class Searcher:
             If there is no query, or the weights do not fit.
         AudioError
             If a sound cannot be read.
+        ValueError
+            If there is a picture, and the model's space is no CLIP's.
         """
-        parts = [] if vectors is None else [np.asarray(vectors, dtype=np.float32)]
-        if sounds:
-            paths = [Path(sound) for sound in sounds]
-            parts.insert(0, self.clap.embed_files(paths).numpy())
+        parts = []
         if texts:
             if not all(text.strip() for text in texts):
                 raise SearchError("a query is empty: say what to listen for")
-            parts.insert(0, self.clap.encode_text(list(texts)).numpy())
+            parts.append(self.clap.encode_text(list(texts)).numpy())
+        if sounds:
+            parts.append(self.clap.embed_files([Path(s) for s in sounds]).numpy())
+        if pictures:
+            paths = [Path(picture) for picture in pictures]
+            parts.append(self.clap.encode_image(paths, clip).numpy())
+        if vectors is not None:
+            parts.append(np.asarray(vectors, dtype=np.float32))
         if not parts:
-            raise SearchError("there is no query: give a text or a sound")
+            raise SearchError("there is no query: give a text, a sound or a picture")
         query = combine(np.concatenate(parts), weights)
         return self.index.search(query, k, every_window, fold)

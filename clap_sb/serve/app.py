@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from clap_sb.serve.service import Service
 
 PAGE = Path(__file__).parent / "page"
-# A dropped sound may have, in bytes.
+# A dropped file may have, in bytes.
 MOST_BYTES = 100 * 2**20
 
 
 class _TooLarge(ValueError):
-    """More bytes than a dropped sound may have."""
+    """More bytes than a dropped file may have."""
 
 
 def create_app(service: Service, trusted: Collection[str] = ()) -> Callable[..., Any]:
@@ -55,15 +55,15 @@ def create_app(service: Service, trusted: Collection[str] = ()) -> Callable[...,
         return JSONResponse(service.about())
 
     async def search(request: Request) -> Response:
-        sound = await _body(request) if request.method == "POST" else None
         words = _search_words(request)
-        found = await run_in_threadpool(service.search, sound=sound, **words)
-        return JSONResponse(found)
+        if request.method == "POST":
+            words |= {"example": await _body(request), "is_picture": _picture(request)}
+        return JSONResponse(await run_in_threadpool(service.search, **words))
 
     async def tags(request: Request) -> Response:
         labels = request.query_params.get("labels", "").replace("\n", ",").split(",")
-        sound = await _body(request)
-        return JSONResponse(await run_in_threadpool(service.tags, sound, labels))
+        words = (await _body(request), labels, _picture(request))
+        return JSONResponse(await run_in_threadpool(service.tags, *words))
 
     def audio(request: Request) -> Response:
         playable = service.playable(request.path_params["sound"])
@@ -90,9 +90,10 @@ def create_app(service: Service, trusted: Collection[str] = ()) -> Callable[...,
             Route("/picture/{row:int}", picture),
         ],
         exception_handlers={
-            SearchError: wrong(400),
+            ValueError: wrong(400),
             AudioError: wrong(415),
             FileNotFoundError: wrong(404),
+            OSError: wrong(415),  # no picture, or no CLIP to see it with
             _TooLarge: wrong(413),
         },
     )
@@ -118,12 +119,17 @@ def _search_words(request: Request) -> dict[str, Any]:
     return words
 
 
+def _picture(request: Request) -> bool:
+    """Whether what was sent is a picture."""
+    return request.headers.get("content-type", "").startswith("image/")
+
+
 async def _body(request: Request) -> bytes:
     """What was sent, unless it is too much."""
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
         if size > MOST_BYTES:
-            raise _TooLarge(f"a sound of more than {MOST_BYTES // 2**20} MB: cut it")
+            raise _TooLarge(f"a file of more than {MOST_BYTES // 2**20} MB: cut it")
         parts.append(part)
     return b"".join(parts)

@@ -9,7 +9,7 @@ from typing import Any
 _HEADERS = [
     (
         b"content-security-policy",
-        b"default-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
+        b"default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
         b"base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     ),
     (b"x-content-type-options", b"nosniff"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 import threading
@@ -51,6 +52,7 @@ class Service:
                 "windows": index.num_windows,
                 "exact": index.is_exact,
                 "model": index.model.description,
+                "pictures": self._takes_pictures(),
                 "folders": [printable(name) for name in index.store.fact("folders")],
             }
 
@@ -58,7 +60,8 @@ class Service:
         self,
         text: str = "",
         like: int | None = None,
-        sound: bytes | None = None,
+        example: bytes | None = None,
+        is_picture: bool = False,
         words: float = 0.5,
         k: int = 12,
         every_window: bool = False,
@@ -72,10 +75,12 @@ class Service:
             What to listen for; empty for nothing.
         like : int, optional
             Vector of the index that is to sound alike.
-        sound : bytes, optional
-            Content of a sound file that is to sound alike.
+        example : bytes, optional
+            Content of a sound file that is to sound alike, or of a picture.
+        is_picture : bool
+            Whether it is a picture.
         words : float
-            Share of the text, from 0 to 1, where there is a sound too.
+            Share of the text, from 0 to 1, where there is an example too.
         k : int
             Hits.
         every_window : bool
@@ -103,8 +108,8 @@ class Service:
             if like is not None:
                 index.locate(like)
                 vectors.append(index.embeddings(np.array([like]))[0])
-            if sound is not None:
-                vectors.append(self._embedding(sound))
+            if example is not None:
+                vectors.append(self._embedding(example, is_picture))
             texts = [text] if text.strip() else []
             weights = [words] * len(texts) + [1 - words] * len(vectors)
             hits = self._searcher.find(
@@ -117,15 +122,19 @@ class Service:
             )
             return {"hits": [self._shown(hit) for hit in hits]}
 
-    def tags(self, sound: bytes, labels: Sequence[str]) -> dict[str, Any]:
-        """Compares a sound with labels.
+    def tags(
+        self, example: bytes, labels: Sequence[str], is_picture: bool = False
+    ) -> dict[str, Any]:
+        """Compares a sound, or a picture, with labels.
 
         Arguments
         ---------
-        sound : bytes
-            Content of a sound file.
+        example : bytes
+            Content of the file.
         labels : sequence of str
             Any words.
+        is_picture : bool
+            Whether it is a picture.
 
         Returns
         -------
@@ -144,8 +153,9 @@ class Service:
             raise SearchError(f"give 1 to {_MOST_LABELS} labels, separated by commas")
         with self._lock:
             clap = self._searcher.clap
+            embedding = self._embedding(example, is_picture)
             text = clap.encode_text([prompt(label) for label in labels]).numpy()
-            logits = clap.logit_scale * (text @ self._embedding(sound))
+            logits = clap.logit_scale * (text @ embedding)
         shares = np.exp(logits - logits.max())
         shares /= shares.sum()
         tags = [
@@ -202,12 +212,21 @@ class Service:
         wav = read_wav(path, clap.sample_rate, start, end - start)
         return spectrogram_png(clap, wav)
 
-    def _embedding(self, sound: bytes) -> np.ndarray:
-        """Through a file, as the decoder wants one."""
+    def _embedding(self, example: bytes, is_picture: bool) -> np.ndarray:
+        clap = self._searcher.clap
+        if is_picture:
+            return clap.encode_image(io.BytesIO(example))[0].numpy()
+        # through a file, as the decoder wants one
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "the sound"
-            path.write_bytes(sound)
-            return self._searcher.clap.embed_files([path])[0].numpy()
+            path.write_bytes(example)
+            return clap.embed_files([path])[0].numpy()
+
+    def _takes_pictures(self) -> bool:
+        try:
+            return self._searcher.clap.images is not None
+        except ValueError:  # its space is no CLIP's
+            return False
 
     def _shown(self, hit: Hit) -> dict[str, Any]:
         folder, name = os.path.split(hit.path)

@@ -4,8 +4,8 @@
 const part = (id) => document.getElementById(id);
 const TAGS_SHOWN = 6;
 
-// a sound that was dropped, or a hit whose like is wanted
-let sound = null;
+// a sound or a picture that was dropped, or a hit whose like is wanted
+let example = null;
 let like = null;
 let latest = 0;
 
@@ -19,13 +19,13 @@ async function ask(path, words, body) {
   return found;
 }
 
-async function shown(task, doing) {
+async function shown(task, status, doing) {
   part("error").textContent = "";
-  part("status").textContent = doing;
+  status.textContent = doing;
   try {
     await task();
   } catch (error) {
-    part("status").textContent = "";
+    status.textContent = "";
     part("error").textContent =
       error instanceof TypeError ? "The server does not answer." : error.message;
   }
@@ -33,52 +33,58 @@ async function shown(task, doing) {
 
 function searchFor() {
   const text = part("text").value.trim();
-  if (!text && !sound && !like) return;
+  if (!text && !example && !like) return;
   const words = { text, words: 1 - part("words").value / 100 };
   for (const name of ["fold", "every_window"]) words[name] = part(name).checked;
   if (like) words.like = like.row;
   const number = ++latest;
   shown(async () => {
-    const { hits } = await ask("/api/search", words, sound);
+    const { hits } = await ask("/api/search", words, example);
     // an answer that took longer than a later one is of no use
     if (number !== latest) return;
     const more = (hit) => {
       part("text").value = "";
-      removeSound();
+      removeExample();
       like = hit;
       searchFor();
       window.scrollTo({ top: 0 });
     };
     part("hits").replaceChildren(...hits.map((hit, i) => cardOf(hit, i + 1, more)));
-    const names = [text && `“${text}”`, sound && `“${sound.name}”`];
+    const names = [text && `“${text}”`, example && `“${example.name}”`];
     if (like) names.push(`more like “${like.name}”`);
     const found = hits.length ? `The ${hits.length} nearest to` : "Nothing found for";
     part("status").textContent = `${found} ${names.filter(Boolean).join(" with ")}`;
-  }, "Searching…");
+  }, part("status"), "Searching…");
 }
 
-function takeSound(file) {
-  removeSound();
-  sound = file;
-  part("sound").hidden = false;
-  part("sound_name").textContent = file.name;
-  part("sound_player").src = URL.createObjectURL(file);
+function takeExample(file) {
+  removeExample();
+  example = file;
+  const isPicture = file.type.startsWith("image/");
+  part("seen").hidden = !isPicture;
+  part("heard").hidden = isPicture;
+  part(isPicture ? "seen" : "heard").src = URL.createObjectURL(file);
+  part("example").hidden = false;
+  part("example_name").textContent = file.name;
   showBalance();
   searchFor();
 }
 
-function removeSound() {
-  if (sound) URL.revokeObjectURL(part("sound_player").src);
-  sound = null;
+function removeExample() {
+  for (const id of ["seen", "heard"]) {
+    URL.revokeObjectURL(part(id).src);
+    part(id).removeAttribute("src");
+  }
+  example = null;
   like = null;
-  part("sound").hidden = true;
-  part("sound_player").removeAttribute("src");
+  part("example").hidden = true;
   part("tags").replaceChildren();
+  part("tag_status").textContent = "";
   part("file").value = "";
 }
 
 function showBalance() {
-  part("balance").hidden = !(sound && part("text").value.trim());
+  part("balance").hidden = !(example && part("text").value.trim());
 }
 
 part("search").addEventListener("submit", (event) => {
@@ -91,19 +97,19 @@ for (const id of ["fold", "every_window", "words"]) {
   part(id).addEventListener("change", searchFor);
 }
 part("file").addEventListener("change", () => {
-  if (part("file").files.length) takeSound(part("file").files[0]);
+  if (part("file").files.length) takeExample(part("file").files[0]);
 });
-part("drop_sound").addEventListener("click", () => {
-  removeSound();
+part("remove").addEventListener("click", () => {
+  removeExample();
   searchFor();
 });
 part("tag").addEventListener("submit", (event) => {
   event.preventDefault();
   shown(async () => {
-    const { tags } = await ask("/api/tags", { labels: part("labels").value }, sound);
+    const { tags } = await ask("/api/tags", { labels: part("labels").value }, example);
     part("tags").replaceChildren(...tags.slice(0, TAGS_SHOWN).map(rowOfTag));
-    part("status").textContent = `It is most like: ${tags[0].label}`;
-  }, "Listening…");
+    part("tag_status").textContent = `Of these, it is most like: ${tags[0].label}`;
+  }, part("tag_status"), "Listening…");
 });
 
 document.addEventListener("dragover", (event) => {
@@ -116,11 +122,15 @@ document.addEventListener("dragleave", (event) => {
 document.addEventListener("drop", (event) => {
   event.preventDefault();
   document.body.classList.remove("dropping");
-  if (event.dataTransfer.files.length) takeSound(event.dataTransfer.files[0]);
+  if (event.dataTransfer.files.length) takeExample(event.dataTransfer.files[0]);
 });
 
 ask("/api/about", {}).then((about) => {
   const number = (count) => count.toLocaleString("en");
+  if (about.pictures) {
+    part("kinds").textContent = "Drop a sound or a picture here";
+    part("file").accept = "audio/*,image/*";
+  }
   part("about").textContent =
     `${number(about.sounds)} sounds in ${about.folders.join(", ")} · ${about.model}`;
 });

@@ -66,12 +66,15 @@ function cardOf(hit, rank, onMore) {
   const image = card.querySelector("img");
   image.src = `/picture/${hit.row}`;
   image.alt = `Spectrogram, ${span}`;
-  card.querySelector("h2").textContent = hit.name;
+  card.querySelector(".rank").textContent = rank;
+  card.querySelector(".name").textContent = hit.name;
   const score = card.querySelector(".score");
   score.textContent = hit.score.toFixed(2);
-  score.title = `Number ${rank}; cosine with the query ${hit.score.toFixed(4)}`;
+  score.title = `Cosine with the query: ${hit.score.toFixed(4)}`;
   card.querySelector(".where").textContent = hit.folder;
-  card.querySelector(".when").textContent = `${span} of ${clock(hit.duration)}`;
+  const whole = hit.end - hit.start >= hit.duration;
+  card.querySelector(".when").textContent =
+    whole ? `the whole file, ${clock(hit.duration)}` : `${span} of ${clock(hit.duration)}`;
   const more = card.querySelector(".more");
   more.setAttribute("aria-label", `More like ${hit.name}`);
   more.addEventListener("click", () => onMore(hit));
@@ -93,12 +96,13 @@ function rowOfTag(tag) {
   const row = document.createElement("li");
   const name = document.createElement("span");
   name.textContent = tag.label;
-  const meter = document.createElement("meter");
-  meter.value = tag.probability;
-  meter.setAttribute("aria-label", tag.label);
+  const bar = document.createElement("span");
+  bar.className = "bar";
+  bar.append(document.createElement("span"));
+  bar.firstChild.style.width = `${100 * tag.probability}%`;
   const share = document.createElement("span");
   share.className = "share";
   share.textContent = `${(100 * tag.probability).toFixed(0)} %`;
-  row.append(name, meter, share);
+  row.append(name, bar, share);
   return row;
 }
