@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from scripts import ROOT, TINY
@@ -16,7 +17,7 @@ from clap_sb.training.text_tower import settle_text_tower
 from clotho_prepare import prepare_clotho
 
 CLIPS = 8
-STEPS = 60
+STEPS = 80
 FILES = [
     *(ROOT / "recipes" / f"{name}.yaml" for name in ("common", "training", "captions")),
     ROOT / "recipes" / "Clotho" / "recipe.yaml",
@@ -35,6 +36,7 @@ def clips(tmp_path_factory):
 @pytest.mark.parametrize(("policy", "captions"), [("random", 1), ("all", 5)])
 def test_eight_clips_are_learnt_by_heart(policy, captions, clips, tmp_path):
     """The loss that is left is that of the target itself: the entropy of sharing."""
+    clips = [replace(clip, captions=clip.captions[:captions]) for clip in clips]
     settings = {name: TINY[name] for name in ("joint_dim", "text_vocab_size")} | {
         "caption_policy": policy,
         "number_of_epochs": STEPS,
