@@ -109,6 +109,18 @@ def test_search_reads_a_query_a_line(made, capsys, monkeypatch):
     assert [answer["texts"] for answer in answers] == [[CAPTIONS[0]], [CAPTIONS[1]]]
 
 
+def test_a_bank_changes_the_scores(made, tmp_path, capsys):
+    (tmp_path / "bank.txt").write_text("\n".join(CAPTIONS))
+    words = ["search", str(made[1]), CAPTIONS[0], "--json"]
+    scores = []
+    for more in ([], ["--bank", str(tmp_path / "bank.txt")]):
+        assert main([*words, *more, "--rescore", "inverted_softmax"]) == 0
+        hits = json.loads(capsys.readouterr().out)["hits"]
+        scores.append({hit["path"]: hit["score"] for hit in hits})
+    # how near the bank is is taken off
+    assert all(scores[1][path] < scores[0][path] for path in scores[0])
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -117,6 +129,8 @@ def test_search_reads_a_query_a_line(made, capsys, monkeypatch):
         ([" "], "empty"),
         (["rain", "--weights", "1", "2"], "1 queries and 2 weights"),
         (["--audio", "missing.wav"], "missing.wav"),
+        (["rain", "--bank", "missing.txt"], "missing.txt"),
+        (["--image", "picture.png"], "cannot take pictures"),
         (["rain", "--checkpoint", "nowhere.pt"], "nowhere.pt"),
     ],
 )
