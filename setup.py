@@ -45,6 +45,7 @@ setup(
     package_dir={"clap_sb.hparams": "hparams"},
     package_data={
         "clap_sb.hparams": ["*.yaml"],
+        "clap_sb.inference": ["*.txt"],
         "clap_sb.serve": ["page/*"],
     },
     install_requires=[

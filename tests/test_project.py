@@ -35,7 +35,7 @@ MAY_IMPORT = {
     | {"evaluation", "features", "hub", "model", "objectives"},
     "search": {"clips", "data", "evaluation", "inference"},
     "serve": {"data", "evaluation", "inference", "search"},
-    "cli": {"checkpoints", "inference", "search", "serve"},
+    "cli": {"checkpoints", "data", "evaluation", "inference", "search", "serve"},
 }
 TRAINING_ROOMS = {"brain", "experiment", "training"}
 

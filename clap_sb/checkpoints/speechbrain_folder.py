@@ -31,7 +31,10 @@ CARD_FILE = "README.md"
 
 
 def write_speechbrain_folder(
-    loaded: Loaded, folder: str | Path, tokenizer: str | Path | None = None
+    loaded: Loaded,
+    folder: str | Path,
+    tokenizer: str | Path | None = None,
+    facts: Mapping[str, str] | None = None,
 ) -> None:
     """Writes a model for SpeechBrain's ``from_hparams`` and ``Pretrainer``.
 
@@ -44,6 +47,8 @@ def write_speechbrain_folder(
         text tower's configuration and tokenizer, and a model card.
     tokenizer : str, Path or None
         Folder with the tokenizer, if it is at hand.
+    facts : mapping, optional
+        More rows for the model card, by their names.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +61,7 @@ def write_speechbrain_folder(
     for name, text in (
         (DESCRIPTION_FILE, to_json(architecture)),
         (YAML_FILE, hyperparams(architecture)),
-        (CARD_FILE, model_card(architecture)),
+        (CARD_FILE, model_card(architecture, facts)),
     ):
         (folder / name).write_text(text, encoding="utf-8")
 

@@ -6,10 +6,32 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from clap_sb.cli import convert, export, index, info, search, serve
+from clap_sb.cli import (
+    calibrate,
+    caption,
+    convert,
+    embed,
+    export,
+    index,
+    info,
+    search,
+    serve,
+    tag,
+)
 
 # Each has `add(commands)`, which adds its parser and sets `run`.
-COMMANDS = (index, search, serve, info, convert, export)
+COMMANDS = (
+    embed,
+    tag,
+    calibrate,
+    caption,
+    index,
+    search,
+    serve,
+    info,
+    convert,
+    export,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

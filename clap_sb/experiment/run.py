@@ -16,6 +16,7 @@ from speechbrain.utils.distributed import if_main_process, run_on_main
 
 from clap_sb.brain import CLAPBrain
 from clap_sb.checkpoints.audio_weights import load_audio_weights
+from clap_sb.checkpoints.run_export import export_run
 from clap_sb.checkpoints.run_folder import MODEL_FILE, PARTS, SAVE_FOLDER, TEXT_FOLDER
 from clap_sb.config import BUILTIN, Config, join
 from clap_sb.data.manifest import Clip
@@ -217,6 +218,8 @@ def train(
         train_loader_kwargs=_train_loader(hparams),
         valid_loader_kwargs=whole_clip_loader(hparams),
     )
+    if not brain.debug or brain.debug_persistently:  # else nothing was kept
+        run_on_main(export_run, args=[experiment.folder])
     return experiment, brain
 
 

@@ -27,7 +27,7 @@ def against_bank(bank: np.ndarray, method: str = "nnn") -> Rescore:
     -------
     >>> bank = np.array([[1.0, 0.0], [0.8, 0.6]])  # all of them near to the first axis
     >>> correct = against_bank(bank, "inverted_softmax")
-    >>> correct(np.array([0.6, 0.5]), np.eye(2)).argmax()
+    >>> int(correct(np.array([0.6, 0.5]), np.eye(2)).argmax())
     1
     """
 
