@@ -134,12 +134,14 @@ class TransformersText(TextTower):
         self.embedding_dim = self.model.config.hidden_size
         self._check_length(max_tokens)
         if gradient_checkpointing:
-            self.model.gradient_checkpointing_enable({"use_reentrant": False})
+            self.model.activation_checkpointing_enable({"use_reentrant": False})
         self.freeze_if_asked()
 
     def _check_length(self, max_tokens: int) -> None:
         config = self.model.config
-        positions = getattr(config, "max_position_embeddings", max_tokens)
+        if not hasattr(config, "max_position_embeddings"):
+            return  # positions are relative: captions of any length
+        positions = config.max_position_embeddings
         if config.model_type in ("roberta", "xlm-roberta", "camembert"):
             positions -= config.pad_token_id + 1  # these count from the padding id on
         if max_tokens > positions:
