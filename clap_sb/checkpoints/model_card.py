@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from clap_sb.checkpoints.architecture import Architecture
 
 # who made the weights, and under what licence (docs/checkpoints.md has the details)
@@ -14,41 +16,55 @@ _TERMS = {
     "PANNs": ("arXiv 1912.10211", "see its authors' page"),
     "HTSAT AudioSet": ("arXiv 2202.00874", "see its authors' page"),
 }
+_CONVERTED = (
+    "Converted by clap_sb from a checkpoint of another program; the weights are its "
+    "authors'.\nThe terms below are those of the weights they published: a file of "
+    "your own has yours.\n"
+)
+_TRAINED = (
+    "Trained with clap_sb. Its terms are those of its training data, and of what its "
+    "towers\nstarted from.\n"
+)
 _UNVERIFIED = (
     "The layout of this family's files is taken from its published source; no file of "
     "it was at hand to compare with.\n"
 )
 
 
-def model_card(architecture: Architecture) -> str:
+def model_card(
+    architecture: Architecture, facts: Mapping[str, str] | None = None
+) -> str:
     """Writes the card of an exported model.
 
     Arguments
     ---------
     architecture : Architecture
         What the model is made of.
+    facts : mapping, optional
+        More rows, by their names.
 
     Returns
     -------
     str
         Markdown.
     """
-    paper, licence = _TERMS[architecture.family]
     rows = [
         ("family", architecture.family),
         ("towers", architecture.description),
-        ("paper", paper),
         ("joint dimension", architecture.joint_dim),
         ("sample rate", f"{architecture.sample_rate} Hz"),
         ("window", f"{architecture.seconds:g} s"),
-        ("terms of the published weights", licence),
+        *(facts or {}).items(),
     ]
+    origin = _TRAINED
+    if architecture.family in _TERMS:
+        origin = _CONVERTED
+        paper, licence = _TERMS[architecture.family]
+        rows += [("paper", paper), ("terms of the published weights", licence)]
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
     return f"""# {architecture.family}: {architecture.description}
 
-Converted by clap_sb from a checkpoint of another program; the weights are its authors'.
-The terms below are those of the weights they published: a file of your own has yours.
-
+{origin}
 | | |
 |---|---|
 {table}

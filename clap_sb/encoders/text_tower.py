@@ -88,6 +88,19 @@ class TextTower(nn.Module, ABC):
             ``[batch, embedding_dim]``.
         """
 
+    def load_tokenizer(self, folder: Path) -> None:
+        """Takes the tokenizer in a folder; the rules on length and padding stay.
+
+        Arguments
+        ---------
+        folder : Path
+            With the tokenizer's files.
+        """
+        old = self.tokenize
+        self.tokenize = CaptionTokenizer.from_folder(
+            folder, old.max_tokens, old.suffix, old.pad_to_max
+        )
+
     def save_source(self, folder: str | Path) -> None:
         """Writes the tokenizer, so that no hub is needed later.
 

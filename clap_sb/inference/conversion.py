@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from clap_sb.checkpoints.architecture import Architecture
 from clap_sb.checkpoints.detect import detect
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.reading import read_weights
+from clap_sb.checkpoints.run_description import FAMILY as OWN_FAMILY
+from clap_sb.checkpoints.run_folder import load_run
 from clap_sb.checkpoints.speechbrain_folder import (
     DESCRIPTION_FILE,
     read_description,
     write_speechbrain_folder,
 )
 from clap_sb.checkpoints.transformers_folder import write_transformers_folder
-from clap_sb.inference.opening import open_checkpoint
+from clap_sb.inference.opening import is_run, open_checkpoint
 from clap_sb.inference.source import find_checkpoint
 
 FORMATS: dict[str, Callable[..., None]] = {
@@ -30,7 +32,7 @@ def inform(source: str | Path) -> str:
     Arguments
     ---------
     source : str or Path
-        A file, a folder, or a name on the Hugging Face hub.
+        A file, a folder (a training run's too), or a name on the Hugging Face hub.
 
     Returns
     -------
@@ -42,17 +44,25 @@ def inform(source: str | Path) -> str:
     CheckpointError
         If it cannot be read, or is of no known family.
     """
-    path = find_checkpoint(source)
-    if (path / DESCRIPTION_FILE).is_file():
+    path, facts = find_checkpoint(source), {}
+    if is_run(path):
+        run = load_run(path)
+        architecture, count, facts = run.architecture, None, run.facts
+    elif (path / DESCRIPTION_FILE).is_file():
         architecture, count = read_description(path), None
     else:
         weights = read_weights(path)
         architecture = detect(weights).describe(weights)
         count = sum(value.numel() for value in weights.state.values())
-    return _table(path, architecture, count)
+    return _table(path, architecture, count, facts)
 
 
-def _table(path: Path, architecture: Architecture, count: int | None) -> str:
+def _table(
+    path: Path,
+    architecture: Architecture,
+    count: int | None,
+    facts: Mapping[str, str],
+) -> str:
     text = architecture.text
     rows = {
         "file": path,
@@ -62,15 +72,20 @@ def _table(path: Path, architecture: Architecture, count: int | None) -> str:
         "sample rate": f"{architecture.sample_rate} Hz",
         "window": f"{architecture.seconds:g} s",
         "tokenizer": "none: an audio tower alone" if text is None else text.tokenizer,
-        "layout": (
-            "verified against the family's own classes"
-            if architecture.verified
-            else "unverified: taken from the family's published source"
-        ),
+        "layout": _layout(architecture),
+        **facts,
     }
     if count is not None:
         rows["numbers"] = f"{count:,} in all tensors of the file"
     return "\n".join(f"{name:<16} {value}" for name, value in rows.items())
+
+
+def _layout(architecture: Architecture) -> str:
+    if architecture.family == OWN_FAMILY:
+        return "our own"
+    if architecture.verified:
+        return "verified against the family's own classes"
+    return "unverified: taken from the family's published source"
 
 
 def convert(
@@ -81,7 +96,7 @@ def convert(
     Arguments
     ---------
     source : str or Path
-        A file, a folder, or a name on the Hugging Face hub.
+        A file, a folder (a training run's too), or a name on the Hugging Face hub.
     out : str or Path
         Folder to write.
     to : str
@@ -104,7 +119,7 @@ def convert(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise CheckpointError(f"{out} exists already: name another folder")
     opened = open_checkpoint(find_checkpoint(source), tokenizer)
-    FORMATS[to](opened.loaded, out, opened.tokenizer)
+    FORMATS[to](opened.loaded, out, opened.tokenizer, opened.facts)
     architecture = opened.loaded.architecture
     lines = [f"{out}: {architecture.family}, {architecture.description}, for {to}"]
     if architecture.text is not None and opened.tokenizer is None:
