@@ -236,3 +236,9 @@ def test_a_description_that_would_run_code(run, tmp_path, evil):
 def test_a_description_that_is_none(run, text):
     (run / "model.yaml").write_text(text)
     refused(run, "model.yaml")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "a: [", "score: 1.0", "score: high"])
+def test_a_checkpoint_whose_notes_are_damaged(run, text):
+    (best(run) / "CKPT.yaml").write_text(text)
+    refused(run, "CKPT.yaml is damaged")

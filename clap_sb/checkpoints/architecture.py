@@ -276,7 +276,7 @@ def from_json(text: str) -> Architecture:
                 **{**values["text"], "part": _part(values["text"]["part"])}
             )
         return Architecture(**values)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"not a description of a model: {error}") from error

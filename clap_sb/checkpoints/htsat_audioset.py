@@ -1,7 +1,7 @@
 """HTSAT trained on AudioSet (2202.00874): an audio tower alone.
 
-Unverified: written from the published source, without a file or a list of its keys at
-hand.
+Unverified: the network was compared with the code that MS-CLAP's package carries, but
+how its files are laid out is taken from the published source.
 """
 
 from __future__ import annotations

@@ -136,9 +136,14 @@ def best_checkpoint(folder: Path, metric: str) -> tuple[Path, dict[str, Any]]:
 
     found = []
     for path in sorted(folder.glob("CKPT+*/CKPT.yaml")):
-        meta = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if metric in meta:
-            found.append((meta[metric], meta["unixtime"], path.parent, meta))
+        try:
+            meta = yaml.safe_load(path.read_text(encoding="utf-8"))
+            saved, scored = float(meta["unixtime"]), meta.get(metric)
+            scored = None if scored is None else (float(scored), saved)
+        except (yaml.YAMLError, ValueError, TypeError, KeyError) as error:
+            raise CheckpointError(f"{path} is damaged: delete its folder") from error
+        if scored is not None:
+            found.append((*scored, path.parent, meta))
     if not found:
         raise CheckpointError(
             f"no checkpoint in {folder} was scored by {metric!r}: the run has not "

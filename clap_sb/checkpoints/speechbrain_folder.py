@@ -106,7 +106,7 @@ def load_speechbrain_folder(
             write_text_source(architecture.text, source, tokenizer)
         try:
             clap = build(architecture, source)
-        except (TypeError, ValueError, KeyError) as error:
+        except (TypeError, ValueError, KeyError, RuntimeError) as error:
             raise CheckpointError(
                 f"{folder / DESCRIPTION_FILE} describes no model that can be built: "
                 f"{str(error).splitlines()[0]}"

@@ -170,7 +170,10 @@ class TransformersText(TextTower):
 def _read_config(folder: Path):
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    # never the code that a folder may bring along: transformers would ask the user
+    config = AutoConfig.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False
+    )
     return config.text_config if config.model_type == "clip" else config
 
 
@@ -186,8 +189,12 @@ def _load_model(folder: Path, config, pretrained: bool, with_pooler: bool) -> nn
         options["add_pooling_layer"] = with_pooler
     if pretrained:
         model = AutoModel.from_pretrained(
-            folder, config=config, local_files_only=True, **options
+            folder,
+            config=config,
+            local_files_only=True,
+            trust_remote_code=False,
+            **options,
         )
     else:
-        model = AutoModel.from_config(config, **options)
+        model = AutoModel.from_config(config, trust_remote_code=False, **options)
     return model.get_encoder() if config.is_encoder_decoder else model
