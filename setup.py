@@ -16,6 +16,10 @@ VERSION = re.search(
     (ROOT / "clap_sb" / "__init__.py").read_text(encoding="utf-8"),
     flags=re.MULTILINE,
 ).group(1)
+SEARCH = ["faiss-cpu>=1.9", "pyarrow"]
+SERVE = ["starlette>=0.40", "uvicorn"]
+VIDEO = ["av>=15"]
+ONNX = ["onnx", "onnxscript", "onnxruntime"]
 
 setup(
     name="clap_sb",
@@ -39,7 +43,11 @@ setup(
     python_requires=">=3.10,<3.13",
     packages=[*find_packages(include=["clap_sb", "clap_sb.*"]), "clap_sb.hparams"],
     package_dir={"clap_sb.hparams": "hparams"},
-    package_data={"clap_sb.hparams": ["*.yaml"]},
+    package_data={
+        "clap_sb.hparams": ["*.yaml"],
+        "clap_sb.inference": ["*.txt"],
+        "clap_sb.serve": ["page/*"],
+    },
     install_requires=[
         # SpeechBrain imports torchaudio, whose releases fit one torch release each.
         "torch==2.11.*",
@@ -51,6 +59,7 @@ setup(
         "matplotlib",
         "numpy",
         "pandas",
+        "pillow",
         "safetensors",
         "scipy",
         "sentencepiece",
@@ -58,10 +67,18 @@ setup(
         "tqdm",
     ],
     extras_require={
+        # Approximate indexes, and embeddings as Parquet.
+        "search": SEARCH,
+        # The browser page.
+        "serve": SERVE,
         # Another minor release of ruff may format differently.
-        "test": ["pytest>=8", "ruff==0.17.*", "yamllint>=1.35"],
+        "test": ["pytest>=8", "ruff==0.17.*", "yamllint>=1.35", "selenium>=4.11"]
+        + [*SEARCH, *SERVE, *VIDEO, *ONNX],
         # What the tests marked `parity` compare with.
         "parity": ["librosa", "torchlibrosa"],
         "tensorboard": ["tensorboard"],
+        # Pictures out of videos, and models for other runtimes than PyTorch.
+        "video": VIDEO,
+        "onnx": ONNX,
     },
 )

@@ -91,12 +91,12 @@ def fill(
     filled = wavs.gather(1, position % lengths)
     if rule == "repeat":
         return filled
-    kept = lengths if rule == "pad" else (size // lengths) * lengths
+    kept = lengths if rule == "pad" else size - torch.full_like(lengths, size) % lengths
     return torch.where(position < kept, filled, filled.new_zeros(()))
 
 
-def window_starts(length: int, size: int) -> list[int]:
-    """Where the windows of a clip begin: hop = size, the last one ends the clip.
+def window_starts(length: int, size: int, hop: int | None = None) -> list[int]:
+    """Where the windows of a clip begin; the last one ends the clip.
 
     Arguments
     ---------
@@ -104,6 +104,8 @@ def window_starts(length: int, size: int) -> list[int]:
         Samples in the clip.
     size : int
         Samples in a window.
+    hop : int, optional
+        Samples from one window to the next; ``size`` unless given.
 
     Returns
     -------
@@ -114,10 +116,12 @@ def window_starts(length: int, size: int) -> list[int]:
     -------
     >>> window_starts(25, 10), window_starts(20, 10), window_starts(3, 10)
     ([0, 10, 15], [0, 10], [0])
+    >>> window_starts(20, 10, hop=4)
+    [0, 4, 8, 10]
     """
     if length <= size:
         return [0]
-    starts = list(range(0, length - size, size))
+    starts = list(range(0, length - size, hop or size))
     return [*starts, length - size]
 
 

@@ -24,3 +24,27 @@ def same_draws_every_time():
     import torch
 
     torch.manual_seed(1)
+
+
+@pytest.fixture
+def probed_once(monkeypatch):
+    """One file under thousands of names is looked into once: the names are tested."""
+    import functools
+
+    from clap_sb.data import entries
+
+    def by_file(function):
+        @functools.cache
+        def look(file: int, *arguments, **options):
+            return function(paths[file], *arguments, **options)
+
+        def call(path: Path, *arguments, **options):
+            file = path.stat().st_ino
+            paths.setdefault(file, path)
+            return look(file, *arguments, **options)
+
+        return call
+
+    paths: dict[int, Path] = {}
+    for name in ("probe", "read_wav"):
+        monkeypatch.setattr(entries, name, by_file(getattr(entries, name)))

@@ -17,6 +17,8 @@ from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAIN = "recipes/AudioCaps/train.py"
+CUSTOM_ZERO_SHOT = "recipes/Custom/zero_shot.py"
+EVALUATE = "recipes/AudioCaps/evaluate.py"
 ZERO_SHOT = "recipes/ESC-50/zero_shot.py"
 SEARCH = "recipes/AudioCaps/search.py"
 

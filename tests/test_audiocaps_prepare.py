@@ -300,31 +300,74 @@ def test_unknown_split(tmp_path):
         prepare_audiocaps(tmp_path, tmp_path, splits=["val"])
 
 
-@pytest.mark.parametrize(
-    ("split", "num_clips", "num_captions"), [("valid", 495, 2475), ("test", 975, 4875)]
-)
-def test_real_caption_lists(shared_data, tmp_path, split, num_clips, num_captions):
-    """All clips of the real lists but every tenth, whose audio is not written."""
-    name = LISTS[split]
-    data = tmp_path / "data"
+def write_real_list(shared_data: Path, data: Path, split: str) -> list[str]:
+    """Copies the real list of a split into a data folder; gives its video ids."""
     (data / "dataset").mkdir(parents=True)
-    caption_list = shared_data / "AudioCaps" / "dataset" / name
-    shutil.copyfile(caption_list, data / "dataset" / name)
+    caption_list = shared_data / "AudioCaps" / "dataset" / LISTS[split]
+    shutil.copyfile(caption_list, data / "dataset" / LISTS[split])
     with open(caption_list, encoding="utf-8", newline="") as file:
-        youtube_ids = list(dict.fromkeys(r["youtube_id"] for r in csv.DictReader(file)))
+        return list(dict.fromkeys(r["youtube_id"] for r in csv.DictReader(file)))
+
+
+def write_stand_ins(folder: Path, names: Iterable[str]) -> None:
+    """One short sound under many names: hard links cost next to nothing."""
+    write_audio(folder, ["sound"])
+    for name in names:
+        os.link(folder / "sound.wav", folder / f"{name}.wav")
+
+
+@pytest.mark.parametrize("every", [None, 10], ids=["whole", "every tenth missing"])
+@pytest.mark.parametrize(
+    ("split", "num_clips", "num_captions"),
+    [("train", 49_838, 1), ("valid", 495, 5), ("test", 975, 5)],
+)
+def test_real_caption_lists(
+    shared_data, tmp_path, probed_once, split, num_clips, num_captions, every
+):
+    """All clips of the real lists, and all but every tenth."""
+    data = tmp_path / "data"
+    youtube_ids = write_real_list(shared_data, data, split)
     assert len(youtube_ids) == num_clips
-    write_audio(data / "audio" / Path(name).stem, ["sound"])
-    sound = data / "audio" / Path(name).stem / "sound.wav"
-    for n, youtube_id in enumerate(youtube_ids):
-        if n % 10:
-            shutil.copyfile(sound, sound.with_name(f"Y{youtube_id}.wav"))
+    gone = set(youtube_ids[::every]) if every else set()
+    there = (f"Y{name}" for name in youtube_ids if name not in gone)
+    write_stand_ins(data / "audio" / Path(LISTS[split]).stem, there)
 
     manifest = prepare_audiocaps(data, tmp_path / "save", splits=[split])[split]
     clips = read_manifest(manifest)
-    num_missing = (num_clips + 9) // 10
-    assert len(clips) == num_clips - num_missing
-    assert {len(clip.captions) for clip in clips} == {num_captions // num_clips}
-    assert read_note(manifest)["missing"] == num_missing
-    with open(tmp_path / "save" / f"{split}_missing.csv", newline="") as file:
-        missing = [row["id"].rsplit("_", 1)[0] for row in csv.DictReader(file)]
-    assert missing == youtube_ids[::10]
+    assert len(clips) == num_clips - len(gone)
+    assert {len(clip.captions) for clip in clips} == {num_captions}
+    found = [clip.source for clip in clips]
+    assert found == [f"youtube:{name}" for name in youtube_ids if name not in gone]
+    assert read_note(manifest)["missing"] == len(gone)
+    missing_list = tmp_path / "save" / f"{split}_missing.csv"
+    assert missing_list.exists() == bool(gone)
+    if gone:
+        with open(missing_list, newline="") as file:
+            missing = [row["id"].rsplit("_", 1)[0] for row in csv.DictReader(file)]
+        assert missing == youtube_ids[::10]
+
+
+@pytest.mark.parametrize(
+    ("version", "folder"),
+    [
+        ("1.0", "dataset"),
+        ("1.0", "csv_files_v1"),
+        ("1.0", "."),
+        ("2.0", "dataset2.0"),
+        ("2.0", "csv_files_v2"),
+    ],
+)
+def test_versions_have_folders_of_their_own(tmp_path, version, folder):
+    data = tmp_path / "data"
+    write_list(data / folder / "test.csv", ROWS)
+    write_audio(data / "audio_32000Hz" / "test", IDS)  # as aac-datasets lays it out
+    manifests = prepare_audiocaps(data, tmp_path / "save", ["test"], version=version)
+    assert [clip.id for clip in read_manifest(manifests["test"])] == IDS
+    other = "2.0" if version == "1.0" else "1.0"
+    with pytest.raises(FileNotFoundError, match=r"repository \(folder dataset"):
+        prepare_audiocaps(data, tmp_path / "save", ["test"], version=other)
+
+
+def test_unknown_version(tmp_path):
+    with pytest.raises(ValueError, match=r"no version 3; it has 1\.0, 2\.0"):
+        prepare_audiocaps(tmp_path, tmp_path, version="3")

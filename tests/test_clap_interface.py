@@ -173,8 +173,9 @@ def test_without_a_tokenizer_tokens_and_audio_still_work(file):
     [
         ([], "no clip"),
         (torch.zeros(0), "at least one sample"),
-        (torch.zeros(1, 2, 100), "average the channels"),
-        ([torch.zeros(2, 100)], "average the channels"),
+        (torch.zeros(1, 1, 2, 100), "batch, channels, time"),
+        ([torch.zeros(1, 2, 100)], "channels, time"),
+        ([torch.zeros(100, 2)], "transpose"),
         (torch.full((100,), float("nan")), "not finite"),
         (torch.zeros(100, dtype=torch.int16), "floats in"),
     ],

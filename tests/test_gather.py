@@ -7,7 +7,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from clap_sb.objectives.gather import gather
+from clap_sb.objectives.gather import gather, gather_rows
 from clap_sb.objectives.info_nce import InfoNCE
 
 RANKS, BATCH = 2, 3
@@ -53,7 +53,13 @@ def on_rank(rank: int, folder: str) -> None:
     # both gathers are handed the same gradient tensor
     weights = torch.arange(1.0, 5.0).view(4, 1) * (rank + 1)
     ((gather(twice) + gather(twice)) * weights).sum().backward()
+    uneven = torch.full((1 + 2 * rank, 2), float(rank + 1), requires_grad=True)
+    rows, numbers = gather_rows(uneven, torch.arange(1 + 2 * rank) + 10 * rank)
+    (rows * torch.arange(8.0).view(4, 2)).sum().backward()
     found = {
+        "rows": rows.detach(),
+        "numbers": numbers,
+        "uneven": uneven.grad,
         "loss": loss.detach(),
         "gradients": averaged_gradients(model),
         "keys": gather(joint_batch()[2][part]),
@@ -95,6 +101,15 @@ def test_a_gradient_that_two_gathers_share_is_summed_once_for_each(ranks):
         assert torch.equal(found["twice"], 2 * 3 * own)
 
 
+def test_ranks_may_bring_different_numbers_of_rows(ranks):
+    for rank, found in enumerate(ranks):
+        assert found["rows"].tolist() == [[1, 1], [2, 2], [2, 2], [2, 2]]
+        assert found["numbers"].tolist() == [0, 10, 11, 12]
+        own = slice(1) if rank == 0 else slice(1, 4)
+        assert torch.equal(found["uneven"], 2 * torch.arange(8.0).view(4, 2)[own])
+
+
 def test_without_a_process_group_it_is_the_tensor_itself():
     x = torch.randn(2, 3)
     assert gather(x) is x
+    assert gather_rows(x)[0] is x

@@ -173,8 +173,25 @@ def test_a_batch_is_padded_and_keyed(collate):
     first, second, third = batch.caption_keys.tolist()
     assert first == third != second
     assert batch.captions == [pair.caption for pair in pairs]
+    assert batch.caption_clip.tolist() == [0, 1, 2]
     expected = collate.tokenize(batch.captions)
     assert torch.equal(batch.tokens["input_ids"], expected["input_ids"])
+
+
+def test_all_captions_of_a_clip_where_all_are_positives(clips, collate):
+    every = PairDataset(clips, SAMPLE_RATE, CLIP_SAMPLES, 1, caption_policy="all")
+    one = dataset_of(clips)
+    for index, clip in enumerate(clips):
+        pair = every[1, index]
+        assert same(pair, one[1, index]), "the window and the first are those drawn"
+        assert sorted((pair.caption, *pair.others)) == sorted(clip.captions)
+        assert one[1, index].others == ()
+    batch = collate([every[1, index] for index in (2, 0, 3)])
+    assert len(batch.wavs) == 3 and len(batch.captions) == 3 + 1 + 4
+    assert batch.caption_clip.tolist() == [0, 0, 0, 1, 2, 2, 2, 2]
+    keys = [key_of(batch.ids[clip]) for clip in batch.caption_clip]
+    assert batch.clip_keys.tolist() == keys
+    assert len(batch.caption_keys) == len(batch.tokens["input_ids"]) == 8
 
 
 @pytest.mark.parametrize(
@@ -197,7 +214,7 @@ def test_captions_that_differ_have_two(collate, caption):
 
 
 def equal_batches(one: PairBatch, other: PairBatch) -> bool:
-    tensors = ("wavs", "wav_lens", "clip_keys", "caption_keys")
+    tensors = ("wavs", "wav_lens", "caption_clip", "clip_keys", "caption_keys")
     return (
         (one.ids, one.captions) == (other.ids, other.captions)
         and all(torch.equal(getattr(one, n), getattr(other, n)) for n in tensors)

@@ -22,18 +22,20 @@ MAY_IMPORT = {
     "hub": set(),
     "objectives": set(),
     "fusion_views": {"clips", "features"},
-    "data": {"clips"},
+    "data": {"clips", "hub"},
     "encoders": {"clips", "features", "hub", "fusion_views"},
     "model": {"clips", "encoders", "features"},
     "checkpoints": {"encoders", "features", "model"},
     "evaluation": {"data", "model"},
     "training": {"config", "data", "encoders", "evaluation", "model", "objectives"},
     "brain": {"data", "evaluation", "model", "objectives", "training"},
-    "experiment": {"brain", "checkpoints", "config", "data", "encoders"}
+    "experiment": {"brain", "checkpoints", "config", "data", "encoders", "inference"}
     | {"evaluation", "training"},
     "inference": {"checkpoints", "clips", "config", "data", "encoders"}
     | {"evaluation", "features", "hub", "model", "objectives"},
-    "cli": {"checkpoints", "inference"},
+    "search": {"clips", "data", "inference"},
+    "serve": {"data", "evaluation", "inference", "search"},
+    "cli": {"checkpoints", "data", "evaluation", "inference", "search", "serve"},
 }
 TRAINING_ROOMS = {"brain", "experiment", "training"}
 
@@ -84,6 +86,7 @@ def test_heavy_packages_are_loaded_only_where_they_are_used():
     names = {module_name(path) for path in MODULES}
     light = [name for name in names if room_of(name) not in TRAINING_ROOMS]
     heavy = {"matplotlib", "pandas", "sentencepiece", "speechbrain", "transformers"}
+    heavy |= {"faiss", "pyarrow", "starlette", "uvicorn"}
     assert not modules_loaded_by(*sorted(light)) & heavy
 
 

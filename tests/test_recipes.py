@@ -6,7 +6,6 @@ as SpeechBrain's own tables do.
 
 from __future__ import annotations
 
-import csv
 import functools
 import json
 import re
@@ -15,7 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from recipe_table import assert_checks, error_of, name_of, results, rows
 from scripts import (
+    CUSTOM_ZERO_SHOT,
+    EVALUATE,
     ROOT,
     SEARCH,
     TINY,
@@ -29,7 +32,6 @@ from scripts import (
 from clap_sb.data.builtin import write_audiocaps
 from clap_sb.data.manifest import read_manifest
 
-TABLES = sorted((ROOT / "tests" / "recipes").glob("*.csv"))
 DEMO = "hparams/demo.yaml"
 SHORT = {
     **TINY,
@@ -45,43 +47,6 @@ RETRIEVAL_KEYS = {
 }
 
 
-def rows(script: str | None = None) -> list[dict[str, str]]:
-    found = []
-    for table in TABLES:
-        with open(table, encoding="utf-8", newline="") as file:
-            found += list(csv.DictReader(file))
-    return [row for row in found if script in (None, row["Script_file"])]
-
-
-def name_of(row: dict[str, str]) -> str:
-    return f"{row['Script_file']} {row['Hparam_file']}"
-
-
-def results(folder: Path, name: str) -> dict:
-    return json.loads((folder / "results" / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def error_of(finished: Finished) -> str:
-    """The one line that says what was wrong, with no traceback around it."""
-    assert finished.code not in (0, None), finished.output
-    assert "Traceback" not in finished.output
-    lines = finished.output.splitlines()
-    (line,) = (line for line in lines if line.startswith("error: "))
-    return line
-
-
-def assert_checks(row: dict[str, str], folder: Path, finished: Finished) -> None:
-    """Does what the table's last column asks for."""
-    assert finished.code == 0, finished.output
-    kind, listed = re.fullmatch(r"(\w+)=\[(.*)\]", row["test_debug_checks"]).groups()
-    if kind == "output":
-        assert listed in finished.output
-        return
-    assert kind == "file_exists"
-    missing = [name for name in listed.split(",") if not (folder / name).is_file()]
-    assert not missing
-
-
 # ------------------------------------------------------------------ the table
 
 
@@ -90,8 +55,8 @@ def test_every_script_and_system_is_in_the_table():
     systems = [path.name for path in sorted((ROOT / "hparams").glob("*.yaml"))]
     scripts = {
         path.relative_to(ROOT).as_posix()
-        for path in (ROOT / "recipes").glob("*/*.py")
-        if not path.name.endswith("_prepare.py")
+        for path in (ROOT / "recipes").rglob("*.py")
+        if not path.name.endswith("_prepare.py") and path.name != "download.py"
     }
     assert {row["Script_file"] for row in rows()} == scripts
     assert listed >= {f"{TRAIN} hparams/{name}" for name in systems}
@@ -163,6 +128,41 @@ def test_zero_shot(row, trained, tmp_path, tmp_path_factory):
     assert "builtin (synthetic)" in scores["title"]
 
 
+@pytest.mark.parametrize("row", rows(EVALUATE), ids=name_of)
+def test_evaluate(row, trained, tmp_path, tmp_path_factory):
+    run, finished = trained(row["Hparam_file"])
+    assert finished.code == 0, finished.output
+    settings = {
+        "device": "cpu",
+        "checkpoint": run,
+        "output_folder": tmp_path / "evaluate",
+        "builtin_folder": tmp_path_factory.getbasetemp() / "audiocaps",
+    }
+    words = command(row["Hparam_file"], settings) + shlex.split(row["test_debug_flags"])
+    finished = run_script(EVALUATE, words, tmp_path / "log")
+    assert_checks(row, tmp_path / "evaluate", finished)
+    assert results(tmp_path / "evaluate", "protocols")["num_protocols"] == 5
+
+
+@pytest.mark.parametrize("row", rows(CUSTOM_ZERO_SHOT), ids=name_of)
+def test_custom_zero_shot(row, trained, tmp_path):
+    run, finished = trained(row["Hparam_file"])
+    assert finished.code == 0, finished.output
+    clips = read_manifest(run / "manifests" / "test.json")[:6]
+    lines = [f"{clip.path},{'ab'[n % 2]}" for n, clip in enumerate(clips)]
+    (tmp_path / "labels.csv").write_text("\n".join(["path,label", *lines]))
+    settings = {
+        "device": "cpu",
+        "checkpoint": run,
+        "output_folder": tmp_path / "zero_shot",
+        "csv": tmp_path / "labels.csv",
+    }
+    words = command(row["Hparam_file"], settings) + shlex.split(row["test_debug_flags"])
+    finished = run_script(CUSTOM_ZERO_SHOT, words, tmp_path / "log")
+    assert_checks(row, tmp_path / "zero_shot", finished)
+    assert results(tmp_path / "zero_shot", "zero_shot")["num_classes"] == 2
+
+
 @pytest.mark.parametrize("row", rows(SEARCH), ids=name_of)
 def test_search(row, trained, tmp_path):
     run, finished = trained(row["Hparam_file"])
@@ -172,6 +172,13 @@ def test_search(row, trained, tmp_path):
     finished = run_script(SEARCH, arguments, log=tmp_path / "log")
     assert_checks(row, run, finished)
     assert len(re.findall(r"^  \d\. ", finished.output, re.MULTILINE)) == 3
+    # the same clips in another order, with the training captions as bank
+    options = ["--rescoring", "nnn", "--numbers", '{"neighbours": 5}', "--top", 100]
+    finished = run_script(SEARCH, [*arguments, *options], log=tmp_path / "log")
+    assert_checks(row, run, finished)
+    cosines = re.findall(r"^  \d+\. (\S+)", finished.output, re.MULTILINE)
+    assert len(cosines) == 100
+    assert cosines != sorted(cosines, key=float, reverse=True)
 
 
 # ------------------------------------------------------------------ one run, used again
@@ -258,6 +265,35 @@ def test_an_unreadable_training_file_is_warned_about_and_left_out(short, tmp_pat
     assert len(json.loads((folder / "history.json").read_text())) == 2
 
 
+def test_the_batch_size_changes_no_score(run, data, tmp_path):
+    """The same embeddings, and the same scores, whatever else is in the batch."""
+    from clap_sb.evaluation.embedding import embed_clips
+    from clap_sb.inference.any_checkpoint import load_any
+
+    model = load_any(run)
+    clips = read_manifest(run / "manifests" / "test.json")
+    one, many = (embed_clips(model.clap, clips, batch_size=size) for size in (1, 32))
+    torch.testing.assert_close(one.audio, many.audio, atol=1e-5, rtol=0)
+    torch.testing.assert_close(one.text, many.text, atol=1e-5, rtol=0)
+    assert one.captions == many.captions and one.clips == many.clips
+
+    found = []
+    for size in (1, 32):
+        folder = tmp_path / str(size)
+        settings = {"checkpoint": run, "data_folder": data, "output_folder": folder}
+        settings |= {"valid_batch_size": size, "num_resamples": 20, "device": "cpu"}
+        words = command(DEMO, settings)
+        finished = run_script(EVALUATE, words, tmp_path / f"{size}.log")
+        assert finished.code == 0, finished.output
+        found.append(results(folder, "retrieval"))
+    assert found[0] == found[1]
+    # and they are those of the end of the training
+    trained = results(run, "retrieval")
+    for key in found[0]:
+        if key[:4] in ("t2a_", "a2t_", "num_"):
+            assert found[0][key] == trained[key]
+
+
 # ------------------------------------------------------------------ what goes wrong
 
 
@@ -287,9 +323,9 @@ def test_another_model_is_not_trained_on_in_the_same_folder(run, short):
 @pytest.mark.parametrize(
     ("system", "settings", "message"),
     [
-        (DEMO, {}, "give --checkpoint FOLDER"),
-        (DEMO, {"checkpoint": "nowhere"}, "nowhere does not exist"),
-        (DEMO, {"checkpoint": "hparams"}, "holds no model.yaml"),
+        (DEMO, {}, "give --checkpoint, the output folder"),
+        (DEMO, {"checkpoint": "nowhere"}, "no file or folder nowhere"),
+        (DEMO, {"checkpoint": "hparams"}, "hparams"),
         ("hparams/htsat_roberta.yaml", {"checkpoint": "RUN"}, "hparams/demo.yaml"),
         (DEMO, {"checkpoint": "RUN", "data_folder": "nowhere"}, "nowhere/meta/esc50"),
     ],

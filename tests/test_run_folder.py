@@ -6,75 +6,23 @@ import shutil
 
 import pytest
 import torch
-from builders import CAPTIONS, CLIP_SAMPLES, SAMPLE_RATE, amplify, write_text_source
+from builders import CAPTIONS, CLIP_SAMPLES
+from small_run import write_run
 
 from clap_sb.checkpoints.run_folder import PARTS, CheckpointError, load_run
-from clap_sb.config import Config
-from clap_sb.training.checkpointer import AtomicCheckpointer
 
-SYSTEM = f"""
-system: tiny
-trained_on: nothing
-text_tower_origin: random
-best_metric: score
-joint_dim: 12
-source: SOURCE
-audio_encoder: !new:clap_sb.encoders.htsat.HTSAT
-    log_mel: !new:clap_sb.features.LogMel
-        sample_rate: {SAMPLE_RATE}
-        n_fft: 256
-        hop_length: 80
-        n_mels: 16
-        f_max: 4000
-    clip_samples: {CLIP_SAMPLES}
-    spec_size: 64
-    window_size: 4
-    embed_dim: 16
-    depths: [1, 1]
-    num_heads: [2, 4]
-text_encoder: !new:clap_sb.encoders.text.TransformersText
-    source: !ref <source>
-    pretrained: False
-audio_projection: !new:clap_sb.encoders.projection.MLPProjection
-    input_dim: 32
-    joint_dim: !ref <joint_dim>
-text_projection: !new:clap_sb.encoders.projection.MLPProjection
-    input_dim: 16
-    joint_dim: !ref <joint_dim>
-logit_scale: !new:clap_sb.objectives.logit_scale.LogitScale
-clap: !new:clap_sb.model.CLAP
-    audio_encoder: !ref <audio_encoder>
-    text_encoder: !ref <text_encoder>
-    audio_projection: !ref <audio_projection>
-    text_projection: !ref <text_projection>
-    logit_scale: !ref <logit_scale>
-"""
-KEYS = ("system", *PARTS, "clap", "trained_on", "text_tower_origin", "best_metric")
 SCORES = {1: 20.0, 2: 40.0, 3: 30.0}
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A run of three epochs, and each epoch's embeddings."""
-    run = tmp_path_factory.mktemp("run")
-    source = write_text_source(tmp_path_factory.mktemp("source"))
-    config = Config(SYSTEM).updated({"source": str(source)})
-    (run / "model.yaml").write_text(config.extract(KEYS))
-    built = config.build()
-    built["text_encoder"].save_source(run / "text")
-    shutil.rmtree(source)  # a run folder stands by itself
-    parts = {name: built[name] for name in PARTS}
-    checkpointer = AtomicCheckpointer(run / "save", parts)
-    clap, expected = built["clap"].eval(), {}
-    for epoch, score in SCORES.items():
-        amplify(clap, seed=epoch)
-        with torch.no_grad():
-            clap.logit_scale.log_scale.fill_(epoch)
-        meta = {"epoch": epoch, "score": score}
-        name = checkpointer.save_checkpoint(meta=meta).path.name
+    run, expected = tmp_path_factory.mktemp("run"), {}
+
+    def note(epoch, name, clap):
         expected[epoch] = (name, embeddings(clap))
-    amplify(clap, seed=4)
-    checkpointer.save_checkpoint(end_of_epoch=False)
+
+    write_run(run, tmp_path_factory.mktemp("source"), SCORES, note)
     return run, expected
 
 

@@ -73,7 +73,7 @@ def model_card(
 ```python
 from clap_sb.inference import CLAP
 
-clap = CLAP.from_checkpoint("this/folder")
+clap = CLAP.from_hparams("this/folder")
 audio = clap.embed_files(["dog.wav"])
 ```
 """

@@ -42,8 +42,8 @@ class LoadedModel:
         How the checkpoint was selected.
     path : Path
         Folder of the checkpoint.
-    run : Path
-        Output folder of the run it belongs to.
+    run : Path or None
+        Output folder of the run it belongs to, if it is of one.
     """
 
     clap: CLAP
@@ -53,7 +53,7 @@ class LoadedModel:
     text_tower_origin: str
     selection: str
     path: Path
-    run: Path
+    run: Path | None
 
     @property
     def facts(self) -> dict[str, str]:

@@ -31,6 +31,7 @@ YAML_FILE = "hyperparams.yaml"
 CARD_FILE = "README.md"
 TOKENIZER = "tokenizer"
 INLINE_SOURCE = "clap_sb.encoders.inline_source.InlineSource"
+LOAD_PART = "clap_sb.checkpoints.pretrainer.load_exactly"
 LOAD_TOKENIZER = "clap_sb.encoders.tokenizer_file.load_tokenizer"
 
 
@@ -172,8 +173,10 @@ def hyperparams(architecture: Architecture, with_tokenizer: bool) -> str:
     refs = {name: f"!ref <{name}>" for name in PARTS}
     lines += ["clap: !new:clap_sb.model.CLAP", *_mapping(refs, 1)]
     loadables = {name: refs[name] for name in _parts(architecture)}
+    hooks = dict.fromkeys(loadables, f"!name:{LOAD_PART}")
     if with_tokenizer:
         loadables[TOKENIZER] = refs["text_encoder"]
+        hooks[TOKENIZER] = f"!name:{LOAD_TOKENIZER}"
     lines += [
         "modules:",
         "    clap: !ref <clap>",
@@ -182,9 +185,9 @@ def hyperparams(architecture: Architecture, with_tokenizer: bool) -> str:
         "pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer",
         "    loadables:",
         *_mapping(loadables, 2),
+        "    custom_hooks:",
+        *_mapping(hooks, 2),
     ]
-    if with_tokenizer:
-        lines += ["    custom_hooks:", f"        {TOKENIZER}: !name:{LOAD_TOKENIZER}"]
     return "\n".join(lines) + "\n"
 
 

@@ -87,7 +87,9 @@ def _check(loaded: Loaded) -> None:
         "its captions are not pooled by RoBERTa's pooler": (
             text is None or text.part.arguments.get("pooling") != "pooler"
         ),
-        "its patches overlap": arguments.get("patch_overlap", 0) != 0,
+        "its patches come from a convolutional stem": (
+            arguments.get("stem_channels") is not None
+        ),
         "its waveforms are not at the rate of its filterbank": (
             architecture.sample_rate != front_end["sample_rate"]
         ),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+from dataclasses import asdict
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -13,7 +15,12 @@ def add(commands: argparse._SubParsersAction) -> None:
     commands : argparse subparsers
         Where it goes.
     """
-    parser = commands.add_parser("convert", help="write a checkpoint in another format")
+    parser = commands.add_parser(
+        "convert",
+        help="write a checkpoint in another format",
+        epilog="example:\n  clap-sb convert 630k-audioset-best.pt laion/",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("file", help="a file, a folder, or a name on the hub")
     parser.add_argument("out", help="folder to write; it must not exist, or be empty")
     parser.add_argument(
@@ -22,6 +29,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--tokenizer", help="folder or hub name of the text tower's tokenizer"
     )
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=_run)
 
 
@@ -29,4 +37,5 @@ def _run(arguments: argparse.Namespace) -> None:
     # heavy: `clap-sb --help` should not wait for it
     from clap_sb.inference.conversion import convert
 
-    print(convert(arguments.file, arguments.out, arguments.to, arguments.tokenizer))
+    done = convert(arguments.file, arguments.out, arguments.to, arguments.tokenizer)
+    print(json.dumps(asdict(done)) if arguments.json else done.report())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+from dataclasses import asdict
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -13,8 +15,14 @@ def add(commands: argparse._SubParsersAction) -> None:
     commands : argparse subparsers
         Where it goes.
     """
-    parser = commands.add_parser("info", help="print what a checkpoint is")
+    parser = commands.add_parser(
+        "info",
+        help="print what a checkpoint is",
+        epilog="example:\n  clap-sb info 630k-audioset-best.pt",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("file", help="a file, a folder, or a name on the hub")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=_run)
 
 
@@ -22,4 +30,5 @@ def _run(arguments: argparse.Namespace) -> None:
     # heavy: `clap-sb --help` should not wait for it
     from clap_sb.inference.conversion import inform
 
-    print(inform(arguments.file))
+    facts = inform(arguments.file)
+    print(json.dumps(asdict(facts)) if arguments.json else facts.table())

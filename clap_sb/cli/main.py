@@ -6,10 +6,32 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from clap_sb.cli import convert, info
+from clap_sb.cli import (
+    calibrate,
+    caption,
+    convert,
+    embed,
+    export,
+    index,
+    info,
+    search,
+    serve,
+    tag,
+)
 
 # Each has `add(commands)`, which adds its parser and sets `run`.
-COMMANDS = (info, convert)
+COMMANDS = (
+    embed,
+    tag,
+    calibrate,
+    caption,
+    index,
+    search,
+    serve,
+    info,
+    convert,
+    export,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0, 1 after one line on what went wrong, 2 for a wrong command line.
+        Exit status: 0, 1 after one line on what went wrong, 2 for a wrong command line,
+        130 if it was interrupted.
     """
     parser = argparse.ArgumentParser(
         prog="clap-sb", description="Checkpoints and sounds from the command line."
@@ -37,4 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"clap-sb: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("clap-sb: interrupted", file=sys.stderr)
+        return 130
     return 0

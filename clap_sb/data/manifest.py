@@ -33,6 +33,11 @@ class Clip:
         Class of the clip, where the data set has classes.
     fold : int or None
         Fold of the clip, where the data set is divided for cross-validation.
+    source : str or None
+        The recording that the clip was cut from, as ``youtube:<id>`` or
+        ``freesound:<id>``, where it is known: two sets may hold the same one.
+    keywords : tuple of str
+        Words that say what is heard, where the data set has such.
 
     Example
     -------
@@ -46,6 +51,8 @@ class Clip:
     captions: tuple[str, ...] = ()
     label: str | None = None
     fold: int | None = None
+    source: str | None = None
+    keywords: tuple[str, ...] = ()
 
 
 def write_manifest(
@@ -122,16 +129,17 @@ def read_manifest(path: str | os.PathLike) -> list[Clip]:
     """
     path = Path(path)
     try:
-        clips = [
-            Clip(**{**entry, "captions": tuple(entry["captions"])})
-            for entry in _read_json(path)["clips"]
-        ]
+        clips = [_clip(**entry) for entry in _read_json(path)["clips"]]
     except (KeyError, TypeError) as error:
         raise ValueError(
             _no_manifest(path, f"an entry is malformed: {error}")
         ) from None
     _check_ids([clip.id for clip in clips], path)
     return clips
+
+
+def _clip(captions: list[str], keywords: Sequence[str] = (), **values: object) -> Clip:
+    return Clip(captions=tuple(captions), keywords=tuple(keywords), **values)
 
 
 def read_note(path: str | os.PathLike) -> dict:

@@ -1,4 +1,4 @@
-"""Training pairs: a random window of a clip, or all of it, and one of its captions."""
+"""Training pairs: a random window of a clip, or all of it, and one caption or all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clap_sb.data.manifest import Clip
 
 @dataclass(frozen=True)
 class Pair:
-    """One clip's window, or all of it, and one of its captions.
+    """One clip's window, or all of it, and what is said of it.
 
     Arguments
     ---------
@@ -25,11 +25,14 @@ class Pair:
         ``[time]``.
     caption : str
         The caption drawn.
+    others : tuple of str
+        The clip's other captions, where all of them are positives.
     """
 
     id: str
     wav: torch.Tensor
     caption: str
+    others: tuple[str, ...] = ()
 
 
 class PairDataset(Dataset):
@@ -51,6 +54,8 @@ class PairDataset(Dataset):
         Seed of all draws.
     whole_clips : bool
         Read clips from end to end instead, for towers with feature fusion.
+    caption_policy : str
+        ``random`` gives the caption drawn; ``all`` gives all of them.
 
     Raises
     ------
@@ -65,6 +70,7 @@ class PairDataset(Dataset):
         clip_samples: int,
         seed: int,
         whole_clips: bool = False,
+        caption_policy: str = "random",
     ):
         if not clips:
             raise ValueError("there is no clip to train on")
@@ -75,6 +81,7 @@ class PairDataset(Dataset):
         self.sample_rate = sample_rate
         self.seconds = None if whole_clips else clip_samples / sample_rate
         self.seed = seed
+        self.takes_all_captions = caption_policy == "all"
         self._unreadable: set[str] = set()
 
     def __len__(self) -> int:
@@ -104,8 +111,14 @@ class PairDataset(Dataset):
         if self.seconds is not None:
             start = float(position) * max(0.0, clip.duration - self.seconds)
         wav = read_wav(clip.path, self.sample_rate, start, self.seconds)
-        caption = clip.captions[int(choice * len(clip.captions))]
-        return Pair(clip.id, wav, caption)
+        drawn = int(choice * len(clip.captions))
+        others = clip.captions[:drawn] + clip.captions[drawn + 1 :]
+        return Pair(
+            clip.id,
+            wav,
+            clip.captions[drawn],
+            others=others if self.takes_all_captions else (),
+        )
 
 
 @dataclass(frozen=True)
@@ -117,17 +130,19 @@ class PairBatch:
     ids : list of str
         Clip ids.
     captions : list of str
-        Captions.
+        Captions, one a clip or more.
     wavs : torch.Tensor
-        ``[batch, time]``, padded with zeros.
+        ``[clips, time]``, padded with zeros.
     wav_lens : torch.Tensor
-        Relative lengths, ``[batch]``.
+        Relative lengths, ``[clips]``.
     tokens : dict
-        Token tensors, each ``[batch, tokens]``.
+        Token tensors, each ``[captions, tokens]``.
+    caption_clip : torch.Tensor
+        ``[captions]``, int64, which clip of the batch each belongs to.
     clip_keys : torch.Tensor
-        ``[batch]``, int64, equal for equal clips.
+        ``[captions]``, int64, equal for captions of equal clips.
     caption_keys : torch.Tensor
-        ``[batch]``, int64, equal for equal captions.
+        ``[captions]``, int64, equal for equal captions.
     """
 
     ids: list[str]
@@ -135,6 +150,7 @@ class PairBatch:
     wavs: torch.Tensor
     wav_lens: torch.Tensor
     tokens: dict[str, torch.Tensor]
+    caption_clip: torch.Tensor
     clip_keys: torch.Tensor
     caption_keys: torch.Tensor
 
@@ -178,7 +194,10 @@ class PairCollate:
 
     def __call__(self, pairs: Sequence[Pair]) -> PairBatch:
         """Pads the waveforms and tokenises the captions."""
-        captions = [pair.caption for pair in pairs]
+        told = [(pair.caption, *pair.others) for pair in pairs]
+        captions = [caption for of_clip in told for caption in of_clip]
+        counts = torch.tensor([len(of_clip) for of_clip in told])
+        clip_keys = torch.tensor([key_of(pair.id) for pair in pairs])
         wavs = torch.nn.utils.rnn.pad_sequence([p.wav for p in pairs], batch_first=True)
         # float32 ratios would miss samples of clips of more than a minute
         lengths = torch.tensor([len(pair.wav) for pair in pairs], dtype=torch.float64)
@@ -188,7 +207,8 @@ class PairCollate:
             wavs=wavs,
             wav_lens=lengths / wavs.shape[1],
             tokens=self.tokenize(captions),
-            clip_keys=torch.tensor([key_of(pair.id) for pair in pairs]),
+            caption_clip=torch.arange(len(pairs)).repeat_interleave(counts),
+            clip_keys=clip_keys.repeat_interleave(counts),
             caption_keys=torch.tensor([caption_key(text) for text in captions]),
         )
 

@@ -10,66 +10,36 @@ import csv
 import hashlib
 import logging
 import os
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
-from clap_sb.data.audio import AudioError, probe, read_wav
-from clap_sb.data.manifest import Clip, read_note, write_manifest
+from clap_sb.data.entries import Entry, examine
+from clap_sb.data.manifest import read_note, write_manifest
+from clap_sb.data.missing import NOT_FOUND, MissingClip, write_missing
 
 logger = logging.getLogger(__name__)
 
 # Where a clip lies in several formats, the first of these is taken.
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".m4a")
 
-_NOT_FOUND = "no such file, under any of its names"
-
 # To be raised when equal entries and files would give another manifest than before.
-_VERSION = 1
+_VERSION = 2
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A clip as the list of a data set has it, before its audio file is known.
-
-    Arguments
-    ---------
-    id : str
-        Name of the clip, unique in its list.
-    names : tuple of str
-        Names that its audio file may have, without extension, the best first.
-    captions : tuple of str
-        Its captions.
-    label : str or None
-        Its class.
-    fold : int or None
-        Its fold.
-
-    Example
-    -------
-    >>> Entry("abc_30", names=("abc_30", "abc", "Yabc")).names[0]
-    'abc_30'
-    """
-
-    id: str
-    names: tuple[str, ...]
-    captions: tuple[str, ...] = ()
-    label: str | None = None
-    fold: int | None = None
-
-
-def read_rows(path: str | os.PathLike, columns: Sequence[str]) -> list[dict[str, str]]:
+def read_rows(
+    path: str | os.PathLike, columns: Sequence[str], encoding: str = "utf-8-sig"
+) -> list[dict[str, str]]:
     """Reads a CSV file, all values as text, and checks that the columns are there.
 
     Arguments
     ---------
     path : str or path-like
-        The file, UTF-8.
+        The file.
     columns : sequence of str
         Columns it must have; others are kept too.
+    encoding : str
+        UTF-8 unless given, with or without the mark that spreadsheet programs put
+        before the first column's name.
 
     Returns
     -------
@@ -79,7 +49,7 @@ def read_rows(path: str | os.PathLike, columns: Sequence[str]) -> list[dict[str,
     Raises
     ------
     ValueError
-        If a column is missing.
+        If a column is missing, or the file is no CSV in UTF-8.
 
     Example
     -------
@@ -88,16 +58,21 @@ def read_rows(path: str | os.PathLike, columns: Sequence[str]) -> list[dict[str,
     >>> read_rows(path, ["caption"])
     [{'name': 'NA', 'caption': 'A dog barks'}]
     """
-    # Spreadsheet programs put a mark before the first column's name: utf-8-sig.
-    with open(path, encoding="utf-8-sig", newline="") as file:
+    with open(path, encoding=encoding, newline="") as file:
         reader = csv.DictReader(file, restval="")
-        found = reader.fieldnames or []
-        if not set(columns) <= set(found):
+        try:
+            found, rows = reader.fieldnames or [], list(reader)
+        except (UnicodeDecodeError, csv.Error) as error:
             raise ValueError(
-                f"{path} must have the columns {', '.join(columns)}; "
-                f"it has {', '.join(found) or 'none'}."
-            )
-        return list(reader)
+                f"{path} cannot be read as CSV: {error}. Save it as CSV in UTF-8, "
+                "with commas between the columns."
+            ) from None
+    if not set(columns) <= set(found):
+        raise ValueError(
+            f"{path} must have the columns {', '.join(columns)}; "
+            f"it has {', '.join(found) or 'none'}."
+        )
+    return rows
 
 
 def index_audio(folders: Iterable[Path]) -> dict[str, Path]:
@@ -173,18 +148,54 @@ def prepare_manifest(
     >>> prepare_manifest(folder / "save" / "test.json", [entry], [folder]).name
     'test.json'
     """
+    files = index_audio(folders)
+
+    def explain(missing: Sequence[MissingClip]) -> str:
+        return _nothing_found(entries, folders, files, missing)
+
+    return prepare_found(manifest, entries, files, explain)
+
+
+def prepare_found(
+    manifest: str | os.PathLike,
+    entries: Sequence[Entry],
+    files: Mapping[str, Path],
+    explain: Callable[[Sequence[MissingClip]], str],
+) -> Path:
+    """Does what `prepare_manifest` does where the audio files are known by name.
+
+    Arguments
+    ---------
+    manifest : str or path-like
+        Where to write, as ``<save_folder>/<name>.json``.
+    entries : sequence of Entry
+        The clips of the list; their order is that of the manifest.
+    files : mapping of str to Path
+        The audio file of each name that has one.
+    explain : callable
+        Gives the message of the error if no clip can be used.
+
+    Returns
+    -------
+    Path
+        The manifest.
+
+    Raises
+    ------
+    FileNotFoundError
+        If not one clip can be used.
+    """
     manifest = Path(manifest)
     missing_list = manifest.with_name(f"{manifest.stem}_missing.csv")
-    files = index_audio(folders)
     stamp = _stamp(entries, files)
     note = read_note(manifest) if manifest.is_file() else {}
     if note.get("stamp") == stamp:
         logger.info("%s is up to date", manifest)
     else:
-        clips, missing = _examine(entries, files, description=manifest.stem)
+        clips, missing = examine(entries, files, description=manifest.stem)
         if not clips:
-            raise FileNotFoundError(_nothing_found(entries, folders, files, missing))
-        _write_missing(missing_list, missing)
+            raise FileNotFoundError(explain(missing))
+        write_missing(missing_list, missing)
         note = {"stamp": stamp, "listed": len(entries), "missing": len(missing)}
         write_manifest(manifest, clips, note)
     if note["missing"]:
@@ -197,83 +208,24 @@ def prepare_manifest(
     return manifest
 
 
-def _stamp(entries: Sequence[Entry], files: dict[str, Path]) -> str:
+def _stamp(entries: Sequence[Entry], files: Mapping[str, Path]) -> str:
     """Says whether anything has changed that the manifest is made from."""
     content = repr([_VERSION, list(entries), list(map(str, files.values()))])
     return hashlib.sha256(content.encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class _Missing:
-    """A row of the list of missing clips."""
-
-    id: str
-    path_or_name: str
-    reason: str
-
-
-def _examine(
-    entries: Sequence[Entry], files: dict[str, Path], description: str
-) -> tuple[list[Clip], list[_Missing]]:
-    """Splits the entries into clips that can be used and those that cannot."""
-    with ThreadPoolExecutor() as pool:
-        progress = tqdm(
-            pool.map(lambda entry: _examine_one(entry, files), entries),
-            desc=f"Probing audio ({description})",
-            total=len(entries),
-            unit="clip",
-            disable=None,  # without a terminal
-        )
-        results = list(progress)
-    clips = [result for result in results if isinstance(result, Clip)]
-    missing = [result for result in results if isinstance(result, _Missing)]
-    return clips, missing
-
-
-def _examine_one(entry: Entry, files: dict[str, Path]) -> Clip | _Missing:
-    path = next((files[name] for name in entry.names if name in files), None)
-    if path is None:
-        return _Missing(entry.id, entry.names[0], _NOT_FOUND)
-    try:
-        info = probe(path)
-        # The end tells files that are cut short, as broken-off downloads leave them.
-        read_wav(path, info.sample_rate, start=max(0.0, info.duration - 0.01))
-    except AudioError as error:
-        return _Missing(entry.id, path.as_posix(), str(error))
-    return Clip(
-        id=entry.id,
-        path=path.as_posix(),
-        duration=info.duration,
-        captions=entry.captions,
-        label=entry.label,
-        fold=entry.fold,
-    )
-
-
-def _write_missing(path: Path, missing: Sequence[_Missing]) -> None:
-    """Writes the list, or removes one that no longer holds."""
-    path.unlink(missing_ok=True)
-    if not missing:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="") as f:
-        writer = csv.DictWriter(f, fieldnames=["id", "path_or_name", "reason"])
-        writer.writeheader()
-        writer.writerows(map(asdict, missing))
 
 
 def _nothing_found(
     entries: Sequence[Entry],
     folders: Sequence[Path],
     files: dict[str, Path],
-    missing: Sequence[_Missing],
+    missing: Sequence[MissingClip],
 ) -> str:
     """Tells where was looked for what, and what was there instead."""
     looked_in = [
         f"  {folder.as_posix()}{'' if folder.is_dir() else ' (no such folder)'}"
         for folder in folders
     ]
-    unreadable = [row for row in missing if row.reason != _NOT_FOUND]
+    unreadable = [row for row in missing if row.reason != NOT_FOUND]
     if unreadable:
         found = f"{len(unreadable)} files were found but unreadable, such as "
         found += unreadable[0].reason

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch.utils.data import Dataset
 
-from clap_sb.clips import window_starts
 from clap_sb.data.audio import AudioError, read_wav
+from clap_sb.data.crop_rules import CROP_RULES, CropRule
 from clap_sb.data.manifest import Clip
 
 
@@ -27,12 +27,15 @@ class WholeClip:
         ``[time]``.
     error : str
         Why ``wav`` is None.
+    id : str
+        The clip's id.
     """
 
     index: int
     captions: tuple[str, ...]
     wav: torch.Tensor | None
     error: str = ""
+    id: str = ""
 
 
 class WholeClipDataset(Dataset):
@@ -60,8 +63,8 @@ class WholeClipDataset(Dataset):
         try:
             wav = read_wav(clip.path, self.sample_rate)
         except AudioError as error:
-            return WholeClip(index, clip.captions, None, str(error))
-        return WholeClip(index, clip.captions, wav)
+            return WholeClip(index, clip.captions, None, str(error), clip.id)
+        return WholeClip(index, clip.captions, wav, id=clip.id)
 
 
 @dataclass(frozen=True)
@@ -99,14 +102,16 @@ class WindowBatch:
 
 @dataclass(frozen=True)
 class WindowCollate:
-    """Cuts whole clips into windows: hop = window, the last one ends the clip.
+    """Cuts clips into windows: unless told otherwise, windows that cover all of it.
 
     Arguments
     ---------
     clip_samples : int
         Samples in a window.
     whole_clips : bool
-        Leave the clips whole instead, for towers with feature fusion.
+        Whether the tower has feature fusion, and most rules leave it the clip whole.
+    crop_rule : CropRule
+        What of a clip is heard.
 
     Example
     -------
@@ -118,13 +123,16 @@ class WindowCollate:
 
     clip_samples: int
     whole_clips: bool = False
+    crop_rule: CropRule = CROP_RULES["whole"]
 
     def __call__(self, clips: Sequence[WholeClip]) -> WindowBatch:
         """Cuts and pads."""
         readable = [clip for clip in clips if clip.wav is not None]
         windows, owner, captions, caption_owner = [], [], [], []
         for place, clip in enumerate(readable):
-            cut = self._cut(clip.wav)
+            cut = self.crop_rule.cut(
+                clip.wav, self.clip_samples, clip.id, self.whole_clips
+            )
             windows.extend(cut)
             owner.extend([place] * len(cut))
             captions.extend(clip.captions)
@@ -139,12 +147,6 @@ class WindowCollate:
             caption_clip=torch.tensor(caption_owner, dtype=torch.int64),
             unreadable={c.index: c.error for c in clips if c.wav is None},
         )
-
-    def _cut(self, wav: torch.Tensor) -> list[torch.Tensor]:
-        if self.whole_clips:
-            return [wav]
-        size = self.clip_samples
-        return [wav[start : start + size] for start in window_starts(len(wav), size)]
 
     def _pad(self, windows: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         size = self.clip_samples

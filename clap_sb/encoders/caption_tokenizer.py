@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from clap_sb.encoders.sentencepiece_tokenizer import (
     MODEL_FILE,
     SentencePieceTokenizer,
 )
+
+_PUNCTUATION = re.compile(r'[(),.!?;:|*"]')
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class CaptionTokenizer:
         do that by itself: MS-CLAP 2023 has ``" <|endoftext|>"`` after GPT-2's.
     pad_to_max : bool
         Pad to ``max_tokens`` instead of to the longest caption.
+    strip_punctuation : bool
+        Take lower case and a space for each sign of punctuation, as WavCaps does.
 
     Example
     -------
@@ -48,6 +53,7 @@ class CaptionTokenizer:
     max_tokens: int
     suffix: str = ""
     pad_to_max: bool = False
+    strip_punctuation: bool = False
 
     @classmethod
     def from_folder(
@@ -106,6 +112,8 @@ class CaptionTokenizer:
         ValueError
             If there is no caption, or one is empty.
         """
+        if self.strip_punctuation:
+            captions = [without_punctuation(caption) for caption in captions]
         _check(captions)
         if isinstance(self.tokenizer, SentencePieceTokenizer):
             tokens = self.tokenizer(captions, self.max_tokens)
@@ -158,6 +166,26 @@ class CaptionTokenizer:
             (folder / MODEL_FILE).write_bytes(model)
         else:
             self.tokenizer.save_pretrained(folder)
+
+
+def without_punctuation(caption: str) -> str:
+    """WavCaps' own rule: lower case, a space for each sign, doubled spaces once.
+
+    Arguments
+    ---------
+    caption : str
+        Caption.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> without_punctuation("A dog barks, twice.")
+    'a dog barks twice '
+    """
+    return _PUNCTUATION.sub(" ", caption.lower()).replace("  ", " ")
 
 
 def _check(captions: list[str]) -> None:

@@ -15,6 +15,7 @@ from torch import nn
 
 from clap_sb.clips import num_samples
 from clap_sb.encoders.audio_tower import AudioTower
+from clap_sb.encoders.conv_stem import ConvStem
 from clap_sb.encoders.patch_embed import PatchEmbed
 from clap_sb.encoders.spec_augment import SpecAugment
 from clap_sb.encoders.swin import SwinStage
@@ -53,9 +54,10 @@ class HTSAT(AudioTower):
         Side of the image; ``spec_size * spec_size / n_mels`` frames fit.
     patch_size : int
         Side of a patch.
-    patch_overlap : int
-        How far a patch reaches into its neighbours, on each side; 0 in all public
-        checkpoints. It makes a small encoder less sensitive to where an onset falls.
+    stem_channels : sequence of int, optional
+        Widths of a :class:`~clap_sb.encoders.conv_stem.ConvStem` in place of the plain
+        patches of the public checkpoints; one layer for each factor 2 of
+        ``patch_size``. Not with 2-D fusion, which has patches of its own.
     window_size : int
         Side of an attention window, patches.
     embed_dim : int
@@ -102,7 +104,7 @@ class HTSAT(AudioTower):
         fusion: str | None = None,
         spec_size: int = 256,
         patch_size: int = 4,
-        patch_overlap: int = 0,
+        stem_channels: Sequence[int] | None = None,
         window_size: int = 8,
         embed_dim: int = 96,
         depths: Sequence[int] = (2, 2, 6, 2),
@@ -129,7 +131,11 @@ class HTSAT(AudioTower):
         self.freq_ratio = spec_size // log_mel.n_mels
         self.gradient_checkpointing = gradient_checkpointing
         self._check_geometry(log_mel, patch_size, window_size, depths, num_heads)
-        self.patch_embed = PatchEmbed(patch_size, embed_dim, fusion, patch_overlap)
+        if stem_channels is None:
+            self.patch_embed = PatchEmbed(patch_size, embed_dim, fusion)
+        else:
+            self._check_stem(stem_channels, patch_size)
+            self.patch_embed = ConvStem(stem_channels, embed_dim)
         rates = torch.linspace(0, drop_path, sum(depths)).split(list(depths))
         self.layers = nn.ModuleList(
             SwinStage(
@@ -181,6 +187,19 @@ class HTSAT(AudioTower):
                 f"the last stage is {sides[-1]} patches high, which is no multiple of "
                 f"the {self.freq_ratio} parts the spectrogram is folded into: take "
                 "fewer stages or a smaller patch_size"
+            )
+
+    def _check_stem(self, stem_channels: Sequence[int], patch_size: int) -> None:
+        if 2 ** len(stem_channels) != patch_size:
+            raise ValueError(
+                f"stem_channels {list(stem_channels)} make patches of "
+                f"{2 ** len(stem_channels)}, patch_size is {patch_size}: give one "
+                "layer for each factor 2"
+            )
+        if self.fusion is not None and self.fusion_dims != 1:
+            raise ValueError(
+                f"stem_channels with fusion {self.fusion!r}: that fuses plain patches; "
+                "leave stem_channels out, or take a 1-D fusion"
             )
 
     @property

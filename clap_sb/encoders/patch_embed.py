@@ -31,8 +31,6 @@ class PatchEmbed(nn.Module):
         Width of the result.
     fusion : str, optional
         One of :data:`clap_sb.encoders.fusion.FUSIONS`; the 1-D ones are not done here.
-    overlap : int
-        How far a patch reaches into its neighbours, on each side.
 
     Example
     -------
@@ -43,14 +41,10 @@ class PatchEmbed(nn.Module):
     torch.Size([2, 64, 64, 96])
     """
 
-    def __init__(
-        self, patch: int, dim: int, fusion: str | None = None, overlap: int = 0
-    ):
+    def __init__(self, patch: int, dim: int, fusion: str | None = None):
         super().__init__()
         channels = 1 + NUM_CHUNKS if fusion == CHANNEL_MAP else 1
-        self.proj = nn.Conv2d(
-            channels, dim, patch + 2 * overlap, stride=patch, padding=overlap
-        )
+        self.proj = nn.Conv2d(channels, dim, patch, stride=patch)
         self.norm = nn.LayerNorm(dim)
         self.fuses = fusion_dims(fusion) == 2
         if self.fuses:

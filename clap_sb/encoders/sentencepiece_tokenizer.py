@@ -89,7 +89,10 @@ class SentencePieceTokenizer:
 def train_sentencepiece(
     captions: Iterable[str], folder: str | Path, vocab_size: int
 ) -> None:
-    """Trains a unigram model on captions; the same captions give the same model.
+    """Trains a BPE model on captions; the same captions give the same model.
+
+    BPE keeps the words of a small vocabulary whole, where a unigram model prunes even
+    frequent ones into letters (measured: "car" and "and" among 2,000 captions).
 
     A folder that holds the model of these captions already is left as it is.
 
@@ -139,6 +142,7 @@ def _train(lines: list[str], vocab_size: int) -> bytes:
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(lines),
         model_writer=written,
+        model_type="bpe",
         vocab_size=vocab_size,
         hard_vocab_limit=False,
         character_coverage=1.0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -96,10 +97,8 @@ class TextTower(nn.Module, ABC):
         folder : Path
             With the tokenizer's files.
         """
-        old = self.tokenize
-        self.tokenize = CaptionTokenizer.from_folder(
-            folder, old.max_tokens, old.suffix, old.pad_to_max
-        )
+        found = CaptionTokenizer.from_folder(folder, self.tokenize.max_tokens)
+        self.tokenize = replace(self.tokenize, tokenizer=found.tokenizer)
 
     def save_source(self, folder: str | Path) -> None:
         """Writes the tokenizer, so that no hub is needed later.
@@ -134,5 +133,6 @@ def last_state(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     >>> last_state(states, torch.tensor([[1, 1, 0]])).tolist()
     [[2.0]]
     """
-    rows = torch.arange(len(states), device=states.device)
+    # shape, not len(): an exported graph would keep the number of captions
+    rows = torch.arange(states.shape[0], device=states.device)
     return states[rows, mask.sum(1) - 1]

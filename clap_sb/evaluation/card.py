@@ -62,6 +62,8 @@ class ProtocolCard:
         Captions in the pool.
     captions_a_clip : str, optional
         How many captions a clip has and how they are counted.
+    rescoring : str, optional
+        Correction of similarities after the fact, with its numbers.
     prompt : str, optional
         Template that labels are put into.
     label_text : str, optional
@@ -102,6 +104,7 @@ class ProtocolCard:
     protocol: str = "official"
     num_captions: int | None = None
     captions_a_clip: str | None = None
+    rescoring: str | None = None
     prompt: str | None = None
     label_text: str | None = None
     text_tower_origin: str | None = None

@@ -8,15 +8,10 @@ from dataclasses import dataclass, field
 import torch
 import torch.nn.functional as F
 
+from clap_sb.data.crop_rules import CROP_RULES, CropRule
 from clap_sb.data.manifest import Clip
 from clap_sb.data.whole_clips import WholeClipDataset, WindowBatch, WindowCollate
 from clap_sb.model import CLAP
-
-# by whether the tower takes whole clips
-CROP_RULES = {
-    False: "whole clip: windows, hop = window, last one aligned to the end, mean",
-    True: "whole clip: fused views (shrunk, and the middle chunk of each third)",
-}
 
 
 @dataclass
@@ -40,7 +35,7 @@ class Embedded:
     silent : list of str
         Ids of clips that hold nothing but digital silence; they are kept.
     crop_rule : str
-        What of a long clip was heard.
+        What of a clip was heard, in words.
     """
 
     clips: list[Clip]
@@ -52,7 +47,7 @@ class Embedded:
     )
     unreadable: dict[str, str] = field(default_factory=dict)
     silent: list[str] = field(default_factory=list)
-    crop_rule: str = CROP_RULES[False]
+    crop_rule: str = CROP_RULES["whole"].describe(False)
 
 
 class Embedder:
@@ -66,6 +61,8 @@ class Embedder:
         Where the model is.
     max_windows : int
         Windows that go through the audio tower at once; a long clip has many.
+    crop_rule : CropRule
+        The rule that the batches were cut by.
     """
 
     def __init__(
@@ -73,6 +70,7 @@ class Embedder:
         clips: Sequence[Clip],
         device: str | torch.device = "cpu",
         max_windows: int = 32,
+        crop_rule: CropRule = CROP_RULES["whole"],
     ):
         self.clips = clips
         self.device = device
@@ -84,7 +82,8 @@ class Embedder:
         self._index: list[int] = []
         self._silent: list[int] = []
         self._unreadable: dict[int, str] = {}
-        self._crop_rule = CROP_RULES[False]
+        self.crop_rule = crop_rule
+        self._heard = crop_rule.describe(False)
 
     @torch.no_grad()
     def add(
@@ -108,7 +107,7 @@ class Embedder:
         text : torch.Tensor
             ``[captions, joint_dim]``, on the CPU.
         """
-        self._crop_rule = CROP_RULES[clap.takes_whole_clips]
+        self._heard = self.crop_rule.describe(clap.takes_whole_clips)
         audio = self._embed_windows(clap, batch)
         start = sum(map(len, self._audio))
         self._audio.append(audio)
@@ -171,7 +170,7 @@ class Embedder:
             caption_clip=torch.cat([no_owner, *self._caption_clip]),
             unreadable={self.clips[i].id: why for i, why in self._unreadable.items()},
             silent=[self.clips[index].id for index in self._silent],
-            crop_rule=self._crop_rule,
+            crop_rule=self._heard,
         )
 
 
@@ -210,6 +209,7 @@ def embed_clips(
     device: str | torch.device = "cpu",
     with_captions: bool = True,
     progress: bool = False,
+    crop_rule: CropRule = CROP_RULES["whole"],
 ) -> Embedded:
     """Embeds clips, and their captions, with a model.
 
@@ -229,18 +229,20 @@ def embed_clips(
         Whether the captions are embedded too.
     progress : bool
         Whether a progress bar is shown.
+    crop_rule : CropRule
+        What of a clip is heard.
 
     Returns
     -------
     Embedded
     """
     clap.eval()
-    embedder = Embedder(clips, device)
+    embedder = Embedder(clips, device, crop_rule=crop_rule)
     loader: Iterable[WindowBatch] = torch.utils.data.DataLoader(
         WholeClipDataset(clips, clap.sample_rate),
         batch_size=batch_size,
         num_workers=num_workers,
-        collate_fn=WindowCollate(clap.clip_samples, clap.takes_whole_clips),
+        collate_fn=WindowCollate(clap.clip_samples, clap.takes_whole_clips, crop_rule),
         # a generator of its own: the global one belongs to training
         generator=torch.Generator(),
     )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from clap_sb.evaluation.bootstrap import bootstrap_interval
+from clap_sb.evaluation.caption_clip import check_clips, position_within_clip
 from clap_sb.evaluation.similarity import (
     TIE_TOLERANCE,
     check_embeddings,
@@ -50,7 +51,7 @@ class Retrieval:
     audio_to_text_ranks: Tensor
     caption_clip: Tensor
 
-    def scores(self) -> dict[str, float]:
+    def scores(self, sort_ranks: bool = True) -> dict[str, float]:
         """Recall, mAP@10 (percent) and median rank (1-based) of both directions.
 
         With ``t2a`` each caption is a query with one right clip. With ``a2t`` each
@@ -58,6 +59,13 @@ class Retrieval:
         the ranks of its captions, keeps those below 10 and takes the sum of
         ``i / (rank_i + 1)`` over the number of the clip's captions (all of them:
         with more than ten captions a clip, 100 % is out of reach).
+
+        Arguments
+        ---------
+        sort_ranks : bool
+            Whether ``a2t_map_at_10`` sorts the ranks of a clip's captions. LAION's
+            script does not: i counts the captions in their order, so that the value
+            is higher and can exceed 100 %.
 
         Returns
         -------
@@ -68,7 +76,7 @@ class Retrieval:
         """
         percent = {
             name: 100 * (numerator.sum() / denominator.sum()).item()
-            for name, (numerator, denominator) in self._clip_parts().items()
+            for name, (numerator, denominator) in self._clip_parts(sort_ranks).items()
         }
         a2t = {name: percent.pop(name) for name in list(percent) if "a2t" in name}
         return {
@@ -81,7 +89,7 @@ class Retrieval:
         }
 
     def intervals(
-        self, seed: int, num_resamples: int = 1000
+        self, seed: int, num_resamples: int = 1000, sort_ranks: bool = True
     ) -> dict[str, tuple[float, float]]:
         """Bootstrap 95 % intervals, in percent, of the scores in percent.
 
@@ -91,6 +99,8 @@ class Retrieval:
             Seed of the resampling of clips.
         num_resamples : int
             Number of resamples.
+        sort_ranks : bool
+            See :meth:`scores`.
 
         Returns
         -------
@@ -98,12 +108,12 @@ class Retrieval:
             ``(low, high)`` under the names of ``scores``.
         """
         intervals = {}
-        for name, (numerator, denominator) in self._clip_parts().items():
+        for name, (numerator, denominator) in self._clip_parts(sort_ranks).items():
             low, high = bootstrap_interval(numerator, denominator, seed, num_resamples)
             intervals[name] = (100 * low, 100 * high)
         return intervals
 
-    def _clip_parts(self) -> dict[str, tuple[Tensor, Tensor]]:
+    def _clip_parts(self, sort_ranks: bool) -> dict[str, tuple[Tensor, Tensor]]:
         """What each clip adds to a score, and what it counts, for each score."""
         num_captions = self._num_captions().double()
         t2a, a2t, best = (
@@ -121,7 +131,8 @@ class Retrieval:
         one = torch.ones_like(num_captions)
         for depth in _DEPTHS:
             parts[f"a2t_recall_at_{depth}"] = ((best < depth).double(), one)
-        ordinal = _position_within_clip(self.caption_clip, a2t) + 1
+        order = a2t if sort_ranks else (a2t >= _MAP_DEPTH).long()
+        ordinal = position_within_clip(self.caption_clip, order) + 1
         gain = (a2t < _MAP_DEPTH) * ordinal / (a2t + 1.0)
         parts["a2t_map_at_10"] = (self._sum_by_clip(gain) / num_captions, one)
         return parts
@@ -191,7 +202,7 @@ def retrieval(
     ([0, 0, 0, 0], [0, 1, 0, 0])
     """
     check_embeddings(audio=audio, text=text)
-    _check_clips(caption_clip, len(audio), len(text))
+    check_clips(caption_clip, len(audio), len(text))
     clip = caption_clip.to(audio.device, torch.int64)
     # Filled in place: small results kept between large blocks fragment the heap.
     own = torch.empty_like(clip, dtype=precision(clip.device))
@@ -200,7 +211,7 @@ def retrieval(
     rival_clips, rival_captions = _num_rivals(audio, text, clip, own, block_size)
     return Retrieval(
         text_to_audio_ranks=rival_clips.cpu(),
-        audio_to_text_ranks=(rival_captions + _position_within_clip(clip, -own)).cpu(),
+        audio_to_text_ranks=(rival_captions + position_within_clip(clip, -own)).cpu(),
         caption_clip=clip.cpu(),
     )
 
@@ -232,40 +243,7 @@ def _num_rivals(
     return rival_clips, rival_captions
 
 
-def _position_within_clip(clip: Tensor, key: Tensor) -> Tensor:
-    """0-based position of each caption among those of its clip, by rising key."""
-    by_key = torch.argsort(key, stable=True)
-    order = by_key[torch.argsort(clip[by_key], stable=True)]
-    num_captions = torch.bincount(clip)
-    first = num_captions.cumsum(0) - num_captions
-    position = torch.empty_like(clip)
-    position[order] = torch.arange(len(clip), device=clip.device) - first[clip[order]]
-    return position
-
-
 def _median_rank(ranks: Tensor) -> int:
     """1-based median of 0-based ranks, the half of an even count rounded down."""
     ordered, count = ranks.sort().values, len(ranks)
     return int(ordered[(count - 1) // 2] + ordered[count // 2]) // 2 + 1
-
-
-def _check_clips(caption_clip: Tensor, num_clips: int, num_captions: int) -> None:
-    """Raises unless each caption has a clip, and each clip a caption."""
-    if caption_clip.is_floating_point() or caption_clip.shape != (num_captions,):
-        raise ValueError(
-            f"caption_clip: expected {num_captions} clip indices, one a caption, got "
-            f"{caption_clip.dtype} of shape {tuple(caption_clip.shape)}"
-        )
-    low, high = int(caption_clip.min()), int(caption_clip.max())
-    if low < 0 or high >= num_clips:
-        raise ValueError(
-            f"caption_clip: indices go from {low} to {high}, but there are "
-            f"{num_clips} clips (0 to {num_clips - 1})"
-        )
-    counts = torch.bincount(caption_clip, minlength=num_clips)
-    silent = (counts == 0).nonzero().flatten().tolist()
-    if silent:
-        raise ValueError(
-            f"{len(silent)} clips have no caption, first clip {silent[0]}; leave them "
-            "out of the pool, or give them captions"
-        )

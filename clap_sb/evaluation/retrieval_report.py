@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from clap_sb.evaluation.card import ProtocolCard
 from clap_sb.evaluation.embedding import Embedded
@@ -49,13 +50,17 @@ class Origin:
     seed: int
     num_resamples: int = 1000
 
-    def card(self, embedded: Embedded, **more: object) -> ProtocolCard:
+    def card(
+        self, embedded: Embedded, notes: tuple[str, ...] = (), **more: object
+    ) -> ProtocolCard:
         """The protocol card of a report.
 
         Arguments
         ---------
         embedded : Embedded
             What was scored.
+        notes : tuple of str
+            What a reader must know besides.
         **more : object
             Further fields of the card.
 
@@ -63,9 +68,9 @@ class Origin:
         -------
         ProtocolCard
         """
-        notes = ()
         if embedded.silent:
-            notes = (f"{len(embedded.silent)} clips are digital silence; kept",)
+            count = len(embedded.silent)
+            notes = (*notes, f"{count} clips are digital silence; kept")
         return ProtocolCard(
             dataset=self.dataset,
             split=self.split,
@@ -103,6 +108,9 @@ def report_retrieval(
     retrieval: Retrieval,
     origin: Origin,
     attributes: AttributeScores | None = None,
+    sort_ranks: bool = True,
+    suffix: str = "",
+    **card: Any,
 ) -> tuple[str, Path]:
     """Writes ``results/retrieval.{json,md}`` and the similarity matrix.
 
@@ -118,6 +126,12 @@ def report_retrieval(
         Where the numbers come from.
     attributes : AttributeScores, optional
         Scores of attribute pairs.
+    sort_ranks : bool
+        See :meth:`clap_sb.evaluation.retrieval.Retrieval.scores`.
+    suffix : str
+        What the files' names end with.
+    **card : Any
+        Further fields of the protocol card.
 
     Returns
     -------
@@ -129,24 +143,31 @@ def report_retrieval(
     attributes = attributes or AttributeScores()
     folder = Path(folder)
     title = f"{origin.system} on {origin.dataset}, {origin.split}: retrieval"
-    scores = {**retrieval.scores(), **attributes.scores}
+    scores = {**retrieval.scores(sort_ranks), **attributes.scores}
     intervals = {
-        **retrieval.intervals(origin.seed, origin.num_resamples),
+        **retrieval.intervals(origin.seed, origin.num_resamples, sort_ranks),
         **attributes.intervals,
     }
     examples = best_and_worst(embedded, retrieval)
-    card = origin.card(
+    full_card = origin.card(
         embedded,
         num_captions=len(embedded.captions),
         captions_a_clip=_captions_a_clip(embedded),
+        **card,
     )
     _, path = write_results(
-        folder / "results", "retrieval", title, scores, intervals, card, examples
+        folder / "results",
+        f"retrieval{suffix}",
+        title,
+        scores,
+        intervals,
+        full_card,
+        examples,
     )
     shown = embedded.caption_clip < MOST_CLIPS_IN_PLOT
     plot_similarity_matrix(
         embedded.text[shown] @ embedded.audio[:MOST_CLIPS_IN_PLOT].T,
-        folder / "similarity.png",
+        folder / f"similarity{suffix}.png",
         title,
     )
     return _summary(title, scores, intervals, examples), path

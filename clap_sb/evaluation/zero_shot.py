@@ -16,7 +16,9 @@ DEFAULT_PROMPT = "This is a sound of {label}."
 _TOP = 5
 
 
-def prompt(label: str, template: str = DEFAULT_PROMPT) -> str:
+def prompt(
+    label: str, template: str = DEFAULT_PROMPT, keep_underscores: bool = False
+) -> str:
     """Text that stands for a label.
 
     Arguments
@@ -26,6 +28,8 @@ def prompt(label: str, template: str = DEFAULT_PROMPT) -> str:
     template : str
         Text with ``{label}`` where the label goes. Other braces, in it or in the
         label, stay as they are.
+    keep_underscores : bool
+        Whether underscores stay after all.
 
     Returns
     -------
@@ -47,7 +51,8 @@ def prompt(label: str, template: str = DEFAULT_PROMPT) -> str:
             f"prompt template {template!r} has no {{label}}; write it where the label "
             f"goes, as in {DEFAULT_PROMPT!r}"
         )
-    return template.replace("{label}", label.replace("_", " "))
+    text = label if keep_underscores else label.replace("_", " ")
+    return template.replace("{label}", text)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 from speechbrain.utils.distributed import if_main_process
 
 from clap_sb.brain import CLAPBrain
+from clap_sb.checkpoints.run_export import EXPORT_FOLDER
 from clap_sb.data.manifest import Clip
 from clap_sb.data.whole_clips import WholeClipDataset
 from clap_sb.evaluation.attribute_pairs import attribute_pairs, prefers_right
@@ -86,6 +87,7 @@ def _where(experiment: Experiment, report: Path) -> str:
             f"  plots         {folder / 'training_curves.png'}, "
             f"{folder / 'similarity.png'}",
             f"  checkpoints   {folder / 'save'}",
+            f"  export        {folder / EXPORT_FOLDER}  (CLAP.from_hparams)",
             f"  use it        --checkpoint {folder}",
         ]
     )

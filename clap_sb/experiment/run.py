@@ -16,6 +16,7 @@ from speechbrain.utils.distributed import if_main_process, run_on_main
 
 from clap_sb.brain import CLAPBrain
 from clap_sb.checkpoints.audio_weights import load_audio_weights
+from clap_sb.checkpoints.run_export import export_run
 from clap_sb.checkpoints.run_folder import MODEL_FILE, PARTS, SAVE_FOLDER, TEXT_FOLDER
 from clap_sb.config import BUILTIN, Config, join
 from clap_sb.data.manifest import Clip
@@ -193,9 +194,7 @@ def train(
         captions=captions,
         folder=experiment.folder / TEXT_FOLDER,
     )
-    config = config.updated(
-        {"text_tower_origin": origin, "trained_on": experiment.dataset_name}
-    )
+    config = config.updated({"text_tower_origin": origin})
     experiment = replace(experiment, config=config)
     if if_main_process():
         print(f"text tower: {origin}")
@@ -219,6 +218,8 @@ def train(
         train_loader_kwargs=_train_loader(hparams),
         valid_loader_kwargs=whole_clip_loader(hparams),
     )
+    if not brain.debug or brain.debug_persistently:  # else nothing was kept
+        run_on_main(export_run, args=[experiment.folder])
     return experiment, brain
 
 
@@ -256,6 +257,7 @@ def _pairs(hparams: dict[str, Any], clips: Sequence[Clip]) -> PairDataset:
         clap.clip_samples,
         hparams["seed"],
         whole_clips=clap.takes_whole_clips,
+        caption_policy=hparams["caption_policy"],
     )
 
 

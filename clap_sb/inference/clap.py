@@ -2,30 +2,52 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
 from clap_sb.checkpoints.run_folder import MODEL_FILE, load_run
-from clap_sb.data.audio import AudioError, read_wav, resample
+from clap_sb.evaluation.zero_shot import DEFAULT_PROMPT
+from clap_sb.inference.captions import Captioner, ScoredCaption
+from clap_sb.inference.encoder import Encoder
+from clap_sb.inference.images import ClipImages
+from clap_sb.inference.labels import Labels
 from clap_sb.inference.opening import open_checkpoint
-from clap_sb.inference.source import find_checkpoint
+from clap_sb.inference.run_options import run_options
+from clap_sb.inference.source import find_checkpoint, find_export, link_into
 from clap_sb.model import CLAP as Model
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    Waveform = torch.Tensor | np.ndarray
-
-_PUNCTUATION = re.compile(r'[(),.!?;:|*"]')
-_INT16 = 32767.0
+    from clap_sb.data.audio_file import AudioSource
+    from clap_sb.inference.images import Picture
 
 
-class CLAP:
-    """A ready model: sounds and sentences to embeddings, and how similar they are.
+class Classification(NamedTuple):
+    """What zero-shot classification gives, in the order that SpeechBrain has.
+
+    Arguments
+    ---------
+    out_prob : torch.Tensor
+        Log posteriors, ``[batch, labels]``: the softmax of the logits.
+    score : torch.Tensor
+        That of the best label, ``[batch]``.
+    index : torch.Tensor
+        Its place, ``[batch]``.
+    text_lab : list of str
+        Its name.
+    """
+
+    out_prob: torch.Tensor
+    score: torch.Tensor
+    index: torch.Tensor
+    text_lab: list[str]
+
+
+class CLAP(Encoder):
+    """A ready model: sounds and sentences to embeddings, labels and captions.
 
     In the way of the model's family: its sample rate, its rule for short clips, its
     tokens, its logit scale. Clips longer than its window are covered whole. An
@@ -37,11 +59,8 @@ class CLAP:
         The model; it is put into eval mode.
     description : str
         What it is, in words.
-    strip_punctuation : bool
-        Whether captions lose their punctuation before they are tokenised (WavCaps).
-    int16 : bool
-        Whether waveforms are rounded to 16 bits first, as LAION-CLAP's interface does
-        with files. It changes samples by at most 3.1e-5.
+    **options
+        See :class:`~clap_sb.inference.encoder.Encoder`.
 
     Example
     -------
@@ -55,17 +74,61 @@ class CLAP:
     torch.Size([2, 64])
     """
 
-    def __init__(
-        self,
-        model: Model,
-        description: str = "",
-        strip_punctuation: bool = False,
-        int16: bool = False,
-    ):
-        self.model = model.eval()
+    def __init__(self, model: Model, description: str = "", **options: Any):
+        super().__init__(model, **options)
         self.description = description
-        self.strip_punctuation = strip_punctuation
-        self.int16 = int16
+
+    @classmethod
+    def from_hparams(
+        cls,
+        source: str | Path,
+        savedir: str | Path | None = None,
+        run_opts: Mapping[str, Any] | None = None,
+        freeze_params: bool = True,
+        int16: bool = False,
+    ) -> CLAP:
+        """Loads an export of ours, as SpeechBrain's interfaces load theirs.
+
+        What the model is made of is read from the export's ``architecture.json``; its
+        YAML, which could run anything, is not executed.
+
+        Arguments
+        ---------
+        source : str or Path
+            Folder of an export, output folder of a training run (which holds one), or
+            name on the Hugging Face hub.
+        savedir : str or Path, optional
+            Folder that gets a link to each of the export's files.
+        run_opts : mapping, optional
+            ``device`` (a GPU if there is one, unless given) and ``precision``
+            (``fp32``, ``bf16``, ``fp16``); SpeechBrain's ``RunOptions`` will do too.
+        freeze_params : bool
+            Whether the model stays in eval mode and takes no gradients.
+        int16 : bool
+            Whether waveforms are rounded to 16 bits first.
+
+        Returns
+        -------
+        CLAP
+
+        Raises
+        ------
+        CheckpointError
+            If there is no export, or it does not fit.
+        ValueError
+            If a run option has no meaning here.
+        """
+        options = run_options(run_opts)
+        folder = find_export(source)
+        if savedir is not None:
+            folder = link_into(folder, savedir)
+        clap = cls._from_public(
+            folder,
+            freeze_params=freeze_params,
+            int16=int16,
+            precision=options.precision,
+        )
+        return clap.to(options.device)
 
     @classmethod
     def from_checkpoint(
@@ -108,191 +171,125 @@ class CLAP:
             described = f"{run.system}, trained on {run.trained_on}"
             clap = cls(run.clap, described, int16=int16)
         else:
-            clap = cls._from_public(path, tokenizer, int16)
-        clap.model.to(device or "cpu")
-        return clap
+            clap = cls._from_public(path, tokenizer, int16=int16)
+        return clap.to(device or "cpu")
 
     @classmethod
     def _from_public(
-        cls, path: Path, tokenizer: str | Path | None, int16: bool
+        cls, path: Path, tokenizer: str | Path | None = None, **options: Any
     ) -> CLAP:
         loaded = open_checkpoint(path, tokenizer).loaded
         what = loaded.architecture
-        described = f"{what.family}: {what.description}"
-        return cls(loaded.clap, described, what.strip_punctuation, int16)
+        options["strip_punctuation"] = what.strip_punctuation
+        return cls(loaded.clap, f"{what.family}: {what.description}", **options)
 
-    @property
-    def sample_rate(self) -> int:
-        """Sample rate that the audio tower hears, Hz."""
-        return self.model.sample_rate
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model is."""
-        return next(self.model.parameters()).device
-
-    @property
-    def logit_scale(self) -> float:
-        """Factor from similarities to logits."""
-        return self.model.logit_scale().item()
-
-    @torch.no_grad()
-    def encode_audio(
+    def classify_file(
         self,
-        wavs: Waveform | Sequence[Waveform],
-        sample_rate: int,
-        batch_size: int = 16,
+        path: AudioSource,
+        labels: Sequence[str] | Mapping[str, str | Sequence[str]],
+        template: str = DEFAULT_PROMPT,
+    ) -> Classification:
+        """Gives a file the label whose sentence is closest, without any training.
+
+        Arguments
+        ---------
+        path : path or open file
+            Audio of any length.
+        labels : sequence of str, or mapping
+            Names, or names with one or several sentences each.
+        template : str
+            Sentence for a name alone, with ``{label}`` where it goes.
+
+        Returns
+        -------
+        Classification
+            A batch of one.
+        """
+        return self._classify(self.embed_files(path), labels, template)
+
+    def classify_batch(
+        self,
+        wavs: torch.Tensor,
+        wav_lens: torch.Tensor | None = None,
+        *,
+        labels: Sequence[str] | Mapping[str, str | Sequence[str]],
+        template: str = DEFAULT_PROMPT,
+    ) -> Classification:
+        """Gives each clip of a batch the label whose sentence is closest.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            ``[batch, time]``, or ``[time]``, at :attr:`sample_rate`.
+        wav_lens : torch.Tensor, optional
+            Relative lengths, ``[batch]``.
+        labels : sequence of str, or mapping
+            Names, or names with one or several sentences each.
+        template : str
+            Sentence for a name alone, with ``{label}`` where it goes.
+
+        Returns
+        -------
+        Classification
+        """
+        audio = self.encode_batch(wavs, wav_lens).cpu()
+        return self._classify(audio, labels, template)
+
+    def _classify(
+        self,
+        audio: torch.Tensor,
+        labels: Sequence[str] | Mapping[str, str | Sequence[str]],
+        template: str,
+    ) -> Classification:
+        chosen = Labels.of(labels, template)
+        out_prob = self.logits(audio, chosen.embed(self)).log_softmax(-1)
+        score, index = out_prob.max(-1)
+        names = [chosen.names[place] for place in index.tolist()]
+        return Classification(out_prob, score, index, names)
+
+    def caption_file(
+        self,
+        path: AudioSource,
+        captions: Sequence[str] | None = None,
+        top: int = 3,
+    ) -> list[ScoredCaption]:
+        """Describes a file with the closest of some sentences.
+
+        To describe many files with the same sentences, build one
+        :class:`~clap_sb.inference.captions.Captioner`.
+
+        Arguments
+        ---------
+        path : path or open file
+            Audio of any length.
+        captions : sequence of str, optional
+            Sentences to choose from; our bank of everyday sounds unless given.
+        top : int
+            How many are wanted.
+
+        Returns
+        -------
+        list of ScoredCaption
+            Best first.
+        """
+        return Captioner(self, captions).describe(self.embed_files(path), top)[0]
+
+    @functools.cached_property
+    def images(self) -> ClipImages:
+        """The picture side, where the model's space is a CLIP's."""
+        return ClipImages(self.model)
+
+    def encode_image(
+        self, images: Picture | Sequence[Picture], clip: str | Path | None = None
     ) -> torch.Tensor:
-        """Embeds waveforms.
+        """Embeds pictures: ``[images, joint_dim]``; see :meth:`ClipImages.encode`."""
+        return self.images.encode(images, clip)
 
-        Arguments
-        ---------
-        wavs : tensor, array, or sequence of them
-            One clip ``[time]``, a batch ``[batch, time]``, or a sequence of clips of
-            any lengths; mono, in [-1, 1].
-        sample_rate : int
-            Their sample rate, Hz.
-        batch_size : int
-            Clips that go through the tower at once; long ones go alone.
-
-        Returns
-        -------
-        torch.Tensor
-            ``[batch, joint_dim]``, unit norm, on the CPU.
-
-        Raises
-        ------
-        ValueError
-            If there is no clip, or one has no samples, several channels, or samples
-            that are not finite.
-        """
-        clips = [self._prepare(wav, sample_rate) for wav in _clips(wavs)]
-        if not clips:
-            raise ValueError("there is no clip to embed")
-        # clips of like length side by side, and those of many windows alone
-        order = sorted(range(len(clips)), key=lambda index: len(clips[index]))
-        short = [i for i in order if len(clips[i]) <= self.model.clip_samples]
-        groups = [
-            short[start : start + batch_size]
-            for start in range(0, len(short), batch_size)
-        ]
-        groups += [[index] for index in order[len(short) :]]
-        rows = {}
-        for group in groups:
-            embedding = self._embed([clips[index] for index in group])
-            rows.update(zip(group, embedding, strict=True))
-        return torch.stack([rows[index] for index in range(len(clips))])
-
-    def _prepare(self, wav: Waveform, sample_rate: int) -> torch.Tensor:
-        wav = torch.as_tensor(wav).detach().cpu()
-        if wav.dim() != 1 or not len(wav):
-            raise ValueError(
-                f"a clip has the shape [time] and at least one sample, got "
-                f"{list(wav.shape)}: average the channels first"
-            )
-        if not wav.is_floating_point():
-            raise ValueError(
-                f"samples are floats in [-1, 1], got {wav.dtype}: divide integers by "
-                "their largest value first"
-            )
-        if not wav.isfinite().all():
-            raise ValueError("some samples of a clip are not finite numbers")
-        wav = resample(wav.float(), sample_rate, self.sample_rate)
-        if self.int16:
-            wav = (wav.clamp(-1, 1) * _INT16).trunc() / _INT16
-        return wav
-
-    def _embed(self, clips: list[torch.Tensor]) -> torch.Tensor:
-        lengths = torch.tensor([len(clip) for clip in clips], dtype=torch.float64)
-        wavs = torch.nn.utils.rnn.pad_sequence(clips, batch_first=True)
-        wav_lens = (lengths / wavs.shape[1]).to(self.device)
-        return self.model.encode_audio(wavs.to(self.device), wav_lens).cpu()
-
-    @torch.no_grad()
-    def encode_text(
-        self, captions: str | Sequence[str] | dict[str, torch.Tensor]
+    def encode_video(
+        self,
+        paths: str | Path | Sequence[str | Path],
+        num_frames: int = 8,
+        clip: str | Path | None = None,
     ) -> torch.Tensor:
-        """Embeds captions.
-
-        Arguments
-        ---------
-        captions : str, sequence of str, or dict
-            Captions, or their tokens (``input_ids``, ``attention_mask``).
-
-        Returns
-        -------
-        torch.Tensor
-            ``[captions, joint_dim]``, unit norm, on the CPU.
-        """
-        if not isinstance(captions, dict):
-            captions = [captions] if isinstance(captions, str) else list(captions)
-            if self.strip_punctuation:
-                captions = [_without_punctuation(caption) for caption in captions]
-        return self.model.encode_text(captions).cpu()
-
-    def embed_files(
-        self, paths: Sequence[str | Path], batch_size: int = 16
-    ) -> torch.Tensor:
-        """Embeds audio files.
-
-        Arguments
-        ---------
-        paths : sequence of str or Path
-            Files in any format that libsndfile reads; channels are averaged.
-        batch_size : int
-            Files that are read and embedded at once.
-
-        Returns
-        -------
-        torch.Tensor
-            ``[files, joint_dim]``, unit norm, on the CPU.
-
-        Raises
-        ------
-        AudioError
-            If a file cannot be used; it is named.
-        """
-        if isinstance(paths, (str, Path)):
-            paths = [paths]
-        parts = []
-        for start in range(0, len(paths), batch_size):
-            chosen = paths[start : start + batch_size]
-            wavs = [read_wav(path, self.sample_rate) for path in chosen]
-            parts.append(self.encode_audio(wavs, self.sample_rate, batch_size))
-        if not parts:
-            raise AudioError("there is no file to embed")
-        return torch.cat(parts)
-
-    def similarity(self, audio: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        """Compares embeddings.
-
-        Arguments
-        ---------
-        audio : torch.Tensor
-            ``[clips, joint_dim]``, from :meth:`encode_audio`.
-        text : torch.Tensor
-            ``[captions, joint_dim]``, from :meth:`encode_text`.
-
-        Returns
-        -------
-        torch.Tensor
-            Cosines, ``[clips, captions]``; times ``logit_scale`` they are logits.
-        """
-        return audio @ text.T
-
-
-def _clips(wavs: Waveform | Sequence[Waveform]) -> list[Waveform]:
-    """One clip each, however they came."""
-    if isinstance(wavs, (list, tuple)):
-        return list(wavs)
-    if wavs.ndim > 2:
-        raise ValueError(
-            f"waveforms are [time] or [batch, time], got {list(wavs.shape)}: average "
-            "the channels first"
-        )
-    return list(wavs) if wavs.ndim == 2 else [wavs]
-
-
-def _without_punctuation(caption: str) -> str:
-    """WavCaps' own rule: lower case, a space for each sign, doubled spaces once."""
-    return _PUNCTUATION.sub(" ", caption.lower()).replace("  ", " ")
+        """Embeds videos by the mean of their pictures; see :class:`ClipImages`."""
+        return self.images.encode_video(paths, num_frames, clip)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from clap_sb.checkpoints.architecture import Architecture
 from clap_sb.checkpoints.detect import detect
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.reading import read_weights
@@ -26,7 +26,76 @@ FORMATS: dict[str, Callable[..., None]] = {
 }
 
 
-def inform(source: str | Path) -> str:
+@dataclass(frozen=True)
+class CheckpointFacts:
+    """What a checkpoint is.
+
+    Arguments
+    ---------
+    path : str
+        Where it lies.
+    family : str
+        Its family.
+    towers : str
+        Its towers, in words.
+    joint_dim : int
+        Width of the embeddings.
+    sample_rate : int
+        Sample rate of the waveforms, Hz.
+    window : float
+        Length of the audio tower's window, seconds.
+    tokenizer : str or None
+        What its text tower was trained with; None for an audio tower alone.
+    verified : bool
+        Whether the layout was checked against the family's own classes.
+    numbers : int or None
+        Numbers in all tensors of the file; not counted for an export or a run.
+    origin : mapping
+        What a training run tells of itself, by names.
+    """
+
+    path: str
+    family: str
+    towers: str
+    joint_dim: int
+    sample_rate: int
+    window: float
+    tokenizer: str | None
+    verified: bool
+    numbers: int | None
+    origin: Mapping[str, str] = field(default_factory=dict)
+
+    def table(self) -> str:
+        """The same in a few lines for people.
+
+        Returns
+        -------
+        str
+        """
+        rows = {
+            "file": self.path,
+            "family": self.family,
+            "towers": self.towers,
+            "joint dimension": self.joint_dim,
+            "sample rate": f"{self.sample_rate} Hz",
+            "window": f"{self.window:g} s",
+            "tokenizer": self.tokenizer or "none: an audio tower alone",
+            "layout": self._layout(),
+            **self.origin,
+        }
+        if self.numbers is not None:
+            rows["numbers"] = f"{self.numbers:,} in all tensors of the file"
+        return "\n".join(f"{name:<16} {value}" for name, value in rows.items())
+
+    def _layout(self) -> str:
+        if self.family == OWN_FAMILY:
+            return "our own"
+        if self.verified:
+            return "verified against the family's own classes"
+        return "unverified: taken from the family's published source"
+
+
+def inform(source: str | Path) -> CheckpointFacts:
     """Tells what a checkpoint is.
 
     Arguments
@@ -36,61 +105,82 @@ def inform(source: str | Path) -> str:
 
     Returns
     -------
-    str
-        A few lines.
+    CheckpointFacts
 
     Raises
     ------
     CheckpointError
         If it cannot be read, or is of no known family.
     """
-    path, facts = find_checkpoint(source), {}
+    path, count, origin = find_checkpoint(source), None, {}
     if is_run(path):
         run = load_run(path)
-        architecture, count, facts = run.architecture, None, run.facts
+        architecture, origin = run.architecture, run.facts
     elif (path / DESCRIPTION_FILE).is_file():
-        architecture, count = read_description(path), None
+        architecture = read_description(path)
     else:
         weights = read_weights(path)
         architecture = detect(weights).describe(weights)
         count = sum(value.numel() for value in weights.state.values())
-    return _table(path, architecture, count, facts)
-
-
-def _table(
-    path: Path,
-    architecture: Architecture,
-    count: int | None,
-    facts: Mapping[str, str],
-) -> str:
     text = architecture.text
-    rows = {
-        "file": path,
-        "family": architecture.family,
-        "towers": architecture.description,
-        "joint dimension": architecture.joint_dim,
-        "sample rate": f"{architecture.sample_rate} Hz",
-        "window": f"{architecture.seconds:g} s",
-        "tokenizer": "none: an audio tower alone" if text is None else text.tokenizer,
-        "layout": _layout(architecture),
-        **facts,
-    }
-    if count is not None:
-        rows["numbers"] = f"{count:,} in all tensors of the file"
-    return "\n".join(f"{name:<16} {value}" for name, value in rows.items())
+    return CheckpointFacts(
+        path=str(path),
+        family=architecture.family,
+        towers=architecture.description,
+        joint_dim=architecture.joint_dim,
+        sample_rate=architecture.sample_rate,
+        window=architecture.seconds,
+        tokenizer=None if text is None else text.tokenizer,
+        verified=architecture.verified,
+        numbers=count,
+        origin=origin,
+    )
 
 
-def _layout(architecture: Architecture) -> str:
-    if architecture.family == OWN_FAMILY:
-        return "our own"
-    if architecture.verified:
-        return "verified against the family's own classes"
-    return "unverified: taken from the family's published source"
+@dataclass(frozen=True)
+class Converted:
+    """What was written.
+
+    Arguments
+    ---------
+    out : str
+        The folder.
+    to : str
+        Its format.
+    family : str
+        The model's family.
+    towers : str
+        Its towers, in words.
+    missing_tokenizer : str or None
+        Name of the tokenizer that could not be had and is not in the folder.
+    """
+
+    out: str
+    to: str
+    family: str
+    towers: str
+    missing_tokenizer: str | None = None
+
+    def report(self) -> str:
+        """The same in a line or two for people.
+
+        Returns
+        -------
+        str
+        """
+        lines = [f"{self.out}: {self.family}, {self.towers}, for {self.to}"]
+        if self.missing_tokenizer is not None:
+            lines.append(
+                f"The tokenizer {self.missing_tokenizer} could not be fetched and is "
+                "not in the folder: the text tower takes token tensors only. Give it "
+                "by --tokenizer"
+            )
+        return "\n".join(lines)
 
 
 def convert(
     source: str | Path, out: str | Path, to: str, tokenizer: str | None = None
-) -> str:
+) -> Converted:
     """Writes a checkpoint in another format.
 
     Arguments
@@ -106,8 +196,7 @@ def convert(
 
     Returns
     -------
-    str
-        What was written.
+    Converted
 
     Raises
     ------
@@ -121,11 +210,9 @@ def convert(
     opened = open_checkpoint(find_checkpoint(source), tokenizer)
     FORMATS[to](opened.loaded, out, opened.tokenizer, opened.facts)
     architecture = opened.loaded.architecture
-    lines = [f"{out}: {architecture.family}, {architecture.description}, for {to}"]
+    missing = None
     if architecture.text is not None and opened.tokenizer is None:
-        lines.append(
-            f"The tokenizer {architecture.text.tokenizer} could not be fetched and is "
-            "not in the folder: the text tower takes token tensors only. Give it by "
-            "--tokenizer"
-        )
-    return "\n".join(lines)
+        missing = architecture.text.tokenizer
+    return Converted(
+        str(out), to, architecture.family, architecture.description, missing
+    )

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.reading import FOLDER_FILES, SUFFIXES
+from clap_sb.checkpoints.run_export import EXPORT_FOLDER
+from clap_sb.checkpoints.speechbrain_folder import DESCRIPTION_FILE
 from clap_sb.encoders.missing_tokenizer import has_tokenizer
 from clap_sb.hub import HubError, fetch_snapshot, is_hub_name
 
@@ -19,7 +21,7 @@ KNOWN_SHA256 = {
 
 _TOKENIZER_PATTERNS = ("*.txt", "*.model", "tokenizer*.json", "vocab.json")
 _BLOCK = 2**20
-_CONFIGURATION = ("*.json", "*.txt", "*.model")
+_CONFIGURATION = ("*.json", "*.txt", "*.model", "*.yaml")
 
 
 def find_checkpoint(source: str | Path) -> Path:
@@ -69,10 +71,68 @@ def find_checkpoint(source: str | Path) -> Path:
     raise CheckpointError(f"there is no file or folder {source}")
 
 
+def find_export(source: str | Path) -> Path:
+    """Finds an export of ours.
+
+    Arguments
+    ---------
+    source : str or Path
+        Its folder, the training run that it belongs to, or a repository on the hub.
+
+    Returns
+    -------
+    Path
+        The export's folder.
+
+    Raises
+    ------
+    CheckpointError
+        If it is nowhere, or is no export.
+    """
+    path = find_checkpoint(source)
+    for folder in (path, path / EXPORT_FOLDER):
+        if (folder / DESCRIPTION_FILE).is_file():
+            return folder
+    raise CheckpointError(
+        f"{source} is no export of clap_sb: it holds no {DESCRIPTION_FILE}. "
+        "CLAP.from_checkpoint loads checkpoints of other programs, and "
+        "`clap-sb convert` makes exports of them"
+    )
+
+
+def link_into(folder: Path, savedir: str | Path) -> Path:
+    """Links each file of an export into another folder, as SpeechBrain does.
+
+    Arguments
+    ---------
+    folder : Path
+        The export.
+    savedir : str or Path
+        Where the links go; the folder itself will do, and nothing happens then.
+
+    Returns
+    -------
+    Path
+        ``savedir``.
+    """
+    from speechbrain.utils.fetching import LocalStrategy, link_with_strategy
+
+    savedir = Path(savedir)
+    for path in sorted(folder.rglob("*")):
+        target = savedir / path.relative_to(folder)
+        if path.is_file() and target.resolve() != path.resolve():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            link_with_strategy(path, target, LocalStrategy.SYMLINK)
+    return savedir
+
+
 def _fetch_repository(name: str) -> Path:
     """Safetensors if there are any; pickled weights only if there are none."""
     for weights in ("*.safetensors", "*.bin"):
         folder = fetch_snapshot(name, [*_CONFIGURATION, weights])
+        if (folder / DESCRIPTION_FILE).is_file():  # an export of ours
+            patterns = [*_CONFIGURATION, "*.ckpt"]
+            return fetch_snapshot(name, patterns, required="*.ckpt")
         if any((folder / file).is_file() for file in FOLDER_FILES):
             return folder
     raise HubError(f"its repository {name} holds no weights")

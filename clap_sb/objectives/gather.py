@@ -51,3 +51,36 @@ def gather(x: torch.Tensor) -> torch.Tensor:
     if not (dist.is_available() and dist.is_initialized()):
         return x
     return _Gather.apply(x)
+
+
+def gather_rows(*tensors: torch.Tensor) -> list[torch.Tensor]:
+    """Concatenates tensors over all ranks, of which each may bring another number.
+
+    As :func:`gather`; the shorter parts are padded for the way.
+
+    Arguments
+    ---------
+    *tensors : torch.Tensor
+        ``[rows, ...]`` each, with the same number of rows on this rank.
+
+    Returns
+    -------
+    list of torch.Tensor
+        ``[rows of all ranks, ...]`` each, rank 0 first.
+
+    Example
+    -------
+    >>> [x.shape for x in gather_rows(torch.ones(2, 3), torch.ones(2))]
+    [torch.Size([2, 3]), torch.Size([2])]
+    """
+    if not (dist.is_available() and dist.is_initialized()):
+        return list(tensors)
+    rows = len(tensors[0])
+    counts = gather(torch.tensor([rows], device=tensors[0].device))
+    most = int(counts.max())
+    filled = torch.arange(most, device=counts.device) < counts[:, None]
+    gathered = []
+    for tensor in tensors:
+        padding = tensor.new_zeros(most - rows, *tensor.shape[1:])
+        gathered.append(gather(torch.cat([tensor, padding]))[filled.flatten()])
+    return gathered

@@ -24,12 +24,13 @@ def settle_text_tower(
     cache, the hub). Where that fails it is an error, except on the built-in set: there
     the same tower starts from random weights, over a SentencePiece tokenizer that is
     trained on the training captions, since the tokenizer's files come from the hub too.
+    Such a tower is trained, even where a pretrained one would be kept frozen.
 
     Arguments
     ---------
     config : Config
-        With ``text_source``, ``pretrained_text``, ``text_config``, ``text_vocab_size``
-        and ``data_folder``.
+        With ``text_source``, ``pretrained_text``, ``text_config``, ``text_vocab_size``,
+        ``freeze_text`` and ``data_folder``.
     captions : iterable of str
         Training captions.
     folder : str or Path
@@ -72,6 +73,9 @@ def settle_text_tower(
         f"SentencePiece tokenizer of {pieces} pieces trained on the training captions"
     )
     settled = {"text_source": str(folder), "pretrained_text": False}
+    if values["freeze_text"]:
+        origin += ", and trained along, since there is nothing to keep frozen"
+        settled["freeze_text"] = False
     return config.updated(settled), origin
 
 

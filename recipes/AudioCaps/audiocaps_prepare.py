@@ -2,8 +2,9 @@
 
 The caption lists `train.csv`, `val.csv` and `test.csv` are those of the AudioCaps
 repository (Kim et al., NAACL 2019; columns audiocap_id, youtube_id, start_time,
-caption). The audio comes from elsewhere, so its folders and file names vary; those seen
-most are all understood, see `prepare_audiocaps`.
+caption): version 1.0 in its folder `dataset/`, 2.0 in `dataset2.0/`. The audio comes
+from elsewhere, so its folders and file names vary; those seen most are all understood,
+see `prepare_audiocaps`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ logger = logging.getLogger(__name__)
 
 COLUMNS = ("audiocap_id", "youtube_id", "start_time", "caption")
 
+# Version: the folders that its caption lists may lie in, in the repository's layout and
+# in that of aac-datasets. Lists without a folder are taken for those of 1.0.
+LISTS = {"1.0": ("dataset", "csv_files_v1", ""), "2.0": ("dataset2.0", "csv_files_v2")}
+
 # Split: the names its folder may have. The first is that of its caption list, too.
 SPLITS = {
     "train": ("train",),
@@ -34,12 +39,15 @@ def prepare_audiocaps(
     save_folder: str | os.PathLike,
     splits: Sequence[str] = ("train", "valid", "test"),
     skip_prep: bool = False,
+    version: str = "1.0",
 ) -> dict[str, Path]:
     """Writes one manifest a split, and says which clips have no usable audio.
 
-    Caption lists are read from ``<data_folder>/dataset/`` or ``<data_folder>/``. Audio
-    may lie in ``audio/<split>/``, ``<split>/`` or ``waveforms/<split>/`` (the split
-    being train, val, valid, validation or test), or without a folder for the split in
+    Caption lists are read from ``<data_folder>/dataset/``, ``csv_files_v1/`` or
+    ``<data_folder>/`` itself; those of version 2.0 from ``dataset2.0/`` or
+    ``csv_files_v2/``. Audio may lie in ``audio/<split>/``, ``<split>/``,
+    ``waveforms/<split>/`` or ``audio_32000Hz/<split>/`` (the split being train, val,
+    valid, validation or test), or without a folder for the split in
     ``audio/``, ``waveforms/`` or ``<data_folder>/`` itself; named
     ``<youtube_id>_<start>``, ``<youtube_id>``, ``Y<youtube_id>`` or ``<audiocap_id>``;
     as wav, flac, ogg, mp3, or m4a where libsndfile can decode it.
@@ -55,6 +63,8 @@ def prepare_audiocaps(
         Which of train, valid and test to prepare.
     skip_prep : bool
         Whether to trust manifests from an earlier run, unseen.
+    version : str
+        Of the caption lists, "1.0" or "2.0".
 
     Returns
     -------
@@ -77,26 +87,30 @@ def prepare_audiocaps(
             f"AudioCaps has no split {', '.join(sorted(unknown))}; "
             f"it has {', '.join(SPLITS)}."
         )
+    if version not in LISTS:
+        raise ValueError(
+            f"AudioCaps has no version {version}; it has {', '.join(LISTS)}."
+        )
     manifests = {split: Path(save_folder) / f"{split}.json" for split in splits}
     if not skip_prep:
         data_folder = Path(data_folder).expanduser().resolve()
         for split, manifest in manifests.items():
-            entries = _read_entries(_caption_list(data_folder, split))
+            entries = _read_entries(_caption_list(data_folder, split, version))
             prepare_manifest(manifest, entries, _audio_folders(data_folder, split))
     return manifests
 
 
-def _caption_list(data_folder: Path, split: str) -> Path:
+def _caption_list(data_folder: Path, split: str, version: str) -> Path:
     name = f"{SPLITS[split][0]}.csv"
-    candidates = [data_folder / "dataset" / name, data_folder / name]
+    candidates = [data_folder / folder / name for folder in LISTS[version]]
     for path in candidates:
         if path.is_file():
             return path
     raise FileNotFoundError(
         f"The caption list of AudioCaps' {split} split is not there: looked for "
         f"{' and '.join(path.as_posix() for path in candidates)}. Get it from the "
-        "AudioCaps repository (folder dataset), or set data_folder to the folder that "
-        "holds it."
+        f"AudioCaps repository (folder {LISTS[version][0]}), or set data_folder to the "
+        "folder that holds it."
     )
 
 
@@ -106,6 +120,7 @@ def _audio_folders(data_folder: Path, split: str) -> list[Path]:
         *(data_folder / "audio" / name for name in SPLITS[split]),
         *(data_folder / name for name in SPLITS[split]),
         *(data_folder / "waveforms" / name for name in SPLITS[split]),
+        *(data_folder / "audio_32000Hz" / name for name in SPLITS[split]),
         data_folder / "audio",
         data_folder / "waveforms",
         data_folder,
@@ -150,6 +165,7 @@ def _entry(youtube_id: str, start: int, clip: _Captioned, is_only_span: bool) ->
         id=name,
         names=(name, *bare_names, *clip.audiocap_ids),
         captions=tuple(clip.captions),
+        source=f"youtube:{youtube_id}",
     )
 
 

@@ -1,37 +1,55 @@
-"""Finds the test clips that answer a text query.
+"""Finds the clips that answer a text query.
 
 Run from the root of the repository, after training a system:
 
     python recipes/AudioCaps/search.py --checkpoint results/demo "a dog barks twice"
+
+``--rescoring nnn`` corrects for hubs, clips that are close to every query, with the
+captions of the run's training clips as a bank.
 
 Authors
  * The clap_sb developers 2026
 """
 
 import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
 
+import torch
 from speechbrain.utils.distributed import infer_device
 
-from clap_sb.checkpoints.run_folder import load_run
-from clap_sb.data.manifest import read_manifest
+from clap_sb.checkpoints.run_folder import LoadedModel
+from clap_sb.data.manifest import Clip, read_manifest
 from clap_sb.evaluation.embedding import Embedded, embed_captions, embed_clips
+from clap_sb.evaluation.rescoring import METHODS, bank_of, rescore
+from clap_sb.evaluation.similarity import similarity
 from clap_sb.experiment.run import run_recipe
-from clap_sb.model import CLAP
+from clap_sb.inference.any_checkpoint import load_any
+
+BANK_CLIPS, BANK_SEED = 1000, 0
 
 
 def main(argv: list[str]) -> None:
-    """Embeds the run's test clips and the queries, and prints the best answers."""
+    """Embeds clips and queries, and prints the best answers."""
     arguments = read_arguments(argv)
     device = arguments.device or infer_device()
-    model = load_run(arguments.checkpoint, device)
-    manifest = arguments.manifest or model.run / "manifests/test.json"
-    clips = read_manifest(manifest)
+    model = load_any(arguments.checkpoint, device)
+    clips = read_manifest(manifest_of(model, arguments.manifest, "test"))
     embedded = embed_clips(
         model.clap, clips, device=device, with_captions=False, progress=True
     )
     print(f"{model.system}, trained on {model.trained_on}; {len(clips)} clips")
-    for query in arguments.query:
-        print("\n" + answer(model.clap, embedded, query, arguments.top))
+    scores = similarity(embed_captions(model.clap, arguments.query), embedded.audio)
+    order = scores
+    if arguments.rescoring:
+        training = read_manifest(manifest_of(model, arguments.bank, "train"))
+        bank = bank_text(model, training, clips)
+        bank = similarity(bank, embedded.audio)
+        order = rescore(scores, bank, arguments.rescoring, **arguments.numbers)
+    for row, query in enumerate(arguments.query):
+        print(f"\nquery: {query}")
+        print(answer(embedded, scores[row], order[row], arguments.top))
 
 
 def read_arguments(argv: list[str]) -> argparse.Namespace:
@@ -39,23 +57,44 @@ def read_arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("query", nargs="+", help="what to listen for, in words")
-    parser.add_argument("--checkpoint", required=True, help="a training run's folder")
-    parser.add_argument("--manifest", help="clips to search (default: its test set)")
-    parser.add_argument("--top", type=int, default=3, help="answers a query")
-    parser.add_argument("--device", help="cuda:0, cpu, ...")
+    add = parser.add_argument
+    add("query", nargs="+", help="what to listen for, in words")
+    add("--checkpoint", required=True, help="a training run's folder, or any other")
+    add("--manifest", help="clips to search (default: the run's test set)")
+    add("--top", type=int, default=3, help="answers a query")
+    add("--rescoring", choices=METHODS, help="correct for hubs")
+    add("--bank", help="manifest of the bank (default: the run's training set)")
+    add("--numbers", type=json.loads, default={}, help="e.g. '{\"temperature\": 0.1}'")
+    add("--device", help="cuda:0, cpu, ...")
     return parser.parse_args(argv)
 
 
-def answer(clap: CLAP, embedded: Embedded, query: str, top: int) -> str:
-    """The clips most similar to a query, with what they are really captioned."""
-    similarity = embedded.audio @ embed_captions(clap, [query])[0]
-    lines = [f"query: {query}"]
-    best = similarity.topk(min(top, len(similarity)))
-    for place, (value, index) in enumerate(zip(*best, strict=True), start=1):
+def manifest_of(model: LoadedModel, given: str | None, split: str) -> Path:
+    """The manifest that was given, or that of the checkpoint's run."""
+    if given is None and model.run is None:
+        option = "manifest" if split == "test" else "bank"
+        raise ValueError(f"{model.path} is no training run: give --{option} FILE")
+    return Path(given) if given else model.run / "manifests" / f"{split}.json"
+
+
+def bank_text(
+    model: LoadedModel, training: Sequence[Clip], clips: Sequence[Clip]
+) -> torch.Tensor:
+    """Embeds the captions of some training clips."""
+    bank, _ = bank_of(training, clips, BANK_CLIPS, BANK_SEED)
+    return embed_captions(model.clap, [text for clip in bank for text in clip.captions])
+
+
+def answer(
+    embedded: Embedded, scores: torch.Tensor, order: torch.Tensor, top: int
+) -> str:
+    """The best clips with their cosines, and with what they are really captioned."""
+    lines = []
+    best = order.topk(min(top, len(order))).indices
+    for place, index in enumerate(best.tolist(), start=1):
         clip = embedded.clips[index]
         caption = clip.captions[0] if clip.captions else "(no caption)"
-        lines.append(f"  {place}. {value:.3f}  {caption}  [{clip.path}]")
+        lines.append(f"  {place}. {scores[index]:.3f}  {caption}  [{clip.path}]")
     return "\n".join(lines)
 
 

@@ -6,24 +6,29 @@ Run from the root of the repository:
 
 Without ``--data_folder``, a small synthesised set stands in for the real one. Any
 setting of the YAML files can be overridden (``--lr 0.0005``); the same command goes on
-where an interrupted run stopped; ``--test_only`` scores the best checkpoint.
+where an interrupted run stopped; ``--stage prepare``, ``train`` or ``evaluate`` does
+one thing at a time.
 
 Authors
  * The clap_sb developers 2026
 """
 
+import functools
 from pathlib import Path
 
 from audiocaps_prepare import prepare_audiocaps
 from clap_sb.data.builtin import write_audiocaps
-from clap_sb.data.manifest import read_manifest
+from clap_sb.experiment.captioned_sets import CaptionedSets
 from clap_sb.experiment.finish import finish_by_retrieval
-from clap_sb.experiment.run import begin, run_recipe, train
+from clap_sb.experiment.run import begin, run_recipe
+from clap_sb.experiment.stages import run_stages
 
 HERE = Path(__file__).resolve().parent
+RECIPES = HERE.parent
 FILES = [
-    HERE.parent / "common.yaml",
-    HERE.parent / "training.yaml",
+    RECIPES / "common.yaml",
+    RECIPES / "training.yaml",
+    RECIPES / "captions.yaml",
     HERE / "recipe.yaml",
 ]
 
@@ -38,20 +43,12 @@ def main(argv: list[str]) -> None:
         return write_audiocaps(folder, clips, 100, 100, seed=values["seed"])
 
     data_folder = experiment.data_folder(write_builtin)
-    manifests = experiment.prepare(
-        prepare_audiocaps,
-        data_folder=data_folder,
-        save_folder=experiment.folder / "manifests",
-        skip_prep=values["skip_prep"],
-    )
-    clips = {split: read_manifest(path) for split, path in manifests.items()}
-    experiment, brain = train(experiment, clips["train"], clips["valid"])
-    finish_by_retrieval(
-        experiment,
-        brain,
-        clips["test"],
-        pairs_file=data_folder / "dataset" / "attribute_pairs.csv",
-    )
+    version = str(values["audiocaps_version"])
+    prepare = functools.partial(prepare_audiocaps, version=version)
+    pairs_file = data_folder / "dataset" / "attribute_pairs.csv"
+    sets = CaptionedSets(experiment, prepare, data_folder, RECIPES)
+    evaluate = functools.partial(finish_by_retrieval, pairs_file=pairs_file)
+    run_stages(experiment, sets.splits, evaluate)
 
 
 if __name__ == "__main__":

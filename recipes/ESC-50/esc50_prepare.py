@@ -7,6 +7,7 @@ The layout is that of the ESC-50 repository (Piczak, ACM Multimedia 2015): the l
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from clap_sb.data.prepare import Entry, prepare_manifest, read_rows
@@ -68,4 +69,13 @@ def prepare_esc50(
 
 def _entry(row: dict[str, str]) -> Entry:
     name = Path(row["filename"]).stem
-    return Entry(id=name, names=(name,), label=row["category"], fold=int(row["fold"]))
+    named = re.fullmatch(
+        r"\d+-(\d+)-[A-Z]+-\d+", name
+    )  # fold, Freesound id, take, class
+    return Entry(
+        id=name,
+        names=(name,),
+        label=row["category"],
+        fold=int(row["fold"]),
+        source=f"freesound:{named[1]}" if named else None,
+    )

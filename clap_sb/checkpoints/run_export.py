@@ -1,0 +1,48 @@
+"""Writes a training run's best model as an export: a folder that stands by itself."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from clap_sb.checkpoints.loading import Loaded
+from clap_sb.checkpoints.run_folder import TEXT_FOLDER, load_run
+from clap_sb.checkpoints.speechbrain_folder import write_speechbrain_folder
+
+EXPORT_FOLDER = "export"
+
+
+def export_run(run: str | Path) -> Path:
+    """Writes the best checkpoint of a run to its ``export`` folder.
+
+    An export of an earlier end of training is replaced.
+
+    Arguments
+    ---------
+    run : str or Path
+        A run's output folder.
+
+    Returns
+    -------
+    Path
+        The export's folder, for ``CLAP.from_hparams``.
+
+    Raises
+    ------
+    CheckpointError
+        If the run has no finished epoch, or its model cannot be described.
+    """
+    run = Path(run)
+    loaded = load_run(run)
+    folder = run / EXPORT_FOLDER
+    partial = run / f"{EXPORT_FOLDER}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    write_speechbrain_folder(
+        Loaded(loaded.clap, loaded.architecture),
+        partial,
+        run / TEXT_FOLDER,
+        facts=loaded.facts,
+    )
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    return folder

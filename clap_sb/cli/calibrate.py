@@ -1,0 +1,65 @@
+"""``clap-sb calibrate``: thresholds for ``clap-sb tag``, from a few recordings."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from clap_sb.cli.audio_files import add_checkpoint, load
+from clap_sb.cli.tag_arguments import add_labels, add_listening, labels_of, options_of
+
+_EXAMPLE = """the annotations are a CSV such as
+
+  file,start,end,label
+  yard.wav,0.5,3.1,dog
+  yard.wav,4.0,9.5,rain
+
+and what is not annotated is none of the labels.
+
+example:
+  clap-sb calibrate --checkpoint results/run/export annotations.csv \\
+      --labels labels.csv --out calibration.json
+"""
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Adds the command.
+
+    Arguments
+    ---------
+    commands : argparse subparsers
+        Where it goes.
+    """
+    parser = commands.add_parser(
+        "calibrate",
+        help="learn the thresholds for `tag` from a few labelled recordings",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("annotations", type=Path, help="CSV: file,start,end,label")
+    add_checkpoint(parser)
+    add_labels(parser)
+    add_listening(parser)
+    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--json", action="store_true", help="print it, too")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    # heavy: `clap-sb --help` should not wait for it
+    from clap_sb.inference.calibration import read_annotations
+    from clap_sb.inference.tagging import Tagger, TagOptions
+
+    labels = labels_of(arguments)
+    annotated = read_annotations(arguments.annotations)
+    tagger = Tagger(load(arguments), labels, None, options_of(arguments, TagOptions()))
+    calibration = tagger.calibrated(annotated).calibration
+    calibration.write(arguments.out)
+    if arguments.json:
+        print(json.dumps(asdict(calibration)))
+        return
+    print(f"{arguments.out}: thresholds from {len(annotated)} recordings")
+    for label, threshold in calibration.thresholds.items():
+        print(f"  {threshold:6.3f}  {label}")

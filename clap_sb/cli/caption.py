@@ -1,0 +1,76 @@
+"""``clap-sb caption``: the sentences that describe a sound best."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from clap_sb.cli.audio_files import (
+    add_checkpoint,
+    add_files,
+    for_each,
+    load,
+    tell_unreadable,
+)
+
+_EXAMPLE = """example:
+  clap-sb caption --checkpoint results/run/export dog.wav --top 3
+"""
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Adds the command.
+
+    Arguments
+    ---------
+    commands : argparse subparsers
+        Where it goes.
+    """
+    parser = commands.add_parser(
+        "caption",
+        help="describe sounds with the nearest sentences of a bank",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_files(parser)
+    add_checkpoint(parser)
+    parser.add_argument(
+        "--captions",
+        type=Path,
+        help="sentences to choose from, one a line (default: some hundreds about "
+        "everyday sounds)",
+    )
+    parser.add_argument("--top", type=int, default=3, help="sentences a file (3)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    # heavy: `clap-sb --help` should not wait for it
+    from clap_sb.inference.captions import Captioner
+
+    captions = None
+    if arguments.captions is not None:
+        lines = arguments.captions.read_text(encoding="utf-8-sig").splitlines()
+        captions = [line.strip() for line in lines if line.strip()]
+        if not captions:
+            raise ValueError(f"{arguments.captions} holds no sentence")
+    clap = load(arguments)
+    captioner = Captioner(clap, captions)
+    done, unreadable = for_each(
+        arguments.files,
+        lambda source: captioner.describe(clap.embed_files(source), arguments.top)[0],
+    )
+    if arguments.json:
+        entries = [
+            {"name": name, "captions": [row._asdict() for row in rows]}
+            for name, rows in done
+        ]
+        print(json.dumps({"model": clap.description, "files": entries}))
+    else:
+        for name, rows in done:
+            print(name)
+            for row in rows:
+                print(f"  {row.similarity:6.3f}  {row.caption}")
+    tell_unreadable(unreadable)

@@ -1,0 +1,88 @@
+"""``clap-sb embed``: sounds or sentences to vectors."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clap_sb.cli.audio_files import (
+    add_checkpoint,
+    add_files,
+    for_each,
+    load,
+    tell_unreadable,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+    from clap_sb.inference import CLAP
+
+_EXAMPLE = """examples:
+  clap-sb embed --checkpoint results/run/export *.wav --out sounds.npz
+  clap-sb embed --checkpoint results/run/export --text "a dog barks" --json
+  find . -name '*.flac' | clap-sb embed --checkpoint results/run/export - --out all.npz
+"""
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Adds the command.
+
+    Arguments
+    ---------
+    commands : argparse subparsers
+        Where it goes.
+    """
+    parser = commands.add_parser(
+        "embed",
+        help="write the embeddings of sounds or sentences",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_files(parser)
+    add_checkpoint(parser)
+    parser.add_argument(
+        "--text", action="store_true", help="what is given are sentences, not files"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="an .npz file with the arrays `name` and `embedding`, of unit norm",
+    )
+    parser.add_argument("--json", action="store_true", help="print them as JSON")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    if not arguments.json and arguments.out is None:
+        raise ValueError("embed needs --out FILE.npz, or --json")
+    if arguments.out is not None and arguments.out.suffix != ".npz":
+        raise ValueError(f"--out {arguments.out}: the file is a .npz")
+    clap = load(arguments)
+    rows, unreadable = _embedded(clap, arguments)
+    if arguments.out is not None and rows:
+        _write(arguments.out, rows)
+    if arguments.json:
+        entries = [{"name": name, "embedding": row.tolist()} for name, row in rows]
+        print(json.dumps({"model": clap.description, "embeddings": entries}))
+    elif rows:
+        print(f"{arguments.out}: {len(rows)} embeddings of {len(rows[0][1])} numbers")
+    tell_unreadable(unreadable)
+
+
+def _embedded(
+    clap: CLAP, arguments: argparse.Namespace
+) -> tuple[list[tuple[str, torch.Tensor]], list[str]]:
+    if arguments.text:
+        embedding = clap.encode_text(arguments.files)
+        return list(zip(arguments.files, embedding, strict=True)), []
+    return for_each(arguments.files, lambda source: clap.embed_files(source)[0])
+
+
+def _write(path: Path, rows: list[tuple[str, torch.Tensor]]) -> None:
+    import numpy as np
+
+    names = np.array([name for name, _ in rows])
+    np.savez(path, name=names, embedding=np.stack([row.numpy() for _, row in rows]))

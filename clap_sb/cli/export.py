@@ -1,0 +1,55 @@
+"""``clap-sb export``: a checkpoint for another runtime than PyTorch."""
+
+from __future__ import annotations
+
+import argparse
+
+_EXAMPLE = """example:
+  clap-sb export --onnx results/AudioCaps/htsat_roberta/3407 my_model_onnx
+"""
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Adds the command.
+
+    Arguments
+    ---------
+    commands : argparse subparsers
+        Where it goes.
+    """
+    parser = commands.add_parser(
+        "export",
+        help="write a checkpoint for another runtime",
+        description="Writes the audio tower, its front end inside, and the text tower; "
+        "compares both with PyTorch.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--onnx", action="store_true", required=True, help="for onnxruntime"
+    )
+    parser.add_argument(
+        "checkpoint", help="a run, an export, a file, a folder, or a name on the hub"
+    )
+    parser.add_argument("out", help="folder to write; it must not exist, or be empty")
+    parser.add_argument(
+        "--tokenizer", help="folder or hub name of the text tower's tokenizer"
+    )
+    parser.add_argument("--json", action="store_true", help="print what it is as JSON")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    # heavy: `clap-sb --help` should not wait for it
+    import json
+    from dataclasses import asdict
+
+    from clap_sb.inference.onnx_export import export_onnx
+
+    exported = export_onnx(arguments.checkpoint, arguments.out, arguments.tokenizer)
+    if arguments.json:
+        print(json.dumps(asdict(exported), indent=1))
+        return
+    print(f"{exported.folder}: {exported.metadata['model']}")
+    for tower, difference in exported.differences.items():
+        print(f"{tower}.onnx differs from PyTorch by at most {difference:.1e}")

@@ -1,0 +1,135 @@
+"""``clap-sb index``: makes folders of sounds searchable."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from clap_sb.search.updating import Update
+
+_EXAMPLE = """\
+example:
+  clap-sb index ~/sounds --checkpoint laion/clap-htsat-unfused --out sounds.index
+  clap-sb search sounds.index "a dog barking"
+  clap-sb index --out sounds.index          # later: only what has changed
+
+It can be interrupted at any time; the same command goes on where it was.
+"""
+_ERRORS_SHOWN = 5
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Adds the command.
+
+    Arguments
+    ---------
+    commands : argparse subparsers
+        Where it goes.
+    """
+    parser = commands.add_parser(
+        "index",
+        help="make folders of sounds searchable, or bring that up to date",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "folder", nargs="*", help="folders with sounds (default: those it has already)"
+    )
+    parser.add_argument("--out", required=True, help="folder of the index")
+    parser.add_argument(
+        "--checkpoint", help="the model: a file, a folder, or a name on the hub"
+    )
+    parser.add_argument(
+        "--tokenizer", help="folder or hub name of the text tower's tokenizer"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
+    parser.add_argument(
+        "--batch-size", type=int, default=16, help="windows embedded at once"
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=min(8, os.cpu_count() or 1),
+        help="threads that read and decode (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--exact-up-to",
+        type=int,
+        metavar="N",
+        help="keep an approximate index too above N windows (default: 300000)",
+    )
+    parser.add_argument(
+        "--retry", action="store_true", help="read files again that had an error"
+    )
+    parser.add_argument(
+        "--export", metavar="FILE", help="write the embeddings, as .parquet or .npz"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    # heavy: `clap-sb --help` should not wait for it
+    from clap_sb.search.updating import EXACT_UP_TO, Updater
+
+    updater = Updater(
+        arguments.out,
+        lambda checkpoint, tokenizer: _load(checkpoint, tokenizer, arguments.device),
+        batch_size=arguments.batch_size,
+        workers=arguments.workers,
+        exact_up_to=(
+            EXACT_UP_TO if arguments.exact_up_to is None else arguments.exact_up_to
+        ),
+    )
+    update = updater.run(
+        arguments.folder,
+        arguments.checkpoint,
+        arguments.tokenizer,
+        arguments.retry,
+        _progress,
+    )
+    if arguments.json:
+        print(json.dumps({"index": arguments.out, **asdict(update)}, indent=1))
+    else:
+        print(_told(arguments.out, update))
+    if arguments.export:
+        from clap_sb.search import SearchIndex
+        from clap_sb.search.export import export
+
+        rows = export(SearchIndex(arguments.out), arguments.export)
+        print(f"{arguments.export}: {rows} windows", file=sys.stderr)
+
+
+def _load(checkpoint: str, tokenizer: str | None, device: str):
+    from clap_sb.inference import CLAP
+
+    return CLAP.from_checkpoint(checkpoint, tokenizer, device)
+
+
+def _progress(total: int):
+    from tqdm import tqdm
+
+    # none where nobody watches: in a pipe or a log
+    return tqdm(total=total, unit="file", desc="embedding", disable=None).update
+
+
+def _told(out: str, update: Update) -> str:
+    lines = [
+        f"{out}: {update.files} files, {update.windows} windows",
+        f"  embedded    {update.embedded}",
+        f"  recognised  {update.recognised}",
+        f"  unchanged   {update.unchanged}",
+        f"  removed     {update.removed}",
+    ]
+    if update.errors:
+        lines.append(f"  unusable    {len(update.errors)}")
+        reasons = list(update.errors.values())
+        lines += [f"    {reason}" for reason in reasons[:_ERRORS_SHOWN]]
+        if len(reasons) > _ERRORS_SHOWN:
+            lines.append(f"    and {len(reasons) - _ERRORS_SHOWN} more: see --json")
+    return "\n".join(lines)

@@ -1,0 +1,134 @@
+"""``clap-sb search``: finds sounds by words, by sounds and by pictures."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from clap_sb.search.hits import Hit
+
+_EXAMPLE = """\
+example:
+  clap-sb search sounds.index "a dog barking"
+  clap-sb search sounds.index --audio this.wav "in the rain" --weights 0.5 1
+  clap-sb search sounds.index "a siren" --m3u > sirens.m3u
+  cat queries.txt | clap-sb search sounds.index - --json
+"""
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Adds the command.
+
+    Arguments
+    ---------
+    commands : argparse subparsers
+        Where it goes.
+    """
+    parser = commands.add_parser(
+        "search",
+        help="find sounds by words, by sounds and by pictures",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("index", help="an index made by `clap-sb index`")
+    parser.add_argument(
+        "query",
+        nargs="*",
+        help="what to listen for; several are added up; - reads one query a line",
+    )
+    parser.add_argument(
+        "--audio", action="append", default=[], metavar="FILE", help="a sound like it"
+    )
+    parser.add_argument(
+        "--image",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a picture that fits it, for models whose space is a CLIP's",
+    )
+    parser.add_argument("--clip", help="where that CLIP is now, if it was moved")
+    parser.add_argument(
+        "--weights",
+        nargs="+",
+        type=float,
+        metavar="W",
+        help="weights of texts, then sounds, then pictures; a negative one leads away",
+    )
+    parser.add_argument("-k", type=int, default=10, help="hits (default: 10)")
+    parser.add_argument(
+        "--every-window",
+        action="store_true",
+        help="list all windows of a file that are among the best",
+    )
+    parser.add_argument(
+        "--fold",
+        nargs="?",
+        type=float,
+        const=0.98,
+        metavar="COSINE",
+        help="list near-duplicates with the best of them (default cosine: 0.98)",
+    )
+    parser.add_argument(
+        "--checkpoint", help="where the index's model is now, if it was moved"
+    )
+    parser.add_argument(
+        "--tokenizer", help="folder or hub name of the text tower's tokenizer"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="print JSON")
+    output.add_argument("--m3u", action="store_true", help="print a playlist")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    # heavy: `clap-sb --help` should not wait for it
+    from clap_sb.search.errors import SearchError
+    from clap_sb.search.searcher import Searcher
+
+    if not (arguments.query or arguments.audio or arguments.image):
+        raise SearchError(
+            "there is no query: give a text, a sound by --audio, a picture by --image"
+        )
+    if arguments.k < 1:
+        raise SearchError(f"-k is the number of hits, at least 1, not {arguments.k}")
+    searcher = Searcher.open(
+        arguments.index, arguments.checkpoint, arguments.tokenizer, arguments.device
+    )
+    for texts in _queries(arguments.query):
+        hits = searcher.find(
+            texts,
+            arguments.audio,
+            arguments.weights,
+            arguments.image,
+            arguments.clip,
+            k=arguments.k,
+            every_window=arguments.every_window,
+            fold=arguments.fold,
+        )
+        print(_shown(hits, texts, arguments), flush=True)
+
+
+def _queries(words: list[str]) -> Iterator[list[str]]:
+    """The texts of each query: one query, or one for each line that is not empty."""
+    if words != ["-"]:
+        yield words
+        return
+    for line in sys.stdin:
+        if line.strip():
+            yield [line.strip()]
+
+
+def _shown(hits: list[Hit], texts: list[str], arguments: argparse.Namespace) -> str:
+    from clap_sb.search.formats import as_json, as_m3u, as_table
+
+    from_lines = arguments.query == ["-"]
+    if arguments.json:
+        given = (texts, arguments.audio, arguments.image)
+        return as_json(hits, *given, indent=None if from_lines else 1)
+    if arguments.m3u:
+        return as_m3u(hits)
+    return f"{texts[0]}\n{as_table(hits)}\n" if from_lines else as_table(hits)

@@ -1,0 +1,92 @@
+"""``clap-sb serve``: an index as a page in the browser."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+_EXAMPLE = """\
+example:
+  clap-sb serve sounds.index
+
+The page is for this machine alone, unless --host says otherwise.
+"""
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Adds the command.
+
+    Arguments
+    ---------
+    commands : argparse subparsers
+        Where it goes.
+    """
+    parser = commands.add_parser(
+        "serve",
+        help="search an index, and listen, in the browser",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("index", help="an index made by `clap-sb index`")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default: %(default)s, this machine alone)",
+    )
+    parser.add_argument(
+        "--port", type=int, default=8642, help="0 for any (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--trust",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name that this machine is reached by, beside localhost",
+    )
+    parser.add_argument(
+        "--no-open", action="store_true", help="do not open the page in the browser"
+    )
+    parser.add_argument(
+        "--checkpoint", help="where the index's model is now, if it was moved"
+    )
+    parser.add_argument(
+        "--tokenizer", help="folder or hub name of the text tower's tokenizer"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
+    parser.add_argument("--json", action="store_true", help="print the address as JSON")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    # heavy: `clap-sb --help` should not wait for it
+    import webbrowser
+
+    from clap_sb.search.errors import SearchError
+    from clap_sb.search.searcher import Searcher
+    from clap_sb.serve.server import bind, serve, url_of
+
+    try:
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        raise SearchError(
+            f"the page takes {error.name}: install it, as with "
+            "`pip install 'clap_sb[serve]'`"
+        ) from None
+    with bind(arguments.host, arguments.port) as taken:
+        searcher = Searcher.open(
+            arguments.index, arguments.checkpoint, arguments.tokenizer, arguments.device
+        )
+        url = url_of(taken)
+
+        def ready() -> None:
+            told = (
+                json.dumps({"url": url})
+                if arguments.json
+                else f"{url}  (Ctrl-C ends it)"
+            )
+            print(told, flush=True)
+            if not arguments.no_open:
+                webbrowser.open(url)
+
+        serve(searcher, taken, arguments.trust, ready)

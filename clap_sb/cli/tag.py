@@ -1,0 +1,97 @@
+"""``clap-sb tag``: which of some labels sounds when."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clap_sb.cli.audio_files import (
+    add_checkpoint,
+    add_files,
+    for_each,
+    load,
+    tell_unreadable,
+)
+from clap_sb.cli.tag_arguments import add_labels, add_listening, labels_of, options_of
+
+if TYPE_CHECKING:
+    from clap_sb.inference.tagging import Tagging
+
+_EXAMPLE = """examples:
+  clap-sb tag --checkpoint results/run/export day.wav --label dog --label rain
+  clap-sb tag --checkpoint results/run/export day.wav --labels labels.csv \\
+      --calibration calibration.json --plot day.png
+"""
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Adds the command.
+
+    Arguments
+    ---------
+    commands : argparse subparsers
+        Where it goes.
+    """
+    parser = commands.add_parser(
+        "tag",
+        help="find when each of some labels sounds",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_files(parser)
+    add_checkpoint(parser)
+    add_labels(parser)
+    add_listening(parser)
+    parser.add_argument(
+        "--calibration", type=Path, help="what `clap-sb calibrate` wrote"
+    )
+    parser.add_argument(
+        "--plot", type=Path, help="draw the curves to this PNG; for one file"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    if arguments.plot is not None and len(arguments.files) > 1:
+        raise ValueError("--plot draws one file: give one")
+    # heavy: `clap-sb --help` should not wait for it
+    from clap_sb.inference.calibration import Calibration
+    from clap_sb.inference.tagging import Tagger, TagOptions
+
+    calibration, base = None, TagOptions()
+    if arguments.calibration is not None:
+        calibration = Calibration.read(arguments.calibration)
+        base = calibration.options
+    labels = labels_of(arguments)
+    clap = load(arguments)
+    tagger = Tagger(clap, labels, calibration, options_of(arguments, base))
+
+    def tag(source) -> Tagging:
+        tagging = tagger.tag(source)
+        if arguments.plot is not None:
+            from clap_sb.inference.tag_plot import plot_tagging
+
+            plot_tagging(clap, source, tagging, arguments.plot)
+        return tagging
+
+    done, unreadable = for_each(arguments.files, tag)
+    if arguments.json:
+        entries = [{"name": name, **tagging.as_dict()} for name, tagging in done]
+        print(json.dumps({"model": clap.description, "files": entries}))
+    else:
+        print("\n".join(_lines(name, tagging) for name, tagging in done))
+    tell_unreadable(unreadable)
+
+
+def _lines(name: str, tagging: Tagging) -> str:
+    from clap_sb.inference.tagging import NONE
+
+    rows = [
+        f"  {segment.start:8.2f} {segment.end:8.2f}  {segment.score:5.3f}  "
+        f"{segment.label}"
+        for segment in tagging.segments
+    ]
+    return "\n".join([name, *(rows or [f"  {NONE}"])])

@@ -1,0 +1,110 @@
+"""The options that ``clap-sb tag`` and ``clap-sb calibrate`` share."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from clap_sb.inference.labels import Labels
+    from clap_sb.inference.tag_options import TagOptions
+
+_OPTIONS = ("window", "hop", "threshold", "min_duration", "max_gap")
+
+
+def add_labels(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that name the labels.
+
+    Arguments
+    ---------
+    parser : argparse.ArgumentParser
+        A command's.
+    """
+    parser.add_argument(
+        "--label", action="append", default=[], help="one of the labels"
+    )
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        help="a file of them: .txt (one a line), .csv (label, description) or .json",
+    )
+    parser.add_argument(
+        "--template", help="sentence for a label, with {label} where it goes"
+    )
+
+
+def labels_of(arguments: argparse.Namespace) -> Labels:
+    """The labels that the command line names.
+
+    Arguments
+    ---------
+    arguments : argparse.Namespace
+        With what :func:`add_labels` added.
+
+    Returns
+    -------
+    Labels
+
+    Raises
+    ------
+    ValueError
+        If there are none, or they come in both ways.
+    """
+    from clap_sb.evaluation.zero_shot import DEFAULT_PROMPT
+    from clap_sb.inference.labels import Labels
+    from clap_sb.inference.labels_file import read_labels
+
+    if bool(arguments.label) == (arguments.labels is not None):
+        raise ValueError(
+            "give the labels by --label LABEL (again for each), or --labels FILE"
+        )
+    template = arguments.template or DEFAULT_PROMPT
+    if arguments.label:
+        return Labels.of(arguments.label, template)
+    return read_labels(arguments.labels, template)
+
+
+def add_listening(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of :class:`~clap_sb.inference.tag_options.TagOptions`.
+
+    Arguments
+    ---------
+    parser : argparse.ArgumentParser
+        A command's.
+    """
+    parser.add_argument("--window", type=float, help="length of a window, seconds")
+    parser.add_argument("--hop", type=float, help="from window to window, seconds")
+    parser.add_argument(
+        "--frames",
+        action="store_true",
+        default=None,
+        help="frame-level embeddings (HTSAT) instead of short windows",
+    )
+    parser.add_argument(
+        "--threshold", type=float, help="probability above which a label sounds"
+    )
+    parser.add_argument("--min-duration", type=float, help="of a segment, seconds")
+    parser.add_argument(
+        "--max-gap", type=float, help="longest gap within a segment, seconds"
+    )
+
+
+def options_of(arguments: argparse.Namespace, base: TagOptions) -> TagOptions:
+    """What the command line says, and for the rest what holds otherwise.
+
+    Arguments
+    ---------
+    arguments : argparse.Namespace
+        With what :func:`add_listening` added.
+    base : TagOptions
+        What holds for an option that was not given.
+
+    Returns
+    -------
+    TagOptions
+    """
+    values = {name: getattr(arguments, name) for name in (*_OPTIONS, "frames")}
+    given = {name: value for name, value in values.items() if value is not None}
+    return replace(base, **given)

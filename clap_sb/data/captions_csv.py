@@ -1,0 +1,150 @@
+"""Your own captioned clips: a CSV file with the columns ``path`` and ``caption``."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from clap_sb.data.entries import Entry, examine
+from clap_sb.data.manifest import Clip
+from clap_sb.data.prepare import prepare_found
+from clap_sb.data.rows_by_file import no_audio, rows_by_file
+
+logger = logging.getLogger(__name__)
+
+COLUMNS = ("path", "caption")
+
+# Columns that may be there: the id of the recording on the site it is from.
+_SOURCES = ("youtube_id", "freesound_id")
+
+
+def read_captions_csv(path: str | os.PathLike) -> list[Clip]:
+    """Reads captioned clips from a CSV file, and probes their audio.
+
+    The columns are ``path`` and ``caption``; several rows of a path are several
+    captions of one clip, and rows that occur twice count once. A relative path is
+    relative to the folder of the CSV file. Columns that may be there besides:
+    ``keywords``, separated by semicolons, and ``youtube_id`` or ``freesound_id``, by
+    which recordings are recognised that another set holds too.
+
+    Rows without a caption are skipped, and so are clips whose audio is missing or
+    cannot be read; how many is logged as a warning. A clip's id is its path as the file
+    has it.
+
+    Arguments
+    ---------
+    path : str or path-like
+        The CSV file, UTF-8.
+
+    Returns
+    -------
+    list of Clip
+        In the order of first appearance.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the CSV file is not there, or not one clip has usable audio.
+    ValueError
+        If a column is missing, a path is empty, or no row has a caption.
+
+    Example
+    -------
+    >>> import numpy, soundfile
+    >>> folder = getfixture("tmp_path")
+    >>> soundfile.write(folder / "a.wav", numpy.zeros(800), 8000)
+    >>> rows = "path,caption\\na.wav,A dog barks\\na.wav,Some barking\\n"
+    >>> _ = (folder / "my.csv").write_text(rows)
+    >>> [clip] = read_captions_csv(folder / "my.csv")
+    >>> clip.id, clip.duration, clip.captions
+    ('a.wav', 0.1, ('A dog barks', 'Some barking'))
+    """
+    path = Path(path)
+    entries, files = _read_entries(path)
+    clips, missing = examine(entries, files, description=path.name)
+    if not clips:
+        raise FileNotFoundError(no_audio(path, missing))
+    if missing:
+        logger.warning(
+            "%s: %d of %d clips are left out, their audio is missing or unreadable, "
+            "such as %s (%s)",
+            *(path, len(missing), len(entries)),
+            *(missing[0].path_or_name, missing[0].reason),
+        )
+    return clips
+
+
+def prepare_captions_csv(path: str | os.PathLike, manifest: str | os.PathLike) -> Path:
+    """Writes the manifest of a CSV file, and the list of clips that are left out.
+
+    As `read_captions_csv`, but audio that was probed once is not probed again until
+    the CSV file changes, or a file comes or goes.
+
+    Arguments
+    ---------
+    path : str or path-like
+        The CSV file.
+    manifest : str or path-like
+        Where to write, as ``<save_folder>/<name>.json``; what is left out goes beside
+        it, as ``<name>_missing.csv``.
+
+    Returns
+    -------
+    Path
+        The manifest.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the CSV file is not there, or not one clip has usable audio.
+    ValueError
+        If a column is missing, a path is empty, or no row has a caption.
+    """
+    path = Path(path)
+    entries, files = _read_entries(path)
+    return prepare_found(
+        manifest, entries, files, lambda missing: no_audio(path, missing)
+    )
+
+
+def _read_entries(path: Path) -> tuple[list[Entry], dict[str, Path]]:
+    """The clips of the list, and the files there are by the clips' ids."""
+    clips: dict[Path, list[dict[str, str]]] = {}
+    num_empty = 0
+    for file, rows in rows_by_file(path, COLUMNS).items():
+        kept = [
+            row for row in rows if row["caption"].strip().lower() not in ("", "nan")
+        ]
+        num_empty += len(rows) - len(kept)
+        if kept:
+            clips[file] = kept
+    if not clips:
+        raise ValueError(f"{path} holds no caption; each row needs a path and one.")
+    if num_empty:
+        logger.warning("%s: %d rows without a caption are skipped", path, num_empty)
+    entries = [_entry(rows) for rows in clips.values()]
+    files = dict(zip((entry.id for entry in entries), clips, strict=True))
+    return entries, {name: file for name, file in files.items() if file.is_file()}
+
+
+def _entry(rows: Sequence[dict[str, str]]) -> Entry:
+    """The rows of one clip, which may spell its path in several ways."""
+    captions = dict.fromkeys(row["caption"].strip() for row in rows)
+    keywords = (word for row in rows for word in row.get("keywords", "").split(";"))
+    sources = (
+        f"{column.removesuffix('_id')}:{row[column].strip()}"
+        for row in rows
+        for column in _SOURCES
+        if row.get(column, "").strip()
+    )
+    return Entry(
+        id=rows[0]["path"],
+        names=(rows[0]["path"],),
+        captions=tuple(captions),
+        source=next(sources, None),
+        keywords=tuple(
+            dict.fromkeys(word.strip() for word in keywords if word.strip())
+        ),
+    )

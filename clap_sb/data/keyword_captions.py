@@ -1,0 +1,127 @@
+"""Keyword-to-caption: further training captions made of keywords or labels."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from clap_sb.data.keyword_model import KeywordModel
+from clap_sb.data.manifest import Clip, read_note, write_manifest
+from clap_sb.data.templates import sentences
+
+logger = logging.getLogger(__name__)
+
+TEMPLATES = "templates"
+"""The generator that needs no model."""
+
+MIN_SECONDS = 2.0
+"""Shorter clips get no made caption: a sentence tells more than they hold
+(2211.06687)."""
+
+
+def add_keyword_captions(
+    clips: Sequence[Clip],
+    manifest: str | os.PathLike,
+    generator: str = TEMPLATES,
+    count: int = 1,
+    seed: int = 0,
+) -> Path:
+    """Makes captions of the clips' keywords, and writes all clips as a manifest.
+
+    A clip without keywords is captioned by its label; one that has neither stays as it
+    is. Made captions come after those a clip has. A clip of less than two seconds gets
+    none, and is left out if it has no other. A manifest made before from the same clips
+    in the same way is kept as it is: a model runs once.
+
+    For training only: nothing made is ever to be evaluated with.
+
+    Arguments
+    ---------
+    clips : sequence of Clip
+        Training clips.
+    manifest : str or path-like
+        Where to write.
+    generator : str
+        ``templates``, or a T5 model for
+        :class:`~clap_sb.data.keyword_model.KeywordModel`.
+    count : int
+        Captions a clip.
+    seed : int
+        Seed of the templates.
+
+    Returns
+    -------
+    Path
+        The manifest.
+
+    Raises
+    ------
+    ValueError
+        If no clip has keywords or a label.
+
+    Example
+    -------
+    >>> from clap_sb.data.manifest import read_manifest
+    >>> clip = Clip("a", "/audio/a.wav", 5.0, label="sea_waves")
+    >>> path = getfixture("tmp_path") / "train_keywords.json"
+    >>> [made] = read_manifest(add_keyword_captions([clip], path))
+    >>> made.captions
+    ('Someone recorded sea waves.',)
+    """
+    manifest = Path(manifest)
+    stamp = _stamp(clips, generator, count, seed)
+    note = read_note(manifest) if manifest.is_file() else {}
+    if note.get("stamp") == stamp:
+        logger.info("%s is up to date", manifest)
+        return manifest
+    told = [clip for clip in clips if _keywords(clip) and clip.duration >= MIN_SECONDS]
+    if not told:
+        raise ValueError(
+            "not one training clip of two seconds or more has keywords or a label to "
+            "make captions of: leave keyword_captions out"
+        )
+    made = dict(
+        zip(
+            (clip.id for clip in told),
+            _generate(told, generator, count, seed),
+            strict=True,
+        )
+    )
+    captioned = [_captioned(clip, made.get(clip.id, ())) for clip in clips]
+    kept = [c for c in captioned if c.captions or not _keywords(c)]
+    note = {"stamp": stamp, "generator": generator, "left_out": len(clips) - len(kept)}
+    write_manifest(manifest, kept, note)
+    logger.info(
+        "captions of keywords (%s): %d clips got some, %d clips of less than %g s are "
+        "left out",
+        *(generator, len(told), note["left_out"], MIN_SECONDS),
+    )
+    return manifest
+
+
+def _keywords(clip: Clip) -> tuple[str, ...]:
+    return clip.keywords or ((clip.label,) if clip.label else ())
+
+
+def _generate(
+    clips: Sequence[Clip], generator: str, count: int, seed: int
+) -> list[tuple[str, ...]]:
+    keywords = [_keywords(clip) for clip in clips]
+    if generator == TEMPLATES:
+        return [
+            sentences(words, count, seed=(seed, clip.id))
+            for words, clip in zip(keywords, clips, strict=True)
+        ]
+    return KeywordModel(generator)(keywords, count)
+
+
+def _captioned(clip: Clip, made: Sequence[str]) -> Clip:
+    return replace(clip, captions=tuple(dict.fromkeys((*clip.captions, *made))))
+
+
+def _stamp(clips: Sequence[Clip], *settings: object) -> str:
+    return hashlib.sha256(repr([list(clips), settings]).encode()).hexdigest()

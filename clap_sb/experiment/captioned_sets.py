@@ -1,0 +1,218 @@
+"""The clips that a recipe trains on and is tested with, from one set or several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from speechbrain.utils.distributed import if_main_process
+
+from clap_sb.config import ConfigError
+from clap_sb.data.captions_csv import prepare_captions_csv
+from clap_sb.data.keyword_captions import add_keyword_captions
+from clap_sb.data.manifest import Clip, read_manifest
+from clap_sb.data.overlap import (
+    find_overlaps,
+    read_recordings,
+    tell_overlaps,
+    write_overlaps,
+)
+from clap_sb.experiment.known_sets import CAPTIONED, folder_of, load_preparation
+from clap_sb.experiment.run import Experiment
+
+EVALUATED = ("valid", "test")
+
+Clips = Mapping[str, Sequence[Clip]]
+
+
+@dataclass(frozen=True)
+class CaptionedSets:
+    """Prepares a recipe's own data set, and the others that it is trained with.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        The run; manifests go to ``manifests`` in its folder.
+    prepare : callable
+        The preparation of the recipe's own set.
+    data_folder : Path
+        Where that lies.
+    recipes : Path
+        The folder of the recipes, for the other sets' preparations.
+    """
+
+    experiment: Experiment
+    prepare: Callable[..., dict[str, Path]]
+    data_folder: Path
+    recipes: Path
+
+    @property
+    def folder(self) -> Path:
+        """Where the manifests go."""
+        return self.experiment.folder / "manifests"
+
+    def splits(self, trust: bool = False) -> tuple[Experiment, dict[str, list[Clip]]]:
+        """Prepares everything.
+
+        Arguments
+        ---------
+        trust : bool
+            Whether to trust manifests from an earlier stage, unseen.
+
+        Returns
+        -------
+        experiment : Experiment
+            The run, with the name of what is trained on.
+        splits : dict
+            The clips of the splits train, valid and test.
+
+        Raises
+        ------
+        ConfigError
+            If a set is not known, or it is not said where it lies.
+        """
+        values = self.experiment.values
+        trust = trust or values["skip_prep"]
+        names = _checked(values["train_sets"])
+        own = values["dataset"]
+        wanted = ("train", *EVALUATED) if own in names else EVALUATED
+        splits = self._run(self.prepare, self.data_folder, self.folder, trust, wanted)
+        train = {
+            name: splits["train"] if name == own else self._others(name, place, trust)
+            for place, name in enumerate(names)
+        }
+        evaluated = {f"{own} {split}": splits[split] for split in EVALUATED}
+        evaluated |= self._evaluation_sets(trust)
+        train, left_out = self._without_overlaps(train, evaluated)
+        clips = self._with_keywords(_joined(train))
+        experiment = self._named(names, left_out)
+        return experiment, {"train": clips, **{s: splits[s] for s in EVALUATED}}
+
+    def _run(
+        self,
+        prepare: Callable[..., dict[str, Path]],
+        data_folder: Path,
+        save_folder: Path,
+        trust: bool,
+        splits: Sequence[str],
+    ) -> dict[str, list[Clip]]:
+        manifests = self.experiment.prepare(
+            prepare,
+            data_folder=data_folder,
+            save_folder=save_folder,
+            skip_prep=trust,
+            splits=splits,
+        )
+        return {split: read_manifest(path) for split, path in manifests.items()}
+
+    def _others(self, name: str, place: int, trust: bool) -> list[Clip]:
+        """The training clips of a set that is not the recipe's own."""
+        if name.endswith(".csv"):
+            manifest = self.folder / f"{place}_{Path(name).stem}" / "train.json"
+            if not trust:
+                self.experiment.prepare(
+                    prepare_captions_csv, path=name, manifest=manifest
+                )
+            return read_manifest(manifest)
+        prepare = load_preparation(name, self.recipes)
+        folder = folder_of(name, self.experiment.values["set_folders"])
+        if name in CAPTIONED:
+            save = self.folder / name
+            return self._run(prepare, folder, save, trust, ["train"])["train"]
+        return self._labelled(prepare, name, folder, trust)
+
+    def _labelled(
+        self, prepare: Callable[..., Path], name: str, folder: Path, trust: bool
+    ) -> list[Clip]:
+        manifest = self.experiment.prepare(
+            prepare,
+            data_folder=folder,
+            save_folder=self.folder / name,
+            skip_prep=trust,
+        )
+        return read_manifest(manifest)
+
+    def _evaluation_sets(self, trust: bool) -> dict[str, list[Clip]]:
+        """The sets besides the recipe's own that will be evaluated with."""
+        found = {}
+        for name in self.experiment.values["evaluation_sets"]:
+            if name.endswith(".csv"):
+                found[name] = read_recordings(name)
+                continue
+            prepare = load_preparation(name, self.recipes)
+            folder = folder_of(name, self.experiment.values["set_folders"])
+            if name not in CAPTIONED:
+                found[name] = self._labelled(prepare, name, folder, trust)
+                continue
+            splits = self._run(prepare, folder, self.folder / name, trust, EVALUATED)
+            found |= {f"{name} {split}": clips for split, clips in splits.items()}
+        return found
+
+    def _without_overlaps(self, train: Clips, evaluated: Clips) -> tuple[Clips, int]:
+        """Tells which recordings are on both sides; drops them where asked to."""
+        overlaps = find_overlaps(train, evaluated)
+        shared = {(overlap.train_set, overlap.train_id) for overlap in overlaps}
+        drop = self.experiment.values["leave_out_overlaps"]
+        if if_main_process():
+            path = self.folder / "overlap.csv"
+            write_overlaps(path, overlaps)
+            for line in tell_overlaps(overlaps):
+                print(f"overlap: {line}")
+            if overlaps:
+                done = "left out of training" if drop else "trained on all the same"
+                print(f"overlap: {len(shared)} clips are {done}, see {path}")
+        if not drop:
+            return train, 0
+        kept = {
+            name: [clip for clip in clips if (name, clip.id) not in shared]
+            for name, clips in train.items()
+        }
+        return kept, len(shared)
+
+    def _with_keywords(self, clips: list[Clip]) -> list[Clip]:
+        values = self.experiment.values
+        if values["keyword_captions"] is None:
+            return clips
+        manifest = self.experiment.prepare(
+            add_keyword_captions,
+            clips=clips,
+            manifest=self.folder / "train_keywords.json",
+            generator=str(values["keyword_captions"]),
+            count=values["keyword_captions_a_clip"],
+            seed=values["seed"],
+        )
+        return read_manifest(manifest)
+
+    def _named(self, names: Sequence[str], left_out: int) -> Experiment:
+        """The run with what it is trained on, for its model's description."""
+        values = self.experiment.values
+        own = {values["dataset"]: values["trained_on"]}
+        told = [own.get(name, Path(name).name) for name in names]
+        name = " + ".join(told)
+        if left_out:
+            name += f" without {left_out} clips of recordings in the evaluation sets"
+        config = self.experiment.config.updated({"trained_on": name})
+        return replace(self.experiment, config=config)
+
+
+def _checked(names: Sequence[str]) -> list[str]:
+    names = [str(name) for name in names]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice or not names:
+        raise ConfigError(
+            f"train_sets must name each set once; it has "
+            f"{f'{twice[0]} twice' if twice else 'none'}"
+        )
+    return names
+
+
+def _joined(train: Clips) -> list[Clip]:
+    """All clips in one list; ids are told apart where there are several sets."""
+    if len(train) == 1:
+        return list(*train.values())
+    return [
+        replace(clip, id=f"{name}:{clip.id}")
+        for name, clips in train.items()
+        for clip in clips
+    ]

@@ -1,0 +1,142 @@
+"""Zero-shot classification by one protocol or several, with all that is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from clap_sb.data.manifest import Clip
+from clap_sb.evaluation.prompts import Prompts, read_descriptions, read_templates
+from clap_sb.evaluation.protocols import Protocol
+from clap_sb.evaluation.retrieval_report import Origin
+from clap_sb.evaluation.zero_shot import zero_shot
+from clap_sb.evaluation.zero_shot_report import report_zero_shot
+from clap_sb.experiment.evaluation import Evaluation, compare_protocols, suffix_of
+
+
+def prompts_of(values: Mapping[str, Any], protocol: Protocol) -> Prompts:
+    """The sentences that were asked for, or the protocol's.
+
+    Arguments
+    ---------
+    values : mapping
+        Settings: ``dataset``, ``prompt``, ``class_descriptions``.
+    protocol : Protocol
+        Protocol.
+
+    Returns
+    -------
+    Prompts
+
+    Raises
+    ------
+    ValueError
+        If both a prompt and descriptions are given.
+    """
+    usual = protocol.prompts(values["dataset"])
+    if values["class_descriptions"] is not None:
+        if values["prompt"] is not None:
+            raise ValueError(
+                "prompt and class_descriptions are both given, and descriptions are "
+                "taken as they are: give one of them"
+            )
+        return Prompts(descriptions=read_descriptions(values["class_descriptions"]))
+    if values["prompt"] is None:
+        return usual
+    return Prompts(read_templates(values["prompt"]), usual.keep_underscores)
+
+
+def classify(
+    evaluation: Evaluation,
+    clips: Sequence[Clip],
+    split: str = "all folds",
+    labels: Sequence[str] | None = None,
+) -> str:
+    """Gives each clip the class with the closest sentence, and writes the reports.
+
+    Arguments
+    ---------
+    evaluation : Evaluation
+        The checkpoint and the settings.
+    clips : sequence of Clip
+        Clips with one label each.
+    split : str
+        What they are, in words.
+    labels : sequence of str, optional
+        The classes to choose from; those of the clips unless given.
+
+    Returns
+    -------
+    str
+        What to print.
+    """
+    origin = evaluation.origin(split)
+    labels = labels or sorted({clip.label for clip in clips})
+    _check_labels(clips, labels)
+    told, rows = [], []
+    for protocol in evaluation.protocols:
+        pool = protocol.class_pool(clips, evaluation.values["dataset"])
+        text, row = _by_protocol(evaluation, protocol, pool, origin, labels)
+        told.append(text)
+        rows.append(row)
+    if len(rows) > 1:
+        told.append(compare_protocols(evaluation, origin, rows))
+    return "\n\n".join(told)
+
+
+def _by_protocol(
+    evaluation: Evaluation,
+    protocol: Protocol,
+    clips: Sequence[Clip],
+    origin: Origin,
+    labels: Sequence[str],
+) -> tuple[str, dict[str, object]]:
+    """Scores and reports by one protocol; also its row of the table."""
+    values = evaluation.values
+    prompts = prompts_of(values, protocol)
+    embedded = evaluation.embed(clips, protocol, with_captions=False)
+    folds = [clip.fold for clip in embedded.clips]
+    outcome = zero_shot(
+        embedded.audio,
+        prompts.embed(evaluation.model.clap, labels),
+        torch.tensor([labels.index(clip.label) for clip in embedded.clips]),
+        labels,
+        None if None in folds else torch.tensor(folds),
+    )
+    card = origin.card(
+        embedded,
+        protocol=evaluation.name_of(protocol, "prompt", "class_descriptions"),
+        prompt=prompts.text,
+        label_text=prompts.label_text,
+        notes=protocol.notes(len(embedded.clips), values["dataset"]),
+    )
+    text, scores, intervals = report_zero_shot(
+        evaluation.experiment.folder,
+        outcome,
+        origin,
+        card,
+        protocol.class_rule,
+        suffix_of(protocol),
+    )
+    low, high = intervals["accuracy"]
+    row = {
+        "protocol": card.protocol,
+        "clips": card.num_clips,
+        "prompt": card.prompt,
+        "crop_rule": card.crop_rule,
+        "counted": protocol.class_rule,
+        "accuracy": scores["accuracy"],
+        "95 % interval": f"{low:.2f} to {high:.2f}",
+    }
+    return text, row
+
+
+def _check_labels(clips: Sequence[Clip], labels: Sequence[str]) -> None:
+    unknown = sorted({clip.label for clip in clips} - set(labels))
+    if unknown:
+        raise ValueError(
+            f"{unknown[0]!r} is none of the {len(labels)} classes to choose from, such "
+            f"as {labels[0]!r}"
+        )

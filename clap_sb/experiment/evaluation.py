@@ -1,0 +1,219 @@
+"""What every script that evaluates a checkpoint does: load it, embed, tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from speechbrain.utils.distributed import infer_device
+
+from clap_sb.checkpoints.errors import CheckpointError
+from clap_sb.checkpoints.run_folder import LoadedModel
+from clap_sb.data.crop_rules import crop_rule
+from clap_sb.data.manifest import Clip
+from clap_sb.evaluation.card import ProtocolCard
+from clap_sb.evaluation.embedding import Embedded, embed_clips
+from clap_sb.evaluation.markdown import markdown_table
+from clap_sb.evaluation.protocols import Protocol, protocols_named
+from clap_sb.evaluation.report import write_results
+from clap_sb.evaluation.retrieval_report import Origin
+from clap_sb.experiment.run import Experiment
+from clap_sb.inference.any_checkpoint import load_any
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A checkpoint that is being evaluated.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        Settings, and where results go.
+    model : LoadedModel
+        The checkpoint.
+    device : str
+        Where it is.
+    """
+
+    experiment: Experiment
+    model: LoadedModel
+    device: str
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """Plain settings."""
+        return self.experiment.values
+
+    @property
+    def protocols(self) -> list[Protocol]:
+        """Those that were asked for."""
+        return protocols_named(self.values["protocol"])
+
+    def origin(self, split: str) -> Origin:
+        """Where the numbers come from.
+
+        Arguments
+        ---------
+        split : str
+            What was scored.
+
+        Returns
+        -------
+        Origin
+        """
+        return Origin(
+            system=self.model.system,
+            dataset=self.experiment.dataset_name,
+            split=split,
+            checkpoint=str(self.model.path),
+            selection=f"{self.model.selection}; trained on {self.model.trained_on}",
+            text_tower_origin=self.model.text_tower_origin,
+            seed=self.values["seed"],
+            num_resamples=self.values["num_resamples"],
+        )
+
+    def embed(
+        self, clips: Sequence[Clip], protocol: Protocol, with_captions: bool
+    ) -> Embedded:
+        """Embeds clips by the crop rule that was asked for, or the protocol's.
+
+        Arguments
+        ---------
+        clips : sequence of Clip
+            Clips.
+        protocol : Protocol
+            Protocol.
+        with_captions : bool
+            Whether captions are embedded too.
+
+        Returns
+        -------
+        Embedded
+        """
+        return embed_clips(
+            self.model.clap,
+            clips,
+            batch_size=self.values["valid_batch_size"],
+            num_workers=self.values["num_workers"],
+            device=self.device,
+            with_captions=with_captions,
+            progress=True,
+            crop_rule=crop_rule(self.values["crop_rule"] or protocol.crop_rule),
+        )
+
+    def name_of(self, protocol: Protocol, *changed: str) -> str:
+        """The protocol's name for the card, with what differs from it.
+
+        Arguments
+        ---------
+        protocol : Protocol
+            Protocol.
+        *changed : str
+            Settings that replace rules of the protocol where they are given.
+
+        Returns
+        -------
+        str
+        """
+        names = [name for name in ("crop_rule", *changed) if self.values[name]]
+        other = " and ".join(name.replace("_", " ") for name in names)
+        return f"{protocol.name}, but for {other}" if names else protocol.name
+
+
+def open_evaluation(experiment: Experiment) -> Evaluation:
+    """Loads the checkpoint that was asked for.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        The script's run.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    CheckpointError
+        If none was asked for, it cannot be loaded, or it is of a training run of
+        another system than the command names.
+    """
+    values = experiment.values
+    if values["checkpoint"] is None:
+        raise CheckpointError(
+            "there is nothing to evaluate: give --checkpoint, the output folder of a "
+            "recipe's train.py, one checkpoint of it, an export, or a public file"
+        )
+    device = experiment.run_opts.device or infer_device()
+    model = load_any(values["checkpoint"], device, values["tokenizer"])
+    if model.run is not None and model.system != values["system"]:
+        raise CheckpointError(
+            f"{values['checkpoint']} is a {model.system!r} model, the command names "
+            f"{values['system']!r}: run it with hparams/{model.system}.yaml"
+        )
+    return Evaluation(experiment, model, device)
+
+
+def suffix_of(protocol: Protocol) -> str:
+    """What the names of a protocol's files end with: nothing for the default.
+
+    Arguments
+    ---------
+    protocol : Protocol
+        Protocol.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> [suffix_of(protocol) for protocol in protocols_named(["official", "laion"])]
+    ['', '_laion']
+    """
+    return "" if protocol.name == "official" else f"_{protocol.name}"
+
+
+def compare_protocols(
+    evaluation: Evaluation, origin: Origin, rows: Sequence[Mapping[str, object]]
+) -> str:
+    """Writes ``results/protocols.{json,md}``, the table of all that were asked for.
+
+    Arguments
+    ---------
+    evaluation : Evaluation
+        The checkpoint.
+    origin : Origin
+        Where the numbers come from.
+    rows : sequence of mapping
+        A row for each protocol, with ``protocol``, ``clips`` and scores.
+
+    Returns
+    -------
+    str
+        The table, for the terminal.
+    """
+    card = ProtocolCard(
+        dataset=origin.dataset,
+        split=origin.split,
+        num_clips=max(row["clips"] for row in rows),
+        crop_rule="by protocol",
+        checkpoint=origin.checkpoint,
+        selection=origin.selection,
+        seed=origin.seed,
+        protocol=", ".join(str(row["protocol"]) for row in rows),
+        text_tower_origin=origin.text_tower_origin,
+        notes=("each protocol has a result file, and a card, of its own",),
+    )
+    title = f"{origin.system} on {origin.dataset}, {origin.split}: protocols"
+    _, path = write_results(
+        evaluation.experiment.folder / "results",
+        "protocols",
+        title,
+        {"num_protocols": len(rows)},
+        {},
+        card,
+        {"Protocols": [dict(row) for row in rows]},
+    )
+    return f"{title}\n{markdown_table(rows)}\n  report           {path} (and .json)"

@@ -1,0 +1,201 @@
+"""How similar a sound must be to a label: learned from a few labelled recordings."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+
+from clap_sb.inference.segments import Segment
+from clap_sb.inference.tag_options import TagOptions
+
+# a cosine that says little: what LAION's and MS' models give for a sound and a
+# sentence that have something to do with each other
+DEFAULT_THRESHOLD = 0.2
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The similarity above which a label is believed, for each label.
+
+    Arguments
+    ---------
+    thresholds : mapping of str to float
+        Cosines, by label.
+    options : TagOptions
+        How the recordings were listened to: thresholds of other windows differ.
+    model : str
+        What model they are for.
+
+    Example
+    -------
+    >>> Calibration.uniform(["dog", "rain"], threshold=0.3).thresholds
+    {'dog': 0.3, 'rain': 0.3}
+    """
+
+    thresholds: Mapping[str, float]
+    options: TagOptions = field(default_factory=TagOptions)
+    model: str = ""
+
+    @classmethod
+    def uniform(
+        cls,
+        labels: Sequence[str],
+        options: TagOptions | None = None,
+        threshold: float = DEFAULT_THRESHOLD,
+    ) -> Calibration:
+        """One threshold for all labels, where nothing is known of them.
+
+        Arguments
+        ---------
+        labels : sequence of str
+            Labels.
+        options : TagOptions, optional
+            How to listen.
+        threshold : float
+            Cosine.
+
+        Returns
+        -------
+        Calibration
+        """
+        return cls(dict.fromkeys(labels, threshold), options or TagOptions())
+
+    @classmethod
+    def read(cls, path: str | Path) -> Calibration:
+        """Reads what :meth:`write` wrote.
+
+        Arguments
+        ---------
+        path : str or Path
+            JSON file.
+
+        Returns
+        -------
+        Calibration
+
+        Raises
+        ------
+        ValueError
+            If it is no calibration.
+        """
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
+            thresholds = {k: float(v) for k, v in values["thresholds"].items()}
+            return cls(thresholds, TagOptions(**values["options"]), values["model"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"{path} is no calibration; `clap-sb calibrate` writes one ({error})"
+            ) from error
+
+    def write(self, path: str | Path) -> None:
+        """Writes it as JSON.
+
+        Arguments
+        ---------
+        path : str or Path
+            File.
+        """
+        Path(path).write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+
+    def of(self, labels: Sequence[str]) -> torch.Tensor:
+        """The thresholds of some labels.
+
+        Arguments
+        ---------
+        labels : sequence of str
+            Labels.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[labels]``.
+
+        Raises
+        ------
+        ValueError
+            If one was not calibrated.
+        """
+        missing = [label for label in labels if label not in self.thresholds]
+        if missing:
+            raise ValueError(
+                f"the calibration knows no {', '.join(map(repr, missing))}: calibrate "
+                "with the labels that are to be found"
+            )
+        return torch.tensor([self.thresholds[label] for label in labels])
+
+
+def best_threshold(similarity: torch.Tensor, is_label: torch.Tensor) -> float:
+    """The threshold with the highest F1 score.
+
+    Arguments
+    ---------
+    similarity : torch.Tensor
+        Cosines with a label, ``[pieces]``.
+    is_label : torch.Tensor
+        Which pieces have the label, ``[pieces]``, bool; some do.
+
+    Returns
+    -------
+    float
+        In the middle between two cosines that occur.
+
+    Example
+    -------
+    >>> similarity = torch.tensor([0.1, 0.2, 0.6, 0.8])
+    >>> round(best_threshold(similarity, similarity > 0.5), 3)
+    0.4
+    """
+    ordered, order = similarity.double().sort(descending=True)
+    hits = is_label[order].double().cumsum(0)
+    taken = torch.arange(1, len(ordered) + 1, dtype=torch.float64)
+    f1 = 2 * hits / (taken + is_label.sum())
+    # equal cosines are taken together
+    whole = torch.cat([ordered[1:] < ordered[:-1], torch.tensor([True])])
+    best = int(torch.where(whole, f1, -1.0).argmax())
+    below = ordered[min(best + 1, len(ordered) - 1)]
+    return ((ordered[best] + below) / 2).item()
+
+
+def read_annotations(path: str | Path) -> dict[Path, list[Segment]]:
+    """Reads which labels sound when, in some recordings.
+
+    Arguments
+    ---------
+    path : str or Path
+        CSV with the columns ``file,start,end,label``: a path (relative to the CSV),
+        seconds, and a label. A file without any label has one row with the other
+        columns empty. What is not annotated is none of the labels.
+
+    Returns
+    -------
+    dict of Path to list of Segment
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or a time is no number; the line is named.
+    """
+    path = Path(path)
+    found: dict[Path, list[Segment]] = {}
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        rows = csv.DictReader(file)
+        missing = {"file", "start", "end", "label"} - set(rows.fieldnames or ())
+        if missing:
+            raise ValueError(f"{path} has no column {', '.join(sorted(missing))}")
+        for row in rows:
+            segments = found.setdefault(path.parent / row["file"], [])
+            if not row["label"]:
+                continue
+            try:
+                start, end = float(row["start"]), float(row["end"])
+            except ValueError as error:
+                raise ValueError(f"{path}, line {rows.line_num}: {error}") from error
+            segments.append(Segment(row["label"], start, end))
+    if not found:
+        raise ValueError(f"{path} annotates no file")
+    return found

@@ -1,0 +1,299 @@
+"""Sounds and sentences to embeddings, with a ready model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from clap_sb.inference.audio_input import open_input, split_inputs
+from clap_sb.inference.punctuation import without_punctuation
+from clap_sb.inference.run_options import autocast_dtype
+from clap_sb.inference.windows import batched, read_windows
+from clap_sb.model import CLAP as Model
+
+if TYPE_CHECKING:
+    from clap_sb.inference.audio_input import AudioInput, AudioSource
+
+_INT16 = 32767.0
+
+
+class Encoder(nn.Module):
+    """A ready model: what it embeds, and how similar that is.
+
+    Clips longer than its window are covered whole; an embedding depends on its clip or
+    caption alone.
+
+    Arguments
+    ---------
+    model : clap_sb.model.CLAP
+        The model.
+    strip_punctuation : bool
+        Whether captions lose their punctuation before they are tokenised (WavCaps).
+    int16 : bool
+        Whether waveforms are rounded to 16 bits first, as LAION-CLAP's interface does
+        with files. It changes samples by at most 3.1e-5.
+    freeze_params : bool
+        Whether the model stays in eval mode and takes no gradients, as in SpeechBrain's
+        interfaces; without, :meth:`encode_batch` can be trained through.
+    precision : str
+        ``fp32``, or the towers' autocast: ``bf16``, ``fp16``.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        strip_punctuation: bool = False,
+        int16: bool = False,
+        freeze_params: bool = True,
+        precision: str = "fp32",
+    ):
+        super().__init__()
+        self.mods = nn.ModuleDict({"clap": model})
+        self.strip_punctuation = strip_punctuation
+        self.int16 = int16
+        self.freeze_params = freeze_params
+        self.autocast_dtype = autocast_dtype(precision)
+        self.eval()
+        if freeze_params:
+            self.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Encoder:
+        """Sets the mode; a frozen model stays in eval mode, whoever asks."""
+        return super().train(mode and not self.freeze_params)
+
+    @property
+    def model(self) -> Model:
+        """The model itself."""
+        return self.mods["clap"]
+
+    @property
+    def sample_rate(self) -> int:
+        """Sample rate that the audio tower hears, Hz."""
+        return self.model.sample_rate
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+    @property
+    def logit_scale(self) -> float:
+        """Factor from similarities to logits."""
+        return self.model.logit_scale().item()
+
+    def forward(
+        self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """The same as :meth:`encode_batch`."""
+        return self.encode_batch(wavs, wav_lens)
+
+    def encode_batch(
+        self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Embeds a batch as SpeechBrain's interfaces do: on the model's device.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            ``[batch, time]``, or ``[time]``, at :attr:`sample_rate`.
+        wav_lens : torch.Tensor, optional
+            Relative lengths, ``[batch]``; in float64 for clips of over a minute.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[batch, joint_dim]``, unit norm; with gradients unless frozen.
+        """
+        wavs = wavs.unsqueeze(0) if wavs.dim() == 1 else wavs
+        if wav_lens is not None:
+            wav_lens = wav_lens.to(self.device)
+        with self.autocast():
+            return self.model.encode_audio(self._heard(wavs), wav_lens)
+
+    def _heard(self, wavs: torch.Tensor) -> torch.Tensor:
+        if self.int16:
+            wavs = (wavs.clamp(-1, 1) * _INT16).trunc() / _INT16
+        return wavs.float().to(self.device)
+
+    @torch.no_grad()
+    def encode_audio(
+        self,
+        wavs: AudioInput | Sequence[AudioInput],
+        sample_rate: int | None = None,
+        batch_size: int = 16,
+    ) -> torch.Tensor:
+        """Embeds sounds of any length, sample rate and number of channels.
+
+        Arguments
+        ---------
+        wavs : tensor, array, path, open file, or sequence of them
+            A tensor is ``[time]``, ``[batch, time]`` or ``[batch, channels, time]``;
+            in a sequence each is one clip, ``[time]`` or ``[channels, time]``. Channels
+            are averaged; samples are floats in [-1, 1].
+        sample_rate : int, optional
+            Sample rate of the tensors and arrays, Hz; files know their own.
+        batch_size : int
+            Windows that go through the tower, or are read from a file, at once.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[clips, joint_dim]``, unit norm, on the CPU.
+
+        Raises
+        ------
+        ValueError
+            If there is no clip, or one is no waveform.
+        AudioError
+            If a file cannot be used; it is named.
+        """
+        clips = split_inputs(wavs)
+        total: dict[int, torch.Tensor] = {}
+        cut: set[int] = set()
+        windows = self._windows(clips, sample_rate, batch_size)
+        for group in batched(windows, self.model.clip_samples, batch_size):
+            embedding = self.encode_windows([window for _, window in group])
+            for (clip, _), row in zip(group, embedding, strict=True):
+                if clip in total:
+                    cut.add(clip)
+                    row = total[clip] + row
+                total[clip] = row
+        for clip in cut:
+            total[clip] = F.normalize(total[clip], dim=0)
+        return torch.stack([total[index] for index in range(len(clips))])
+
+    def _windows(
+        self, clips: Sequence[AudioInput], sample_rate: int | None, at_once: int
+    ) -> Iterator[tuple[int, torch.Tensor]]:
+        """Each clip's windows; a tower with feature fusion gets its clips whole."""
+        for index, clip in enumerate(clips):
+            with open_input(clip, sample_rate, self.sample_rate) as sound:
+                size = self.model.clip_samples
+                if self.model.takes_whole_clips:
+                    size = max(size, sound.num_samples)
+                for window in read_windows(sound, size, at_once=at_once):
+                    yield index, window
+
+    def encode_windows(self, windows: list[torch.Tensor]) -> torch.Tensor:
+        """Embeds windows, all of them at once.
+
+        Arguments
+        ---------
+        windows : list of torch.Tensor
+            Each ``[time]``, at :attr:`sample_rate`.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[windows, joint_dim]``, unit norm, on the CPU.
+        """
+        return self.encode_batch(*self.padded(windows)).cpu()
+
+    def padded(self, windows: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """A batch of windows, as the tower hears them.
+
+        Arguments
+        ---------
+        windows : list of torch.Tensor
+            Each ``[time]``, at :attr:`sample_rate`.
+
+        Returns
+        -------
+        wavs : torch.Tensor
+            ``[windows, time]``, on the model's device.
+        wav_lens : torch.Tensor
+            Relative lengths, ``[windows]``, float64: exact for hours.
+        """
+        wavs = nn.utils.rnn.pad_sequence(windows, batch_first=True)
+        lengths = torch.tensor([len(wav) for wav in windows], dtype=torch.float64)
+        return self._heard(wavs), (lengths / wavs.shape[1]).to(self.device)
+
+    def embed_files(
+        self, paths: AudioSource | Sequence[AudioSource], batch_size: int = 16
+    ) -> torch.Tensor:
+        """Embeds audio files; of long ones, no more than a few windows are in memory.
+
+        The same as :meth:`encode_audio`, for paths and open files.
+        """
+        return self.encode_audio(paths, batch_size=batch_size)
+
+    @torch.no_grad()
+    def encode_text(
+        self,
+        captions: str | Sequence[str] | dict[str, torch.Tensor],
+        batch_size: int = 64,
+    ) -> torch.Tensor:
+        """Embeds captions.
+
+        Arguments
+        ---------
+        captions : str, sequence of str, or dict
+            Captions, or their tokens (``input_ids``, ``attention_mask``).
+        batch_size : int
+            Captions that go through the tower at once.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[captions, joint_dim]``, unit norm, on the CPU.
+
+        Raises
+        ------
+        ValueError
+            If there is no caption.
+        """
+        if isinstance(captions, dict):
+            groups = [captions]
+        else:
+            captions = [captions] if isinstance(captions, str) else list(captions)
+            if not captions:
+                raise ValueError("there is no caption to embed")
+            if self.strip_punctuation:
+                captions = [without_punctuation(caption) for caption in captions]
+            starts = range(0, len(captions), batch_size)
+            groups = [captions[start : start + batch_size] for start in starts]
+        with self.autocast():
+            return torch.cat([self.model.encode_text(group).cpu() for group in groups])
+
+    def similarity(self, audio: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """Compares embeddings.
+
+        Arguments
+        ---------
+        audio : torch.Tensor
+            ``[clips, joint_dim]``, from :meth:`encode_audio`.
+        text : torch.Tensor
+            ``[captions, joint_dim]``, from :meth:`encode_text`.
+
+        Returns
+        -------
+        torch.Tensor
+            Cosines, ``[clips, captions]``.
+        """
+        return audio @ text.T
+
+    def logits(self, audio: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """Compares embeddings on the scale that the model was trained with.
+
+        Arguments
+        ---------
+        audio : torch.Tensor
+            ``[clips, joint_dim]``, from :meth:`encode_audio`.
+        text : torch.Tensor
+            ``[captions, joint_dim]``, from :meth:`encode_text`.
+
+        Returns
+        -------
+        torch.Tensor
+            :meth:`similarity` times :attr:`logit_scale`, ``[clips, captions]``.
+        """
+        return self.logit_scale * self.similarity(audio, text)
+
+    def autocast(self) -> torch.autocast:
+        """The context that the towers run in, by the precision that was chosen."""
+        dtype = self.autocast_dtype
+        return torch.autocast(self.device.type, dtype, enabled=dtype is not None)

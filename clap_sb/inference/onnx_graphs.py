@@ -1,0 +1,122 @@
+"""The two towers as graphs for other runtimes: tensors in, embeddings out."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from clap_sb.clips import fill
+from clap_sb.inference.dft_log_mel import DftLogMel
+from clap_sb.model import CLAP
+
+
+class AudioGraph(nn.Module):
+    """Waveforms of at most a window to embeddings, the front end inside.
+
+    Arguments
+    ---------
+    clap : CLAP
+        A model without feature fusion.
+
+    Raises
+    ------
+    ValueError
+        If the model has feature fusion.
+
+    Example
+    -------
+    >>> from clap_sb.encoders.cnn14 import CNN14
+    >>> from clap_sb.features import LogMel
+    >>> tower = CNN14(LogMel(), clip_samples=48000, channels=[4, 8, 8, 8, 8, 16])
+    >>> none = nn.Identity()
+    >>> clap = CLAP(tower, none, none, none, none).eval()
+    >>> wavs, lengths = torch.randn(2, 48000), torch.tensor([48000, 9000])
+    >>> found, expected = (
+    ...     AudioGraph(clap)(wavs, lengths),
+    ...     clap.encode_audio(wavs, lengths / 48000),
+    ... )
+    >>> torch.allclose(found, expected, atol=1e-5)
+    True
+    """
+
+    def __init__(self, clap: CLAP):
+        super().__init__()
+        if clap.takes_whole_clips:
+            raise ValueError(
+                "a model with feature fusion cannot be exported: how it hears a clip "
+                "depends on the clip's length. Take a system without fusion"
+            )
+        self.log_mel = DftLogMel(clap.audio_encoder.log_mel)
+        self.tower = clap.audio_encoder
+        self.projection = clap.audio_projection
+
+    def forward(self, wavs: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Embeds clips.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            ``[batch, samples]``, mono, in [-1, 1], at the tower's sample rate; what
+            lies beyond a clip's length is ignored.
+        lengths : torch.Tensor
+            Sample counts, ``[batch]``, int64, 1 to the window.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[batch, joint_dim]``, unit norm; not a number for a length out of range.
+        """
+        size = self.tower.clip_samples
+        usable = lengths.clamp(1, size)
+        filled = fill(wavs, usable, size, self.tower.padding)
+        embedding = self.projection(self.tower.embed_log_mel(self.log_mel(filled)))
+        embedding = F.normalize(embedding, dim=-1)
+        # a graph cannot raise: a clip that was cut must not pass for a whole one
+        right = (lengths == usable).unsqueeze(1)
+        return torch.where(right, embedding, embedding.new_tensor(float("nan")))
+
+
+class TextGraph(nn.Module):
+    """Tokens to embeddings.
+
+    Arguments
+    ---------
+    clap : CLAP
+        A model with a text tower.
+
+    Example
+    -------
+    >>> class Tower(nn.Module):
+    ...     def encode(self, tokens):
+    ...         return tokens["input_ids"].float()
+    >>> none = nn.Identity()
+    >>> graph = TextGraph(CLAP(none, Tower(), none, none, none))
+    >>> graph(torch.tensor([[3, 4]]), torch.tensor([[1, 1]])).tolist()
+    [[0.6000000238418579, 0.800000011920929]]
+    """
+
+    def __init__(self, clap: CLAP):
+        super().__init__()
+        self.tower = clap.text_encoder
+        self.projection = clap.text_projection
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor
+    ) -> torch.Tensor:
+        """Embeds captions.
+
+        Arguments
+        ---------
+        input_ids : torch.Tensor
+            ``[batch, tokens]``, int64.
+        attention_mask : torch.Tensor
+            ``[batch, tokens]``, int64: 1 for tokens and then 0 for padding.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[batch, joint_dim]``, unit norm.
+        """
+        tokens = {"input_ids": input_ids, "attention_mask": attention_mask}
+        return F.normalize(self.projection(self.tower.encode(tokens)), dim=-1)

@@ -1,0 +1,34 @@
+"""How tagging over time listens, and what makes a segment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TagOptions:
+    """How a sound is listened to, and what makes a segment.
+
+    Arguments
+    ---------
+    window : float or None
+        Length of a window, seconds; the tower's own if None.
+    hop : float
+        From one window to the next, and the width of a curve's bins, seconds.
+    frames : bool
+        Take HTSAT's frame-level embeddings within windows of the tower's own length,
+        instead of one embedding a window.
+    threshold : float
+        Probability above which a label sounds.
+    min_duration : float
+        Shorter segments are dropped, seconds.
+    max_gap : float
+        Shorter gaps within a segment are closed, seconds.
+    """
+
+    window: float | None = 1.0
+    hop: float = 0.1
+    frames: bool = False
+    threshold: float = 0.5
+    min_duration: float = 0.2
+    max_gap: float = 0.5

@@ -1,0 +1,213 @@
+"""Zero-shot tagging over time: which of some labels sounds when, or none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from clap_sb.evaluation.zero_shot import DEFAULT_PROMPT
+from clap_sb.inference.calibration import Calibration, best_threshold
+from clap_sb.inference.encoder import Encoder
+from clap_sb.inference.frame_embeddings import embed_frames
+from clap_sb.inference.labels import Labels
+from clap_sb.inference.piece_curves import bin_edges, mean_over_pieces
+from clap_sb.inference.segments import Segment, find_segments
+from clap_sb.inference.tag_options import TagOptions
+from clap_sb.inference.window_embeddings import WindowEmbeddings, embed_windows
+
+if TYPE_CHECKING:
+    from clap_sb.inference.audio_input import AudioInput
+
+NONE = "none of these"
+
+
+@dataclass(frozen=True, eq=False)
+class Tagging:
+    """What sounds when in one file.
+
+    Arguments
+    ---------
+    labels : tuple of str
+        The labels that were asked for.
+    edges : torch.Tensor
+        Borders of the bins, seconds, ``[bins + 1]``.
+    similarity : torch.Tensor
+        Mean cosine with each label, ``[bins, labels]``.
+    probability : torch.Tensor
+        Mean probability of each label, and last of none of them,
+        ``[bins, labels + 1]``.
+    segments : list of Segment
+        When each label sounds, by start.
+    """
+
+    labels: tuple[str, ...]
+    edges: torch.Tensor
+    similarity: torch.Tensor
+    probability: torch.Tensor
+    segments: list[Segment]
+
+    @property
+    def answer(self) -> list[str]:
+        """The most likely label of each bin, or that it is none of these."""
+        names = (*self.labels, NONE)
+        return [names[place] for place in self.probability.argmax(1).tolist()]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain numbers, for JSON.
+
+        Returns
+        -------
+        dict
+            ``segments``, and ``curves``: ``edges``, and ``probability`` by label.
+        """
+        columns = zip((*self.labels, NONE), self.probability.T.tolist(), strict=True)
+        return {
+            "segments": [vars(segment) for segment in self.segments],
+            "curves": {
+                "edges": [round(edge, 4) for edge in self.edges.tolist()],
+                "probability": {
+                    name: [round(value, 4) for value in column]
+                    for name, column in columns
+                },
+            },
+        }
+
+
+class Tagger:
+    """Finds when each of some labels sounds, without any training.
+
+    Each piece of a sound (a window, or a frame) has a cosine with each label. Above the
+    label's threshold it speaks for the label, below against it: the probabilities are
+    the softmax of ``logit_scale * (cosine - threshold)``, with a 0 for none of these. A
+    bin of the curves is the mean over the pieces that cover it.
+
+    Arguments
+    ---------
+    clap : Encoder
+        The model.
+    labels : Labels, sequence of str, or mapping
+        Names, or names with one or several sentences each.
+    calibration : Calibration, optional
+        Thresholds, which hold for one way to listen; a rough guess for all labels
+        unless given.
+    options : TagOptions, optional
+        How to listen; as the calibration has it unless given.
+    template : str
+        Sentence for a name alone, with ``{label}`` where it goes.
+    """
+
+    def __init__(
+        self,
+        clap: Encoder,
+        labels: Labels | Sequence[str] | Mapping[str, str | Sequence[str]],
+        calibration: Calibration | None = None,
+        options: TagOptions | None = None,
+        template: str = DEFAULT_PROMPT,
+    ):
+        self.clap = clap
+        self.labels = Labels.of(labels, template)
+        if calibration is None:
+            calibration = Calibration.uniform(self.labels.names, options)
+        self.calibration = calibration
+        self.options = options or calibration.options
+        self._thresholds = self.calibration.of(self.labels.names)
+        self._text = self.labels.embed(clap)
+
+    def tag(self, wav: AudioInput, sample_rate: int | None = None) -> Tagging:
+        """Tags one sound, of any length.
+
+        Arguments
+        ---------
+        wav : tensor, array, path, or open file
+            One clip, ``[time]`` or ``[channels, time]``.
+        sample_rate : int, optional
+            Its sample rate, Hz; a file knows its own.
+
+        Returns
+        -------
+        Tagging
+        """
+        pieces = self._listen(wav, sample_rate)
+        similarity = self.clap.similarity(pieces.embedding, self._text)
+        logits = self.clap.logit_scale * (similarity - self._thresholds)
+        none = torch.zeros(len(logits), 1)
+        probability = torch.cat([logits, none], dim=1).softmax(1)
+        edges = bin_edges(pieces.end.max().item(), self.options.hop)
+        probability = mean_over_pieces(probability, pieces, edges)
+        segments = find_segments(
+            probability[:, :-1],
+            edges,
+            self.labels.names,
+            self.options.threshold,
+            self.options.min_duration,
+            self.options.max_gap,
+        )
+        similarity = mean_over_pieces(similarity, pieces, edges)
+        return Tagging(self.labels.names, edges, similarity, probability, segments)
+
+    def calibrated(self, annotated: Mapping[Path, Sequence[Segment]]) -> Tagger:
+        """Learns the thresholds from a few recordings.
+
+        A piece has a label if at least half of it lies within the label's segments, and
+        has not if nothing of it does; what is in between is left out. A label's
+        threshold is the one with the highest F1 among the pieces that have it, have no
+        label, or are wrongly more similar to it than to any other.
+
+        Arguments
+        ---------
+        annotated : mapping of path to sequence of Segment
+            What sounds when; see
+            :func:`~clap_sb.inference.calibration.read_annotations`.
+
+        Returns
+        -------
+        Tagger
+            The same, with a calibration.
+
+        Raises
+        ------
+        ValueError
+            If a label is in none of the recordings.
+        """
+        similarity, covered = [], []
+        for path, segments in annotated.items():
+            pieces = self._listen(path)
+            similarity.append(self.clap.similarity(pieces.embedding, self._text))
+            covered.append(self._covered(pieces, segments))
+        cosines, share = torch.cat(similarity), torch.cat(covered)
+        nearest, unlabelled = cosines.argmax(1), share.sum(1) == 0
+        thresholds = {}
+        for place, name in enumerate(self.labels.names):
+            has = share[:, place] >= 0.5
+            if not has.any():
+                raise ValueError(f"none of the recordings is annotated with {name!r}")
+            wrong = (share[:, place] == 0) & ((nearest == place) | unlabelled)
+            taken = has | wrong
+            thresholds[name] = best_threshold(cosines[taken, place], has[taken])
+        calibration = Calibration(thresholds, self.options, self.clap.description)
+        return Tagger(self.clap, self.labels, calibration)
+
+    def _listen(
+        self, wav: AudioInput, sample_rate: int | None = None
+    ) -> WindowEmbeddings:
+        options = self.options
+        if options.frames:
+            return embed_frames(self.clap, wav, sample_rate, options.hop)
+        return embed_windows(self.clap, wav, sample_rate, options.window, options.hop)
+
+    def _covered(
+        self, pieces: WindowEmbeddings, segments: Sequence[Segment]
+    ) -> torch.Tensor:
+        """How much of each piece lies within a label's segments, as a share."""
+        covered = torch.zeros(len(pieces.start), len(self.labels.names))
+        for segment in segments:
+            if segment.label in self.labels.names:
+                end = pieces.end.clamp(max=segment.end)
+                both = end - pieces.start.clamp(min=segment.start)
+                place = self.labels.names.index(segment.label)
+                covered[:, place] += both.clamp(min=0).float()
+        return covered / (pieces.end - pieces.start).float()[:, None]

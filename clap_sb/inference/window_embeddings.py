@@ -1,0 +1,92 @@
+"""What sounds when: an embedding for each window of one sound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from clap_sb.clips import window_starts
+from clap_sb.inference.audio_input import open_input
+from clap_sb.inference.encoder import Encoder
+from clap_sb.inference.windows import grouped, read_windows
+
+if TYPE_CHECKING:
+    from clap_sb.inference.audio_input import AudioInput
+
+
+@dataclass(frozen=True, eq=False)
+class WindowEmbeddings:
+    """Embeddings of the windows of one sound.
+
+    Arguments
+    ---------
+    start : torch.Tensor
+        Where each begins, seconds, ``[windows]``, float64.
+    end : torch.Tensor
+        Where each ends, seconds, ``[windows]``, float64.
+    embedding : torch.Tensor
+        ``[windows, joint_dim]``, unit norm, on the CPU.
+    """
+
+    start: torch.Tensor
+    end: torch.Tensor
+    embedding: torch.Tensor
+
+
+@torch.no_grad()
+def embed_windows(
+    clap: Encoder,
+    wav: AudioInput,
+    sample_rate: int | None = None,
+    window: float | None = None,
+    hop: float | None = None,
+    batch_size: int = 16,
+) -> WindowEmbeddings:
+    """Embeds each window of one sound, of any length.
+
+    Arguments
+    ---------
+    clap : Encoder
+        The model.
+    wav : tensor, array, path, or open file
+        One clip, ``[time]`` or ``[channels, time]``.
+    sample_rate : int, optional
+        Its sample rate, Hz; a file knows its own.
+    window : float, optional
+        Length of a window, seconds; the tower's own unless given. A shorter one is
+        filled up as short clips are.
+    hop : float, optional
+        From one window to the next, seconds; ``window`` unless given. The last window
+        ends the sound.
+    batch_size : int
+        Windows that go through the tower, and are read from a file, at once.
+
+    Returns
+    -------
+    WindowEmbeddings
+
+    Raises
+    ------
+    ValueError
+        If the window or the hop has no sample, the window is longer than the tower's,
+        or the hop is longer than the window.
+    """
+    rate, most = clap.sample_rate, clap.model.clip_samples
+    size = most if window is None else round(window * rate)
+    step = size if hop is None else round(hop * rate)
+    if not 1 <= step <= size <= most:
+        raise ValueError(
+            f"windows of {size / rate:g} s every {step / rate:g} s cannot be: a window "
+            f"is at most the {most / rate:g} s that the model hears at once, and the "
+            "hop more than 0 and no longer than the window"
+        )
+    with open_input(wav, sample_rate, rate) as sound:
+        length = sound.num_samples
+        windows = read_windows(sound, size, step, batch_size)
+        groups = grouped(windows, batch_size)
+        rows = [clap.encode_windows(group) for group in groups]
+    start = torch.tensor(window_starts(length, size, step), dtype=torch.float64)
+    end = (start + size).clamp(max=length)
+    return WindowEmbeddings(start / rate, end / rate, torch.cat(rows))

@@ -1,0 +1,205 @@
+"""An approximate index beside the exact one, for more vectors than one can compare.
+
+Vectors are sorted into cells around centres (an inverted file, IVF), a byte a number;
+a query looks into the nearest cells only. What it proposes is scored again with the
+exact vectors, so a score is always exact, and what can be missed is a hit.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clap_sb.search.errors import SearchError
+from clap_sb.search.store import Store
+from clap_sb.search.vectors import Vectors
+
+if TYPE_CHECKING:
+    import faiss
+
+# Cells that a query looks into.
+PROBES = 64
+_POINTS_A_CELL = 64
+_ROUNDS = 10
+_SEED = 1
+# Growth since the centres were fitted, from which on they are fitted again.
+_REFIT = 4
+
+
+def update_approximate(store: Store, exact_up_to: int) -> None:
+    """Makes an index's approximate part, or adds to it what is new.
+
+    Arguments
+    ---------
+    store : Store
+        The index, locked.
+    exact_up_to : int
+        Vectors up to which there is none.
+
+    Raises
+    ------
+    SearchError
+        If it takes faiss, which is not installed.
+    """
+    rows, current = store.num_rows, store.fact("approximate")
+    if rows <= exact_up_to or (current and _rows_of(current) == rows):
+        return
+    vectors = store.vectors
+    index = None if current is None else _read(store.folder / current, mapped=False)
+    if index is None or rows > _REFIT * _fitted_on(current):
+        index = fitted(vectors, rows)
+        fitted_on = rows
+    else:
+        fitted_on = _fitted_on(current)
+    for _, block in vectors.blocks(index.ntotal, rows):
+        index.add(block)
+    name = f"approximate-{vectors.path.stem}-{fitted_on}-{rows}.faiss"
+    _write(index, store.folder / name)
+    store.set_fact("approximate", name)
+    if current is not None:
+        (store.folder / current).unlink()
+
+
+def _rows_of(name: str) -> int:
+    return int(Path(name).stem.split("-")[-1])
+
+
+def _fitted_on(name: str) -> int:
+    return int(Path(name).stem.split("-")[-2])
+
+
+def _faiss():
+    try:
+        import faiss
+    except ImportError as error:
+        raise SearchError(
+            "an approximate index takes faiss: install it, as with "
+            "`pip install 'clap_sb[search]'`, or raise --exact-up-to"
+        ) from error
+    return faiss
+
+
+def number_of_cells(rows: int) -> int:
+    """Cells for a number of vectors: the power of two next to twice its root.
+
+    Arguments
+    ---------
+    rows : int
+        Number of vectors.
+
+    Returns
+    -------
+    int
+
+    Example
+    -------
+    >>> number_of_cells(1_000_000), number_of_cells(100)
+    (2048, 16)
+    """
+    return 2 ** round(np.log2(2 * np.sqrt(rows)))
+
+
+def fitted(vectors: Vectors, rows: int) -> faiss.Index:
+    """Fits the cells to a sample of the vectors.
+
+    Arguments
+    ---------
+    vectors : Vectors
+        Where they are.
+    rows : int
+        Their number.
+
+    Returns
+    -------
+    faiss.Index
+        With no vector in it.
+    """
+    faiss = _faiss()
+    cells = number_of_cells(rows)
+    index = faiss.IndexIVFScalarQuantizer(
+        faiss.IndexFlatIP(vectors.dim),
+        vectors.dim,
+        cells,
+        faiss.ScalarQuantizer.QT_8bit,
+        faiss.METRIC_INNER_PRODUCT,
+        False,
+    )
+    index.cp.niter = _ROUNDS
+    index.cp.seed = _SEED
+    index.cp.max_points_per_centroid = _POINTS_A_CELL
+    # few vectors a cell are no error of the user's
+    index.cp.min_points_per_centroid = 1
+    index.train(_sample(vectors, rows, min(rows, cells * _POINTS_A_CELL)))
+    return index
+
+
+def _sample(vectors: Vectors, rows: int, count: int) -> np.ndarray:
+    """Some rows of all parts of the file, read block by block to spare memory."""
+    chosen = np.sort(np.random.default_rng(_SEED).choice(rows, count, replace=False))
+    sample = np.empty((count, vectors.dim), dtype=np.float32)
+    for start, block in vectors.blocks(0, rows):
+        begin, end = np.searchsorted(chosen, [start, start + len(block)])
+        sample[begin:end] = block[chosen[begin:end] - start]
+    return sample
+
+
+def _write(index: faiss.Index, path: Path) -> None:
+    unfinished = path.with_name(f"{path.name}.tmp")
+    _faiss().write_index(index, str(unfinished))
+    with open(unfinished, "r+b") as file:
+        os.fsync(file.fileno())
+    os.replace(unfinished, path)
+
+
+def _read(path: Path, mapped: bool) -> faiss.Index:
+    faiss = _faiss()
+    flags = faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY if mapped else 0
+    return faiss.read_index(str(path), flags)
+
+
+class Approximate:
+    """The approximate part of an index, opened for queries.
+
+    Arguments
+    ---------
+    path : Path
+        Its file; it is mapped into memory.
+    probes : int
+        Cells that a query looks into.
+    """
+
+    def __init__(self, path: Path, probes: int = PROBES):
+        faiss = _faiss()
+        self._index = _read(path, mapped=True)
+        self._index.nprobe = min(probes, self._index.nlist)
+        # one query at a time: threads share its cells
+        self._index.parallel_mode = 1
+        lists = faiss.downcast_InvertedLists(self._index.invlists)
+        if isinstance(lists, faiss.OnDiskInvertedLists):
+            lists.prefetch_nthread = 0
+
+    @property
+    def rows(self) -> int:
+        """Vectors in it: the first ones of the exact index."""
+        return self._index.ntotal
+
+    def propose(self, query: np.ndarray, count: int) -> np.ndarray:
+        """Finds vectors that are probably nearest.
+
+        Arguments
+        ---------
+        query : np.ndarray
+            ``[dim]``.
+        count : int
+            How many.
+
+        Returns
+        -------
+        np.ndarray
+            Their rows, at most ``count``.
+        """
+        _, rows = self._index.search(query[None], min(count, self.rows))
+        return rows[0][rows[0] >= 0]

@@ -1,0 +1,156 @@
+"""Hits as a table, as JSON, as a playlist."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from clap_sb.search.hits import Hit
+
+
+def clock(seconds: float) -> str:
+    """A time as players show it.
+
+    Arguments
+    ---------
+    seconds : float
+        The time.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> clock(83.25), clock(3723)
+    ('1:23.2', '1:02:03.0')
+    """
+    tenths = int(seconds * 10)
+    minutes, tenths = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    rest = f"{tenths // 10:02}.{tenths % 10}"
+    return f"{hours}:{minutes:02}:{rest}" if hours else f"{minutes}:{rest}"
+
+
+def as_table(hits: Sequence[Hit]) -> str:
+    """Lines to read.
+
+    Arguments
+    ---------
+    hits : sequence of Hit
+        What was found.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> print(as_table([Hit(0.512, "/sounds/a.wav", 0.0, 10.0, 25.0, 1, 1)]))
+     rank  score   start      end  file
+        1  0.512  0:00.0   0:10.0  /sounds/a.wav
+    """
+    lines = [f"{'rank':>5}  {'score':>5}  {'start':>6}  {'end':>7}  file"]
+    for rank, hit in enumerate(hits, start=1):
+        lines.append(
+            f"{rank:>5}  {hit.score:5.3f}  {clock(hit.start):>6}  "
+            f"{clock(hit.end):>7}  {printable(hit.path)}"
+        )
+        lines += [f"{'same:':>29}  {printable(path)}" for path in hit.copies]
+        lines += [f"{'similar:':>29}  {printable(path)}" for path in hit.similar]
+    return "\n".join(lines)
+
+
+def printable(path: str) -> str:
+    """A name that can be shown, also if it is not valid Unicode or has line breaks.
+
+    Arguments
+    ---------
+    path : str
+        A file's name.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> printable("two lines".replace(" ", chr(10))).isprintable()
+    True
+    """
+    path = os.fsencode(path).decode(errors="replace")
+    return "".join(char if char.isprintable() else "\ufffd" for char in path)
+
+
+def as_json(
+    hits: Sequence[Hit],
+    texts: Sequence[str] = (),
+    sounds: Sequence[str] = (),
+    pictures: Sequence[str] = (),
+    indent: int | None = 1,
+) -> str:
+    """The query, and its hits with the fields of :class:`Hit`.
+
+    Arguments
+    ---------
+    hits : sequence of Hit
+        What was found.
+    texts : sequence of str
+        What was looked for, in words.
+    sounds : sequence of str
+        Files that were given as queries.
+    pictures : sequence of str
+        Image files that were given as queries.
+    indent : int or None
+        Of the lines; None for all in one.
+
+    Returns
+    -------
+    str
+        ASCII.
+
+    Example
+    -------
+    >>> found = json.loads(
+    ...     as_json([Hit(0.5, "a.wav", 0.0, 10.0, 25.0, 1, 1)], ["rain"])
+    ... )
+    >>> found["texts"], found["hits"][0]["path"]
+    (['rain'], 'a.wav')
+    """
+    query = {"texts": texts, "sounds": sounds, "pictures": pictures}
+    answer = {name: list(given) for name, given in query.items()}
+    answer["hits"] = [asdict(hit) for hit in hits]
+    return json.dumps(answer, indent=indent)
+
+
+def as_m3u(hits: Sequence[Hit]) -> str:
+    """A playlist; VLC and players of its kind begin at the hit and end with it.
+
+    Arguments
+    ---------
+    hits : sequence of Hit
+        What was found.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> print(as_m3u([Hit(0.5, "/sounds/a.wav", 10.0, 20.0, 25.0, 1, 1)]))
+    #EXTM3U
+    #EXTVLCOPT:start-time=10.000
+    #EXTVLCOPT:stop-time=20.000
+    #EXTINF:10,a.wav
+    /sounds/a.wav
+    """
+    lines = ["#EXTM3U"]
+    for hit in hits:
+        name = printable(os.path.basename(hit.path))
+        lines.append(f"#EXTVLCOPT:start-time={hit.start:.3f}")
+        lines.append(f"#EXTVLCOPT:stop-time={hit.end:.3f}")
+        lines.append(f"#EXTINF:{hit.end - hit.start:.0f},{name}")
+        lines.append(printable(hit.path))
+    return "\n".join(lines)

@@ -1,0 +1,47 @@
+"""What a search finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A window of a sound.
+
+    Arguments
+    ---------
+    score : float
+        Cosine with the query.
+    path : str
+        File that holds the sound.
+    start : float
+        Where the window begins, in seconds.
+    end : float
+        Where it ends, in seconds.
+    duration : float
+        Length of the file, in seconds.
+    sound : int
+        Id of the sound in the index.
+    row : int
+        Where its vector is.
+    copies : tuple of str
+        Other files with the same bytes.
+    similar : tuple of str
+        Files whose windows were folded into this one.
+
+    Example
+    -------
+    >>> Hit(0.5, "a.wav", 10.0, 20.0, 25.0, 1, 2).end
+    20.0
+    """
+
+    score: float
+    path: str
+    start: float
+    end: float
+    duration: float
+    sound: int
+    row: int
+    copies: tuple[str, ...] = ()
+    similar: tuple[str, ...] = ()

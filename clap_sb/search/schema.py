@@ -1,0 +1,17 @@
+"""The tables of an index."""
+
+from __future__ import annotations
+
+# A sound is known by its bytes; any number of files may hold it.
+TABLES = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE sounds (
+    id INTEGER PRIMARY KEY, hash TEXT UNIQUE NOT NULL, first_row INTEGER NOT NULL,
+    windows INTEGER NOT NULL, samples INTEGER NOT NULL
+);
+CREATE TABLE files (
+    path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+    sound INTEGER REFERENCES sounds (id), error TEXT
+);
+CREATE INDEX files_of_sound ON files (sound);
+"""

@@ -1,0 +1,302 @@
+"""What an index holds on disk: its model, the sounds, the files and their vectors."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from clap_sb.search.errors import SearchError
+from clap_sb.search.records import FileRecord, ModelFacts, NewSound
+from clap_sb.search.scan import Stamp
+from clap_sb.search.schema import TABLES
+from clap_sb.search.vectors import Vectors
+
+# Raised whenever an older index cannot be read any more.
+FORMAT = 1
+DATABASE = "index.sqlite"
+
+
+class Store:
+    """The folder of an index: a database, and the vectors beside it.
+
+    Everything that is written appears whole or not at all, also if the process is
+    killed: vectors count once the database says so, and that is one transaction.
+
+    Arguments
+    ---------
+    folder : str or path-like
+        The index.
+
+    Raises
+    ------
+    SearchError
+        If there is none, or its format is another one.
+
+    Example
+    -------
+    >>> facts = ModelFacts("f00d", "a model", "model.pt", None, "", 2, 16000, 16000)
+    >>> store = Store.create(getfixture("tmp_path") / "sounds.index", facts)
+    >>> ids = store.add_sounds([NewSound("ab12", 8000, np.ones((1, 2)))])
+    >>> store.set_files({"/sounds/a.wav": FileRecord(Stamp(1, 1), ids["ab12"])})
+    >>> store.num_rows, list(store.files_of(ids["ab12"]))
+    (1, ['/sounds/a.wav'])
+    """
+
+    def __init__(self, folder: str | os.PathLike):
+        self.folder = Path(folder)
+        if not (self.folder / DATABASE).is_file():
+            raise SearchError(
+                f"there is no index in {folder}: make one with `clap-sb index`"
+            )
+        self._database = _connect(self.folder / DATABASE)
+        try:
+            facts = self._facts()
+        except sqlite3.DatabaseError as error:
+            raise SearchError(
+                f"{self.folder / DATABASE} is no index, or damaged ({error}): delete "
+                f"{folder} and make it again with `clap-sb index`"
+            ) from None
+        if facts.get("format") != FORMAT:
+            raise SearchError(
+                f"{folder} has format {facts.get('format')}, and this version of "
+                f"clap_sb reads {FORMAT}: make it again with `clap-sb index`"
+            )
+
+    @classmethod
+    def create(cls, folder: str | os.PathLike, model: ModelFacts) -> Store:
+        """Makes an empty index.
+
+        Arguments
+        ---------
+        folder : str or path-like
+            Where; empty or missing, or with a lock file.
+        model : ModelFacts
+            The model whose embeddings it will hold.
+
+        Returns
+        -------
+        Store
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished = folder / f"{DATABASE}.tmp"
+        unfinished.unlink(missing_ok=True)
+        database = _connect(unfinished)
+        with contextlib.closing(database), database:
+            database.executescript(TABLES)
+            facts = {"format": FORMAT, "model": asdict(model), "folders": []}
+            facts |= {"vectors": "vectors-1.f32", "approximate": None}
+            rows = [(name, json.dumps(value)) for name, value in facts.items()]
+            database.executemany("INSERT INTO facts VALUES (?, ?)", rows)
+        os.replace(unfinished, folder / DATABASE)
+        return cls(folder)
+
+    def _facts(self) -> dict:
+        rows = self._database.execute("SELECT name, value FROM facts")
+        return {name: json.loads(value) for name, value in rows}
+
+    def fact(self, name: str):
+        """One of the facts.
+
+        Arguments
+        ---------
+        name : str
+            ``folders``, ``vectors`` or ``approximate``.
+
+        Returns
+        -------
+        whatever was set
+        """
+        return self._facts()[name]
+
+    def set_fact(self, name: str, value) -> None:
+        """Changes one of the facts.
+
+        Arguments
+        ---------
+        name : str
+            Its name.
+        value : anything JSON can hold
+            What it is from now on.
+        """
+        with self._database as database:
+            database.execute(
+                "UPDATE facts SET value = ? WHERE name = ?", (json.dumps(value), name)
+            )
+
+    @property
+    def model(self) -> ModelFacts:
+        """The model whose embeddings these are."""
+        return ModelFacts(**self.fact("model"))
+
+    @property
+    def vectors(self) -> Vectors:
+        """The vectors' file."""
+        return Vectors(self.folder / self.fact("vectors"), self.model.dim)
+
+    @property
+    def num_rows(self) -> int:
+        """Vectors that count, those of sounds without a file too."""
+        query = "SELECT COALESCE(MAX(first_row + windows), 0) FROM sounds"
+        return self._database.execute(query).fetchone()[0]
+
+    def files(self) -> dict[str, FileRecord]:
+        """All files that were looked at.
+
+        Returns
+        -------
+        dict
+            Full name to record.
+        """
+        rows = self._database.execute(
+            "SELECT path, size, mtime_ns, sound, error FROM files ORDER BY path"
+        )
+        return {
+            os.fsdecode(path): FileRecord(Stamp(size, mtime_ns), sound, error)
+            for path, size, mtime_ns, sound, error in rows
+        }
+
+    def set_files(self, records: dict[str, FileRecord]) -> None:
+        """Notes what files hold.
+
+        Arguments
+        ---------
+        records : dict
+            Full name to record.
+        """
+        rows = [
+            (os.fsencode(path), *asdict(record.stamp).values(), record.sound)
+            + (record.error,)
+            for path, record in records.items()
+        ]
+        query = "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)"
+        with self._database as database:
+            database.executemany(query, rows)
+
+    def remove_files(self, paths: Sequence[str]) -> None:
+        """Forgets files; their sounds stay, for they may come back elsewhere.
+
+        Arguments
+        ---------
+        paths : sequence of str
+            Full names.
+        """
+        with self._database as database:
+            rows = [(os.fsencode(path),) for path in paths]
+            database.executemany("DELETE FROM files WHERE path = ?", rows)
+
+    def files_of(self, sound: int) -> dict[str, Stamp]:
+        """Files that hold a sound.
+
+        Arguments
+        ---------
+        sound : int
+            Its id.
+
+        Returns
+        -------
+        dict
+            Full name to stamp, sorted; empty if there is none any more.
+        """
+        rows = self._database.execute(
+            "SELECT path, size, mtime_ns FROM files WHERE sound = ? ORDER BY path",
+            (sound,),
+        )
+        return {os.fsdecode(path): Stamp(*stamp) for path, *stamp in rows.fetchall()}
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """What is read within belongs together: nobody writes meanwhile."""
+        self._database.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._database.execute("COMMIT")
+
+    def version(self) -> int:
+        """Changes whenever another process has written."""
+        return self._database.execute("PRAGMA data_version").fetchone()[0]
+
+    def known_sounds(self) -> dict[str, int]:
+        """Sounds that are embedded already.
+
+        Returns
+        -------
+        dict
+            Hash to id.
+        """
+        return dict(self._database.execute("SELECT hash, id FROM sounds"))
+
+    def add_sounds(self, sounds: Sequence[NewSound]) -> dict[str, int]:
+        """Adds sounds: their vectors first, then the rows that make them count.
+
+        Arguments
+        ---------
+        sounds : sequence of NewSound
+            New ones.
+
+        Returns
+        -------
+        dict
+            Hash to id.
+        """
+        row = self.num_rows
+        self.vectors.write(row, np.concatenate([sound.embedding for sound in sounds]))
+        query = (
+            "INSERT INTO sounds (hash, first_row, windows, samples) VALUES (?, ?, ?, ?)"
+        )
+        ids = {}
+        with self._database as database:
+            for sound in sounds:
+                windows = len(sound.embedding)
+                values = (sound.hash, row, windows, sound.samples)
+                ids[sound.hash] = database.execute(query, values).lastrowid
+                row += windows
+        return ids
+
+    def spans(self) -> np.ndarray:
+        """The sounds that some file holds.
+
+        Returns
+        -------
+        np.ndarray
+            ``[sounds, 4]``, int64, in the order of their vectors: id, first row,
+            number of windows, samples.
+        """
+        rows = self._database.execute(
+            "SELECT id, first_row, windows, samples FROM sounds WHERE id IN "
+            "(SELECT sound FROM files) ORDER BY first_row"
+        )
+        return np.fromiter(rows, dtype=np.dtype((np.int64, 4)))
+
+    @contextlib.contextmanager
+    def moving(self, vectors: str) -> Iterator[sqlite3.Connection]:
+        """A transaction that ends with the vectors in another file.
+
+        Arguments
+        ---------
+        vectors : str
+            Name of that file.
+
+        Yields
+        ------
+        sqlite3.Connection
+            To change the sounds' rows with.
+        """
+        with self._database as database:
+            yield database
+            query = "UPDATE facts SET value = ? WHERE name = ?"
+            database.execute(query, (json.dumps(vectors), "vectors"))
+            database.execute(query, (json.dumps(None), "approximate"))
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # a server answers from several threads, one after the other
+    return sqlite3.connect(path, check_same_thread=False)

@@ -1,0 +1,117 @@
+"""Vectors in a plain file: appended to, mapped into memory, read block by block."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+_TYPE = np.dtype("<f4")
+
+
+class Vectors:
+    """Rows of float32, one after the other, with no header.
+
+    How many rows count is not in the file: what a killed process left behind them is
+    overwritten by the next one.
+
+    Arguments
+    ---------
+    path : Path
+        The file; it may be missing as long as there is no row.
+    dim : int
+        Numbers in a row.
+
+    Example
+    -------
+    >>> vectors = Vectors(getfixture("tmp_path") / "vectors.f32", 2)
+    >>> vectors.write(0, np.ones((3, 2)))
+    >>> vectors.write(1, np.zeros((1, 2)))
+    >>> vectors.mapped(2).tolist()
+    [[1.0, 1.0], [0.0, 0.0]]
+    """
+
+    def __init__(self, path: Path, dim: int):
+        self.path = path
+        self.dim = dim
+
+    def write(self, row: int, values: np.ndarray) -> None:
+        """Puts rows at a place, drops whatever followed, and waits for the disk.
+
+        Arguments
+        ---------
+        row : int
+            Place of the first one.
+        values : np.ndarray
+            ``[rows, dim]``.
+        """
+        with open(self.path, "r+b" if self.path.exists() else "w+b") as file:
+            file.seek(row * self.dim * _TYPE.itemsize)
+            file.write(np.ascontiguousarray(values, dtype=_TYPE).data)
+            file.truncate()
+            file.flush()
+            os.fsync(file.fileno())
+
+    def mapped(self, rows: int) -> np.ndarray:
+        """The rows without reading them: the system loads what is looked at.
+
+        Arguments
+        ---------
+        rows : int
+            How many.
+
+        Returns
+        -------
+        np.ndarray
+            ``[rows, dim]``, not to be written to.
+        """
+        if not rows:
+            return np.empty((0, self.dim), dtype=_TYPE)
+        shape = (rows, self.dim)
+        return np.asarray(np.memmap(self.path, dtype=_TYPE, mode="r", shape=shape))
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Reads some rows.
+
+        Arguments
+        ---------
+        start : int
+            The first.
+        stop : int
+            The one after the last.
+
+        Returns
+        -------
+        np.ndarray
+            ``[stop - start, dim]``.
+        """
+        width = self.dim * _TYPE.itemsize
+        count = (stop - start) * self.dim
+        values = np.fromfile(self.path, _TYPE, count, offset=start * width)
+        return values.reshape(-1, self.dim)
+
+    def blocks(
+        self, start: int, stop: int, size: int = 65536
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Reads rows in blocks, so that a file larger than the memory will do.
+
+        Arguments
+        ---------
+        start : int
+            The first.
+        stop : int
+            The one after the last.
+        size : int
+            Rows in a block.
+
+        Yields
+        ------
+        start : int
+            Place of the block.
+        values : np.ndarray
+            ``[size, dim]``; the last one may be shorter.
+        """
+        for begin in range(start, stop, size):
+            yield begin, self.read(begin, min(begin + size, stop))

@@ -1,0 +1,1 @@
+"""The browser page over an index: search, listen, drop a sound."""

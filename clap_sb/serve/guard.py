@@ -1,0 +1,106 @@
+"""Who may talk to the server: the page that it served, and nobody else's."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any
+
+_HEADERS = [
+    (
+        b"content-security-policy",
+        b"default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
+        b"base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"referrer-policy", b"no-referrer"),
+]
+
+
+def host_is_safe(host: str, names: Collection[str]) -> bool:
+    """Whether a Host header cannot come from somebody else's domain.
+
+    A page of another domain can have that domain resolve to this machine, and then
+    read what a local server answers (DNS rebinding); its requests carry the domain's
+    name. An address in numbers, or this machine's own name, is no such domain.
+
+    Arguments
+    ---------
+    host : str
+        The header, with or without a port.
+    names : collection of str
+        Further names that are trusted.
+
+    Returns
+    -------
+    bool
+
+    Example
+    -------
+    >>> [host_is_safe(h, ()) for h in ("localhost:80", "127.0.0.1", "[::1]:80")]
+    [True, True, True]
+    >>> host_is_safe("evil.example", ()), host_is_safe("me.example:80", ["me.example"])
+    (False, True)
+    """
+    name = host[: host.find("]") + 1] if host.startswith("[") else host.split(":")[0]
+    if name.lower() in {"localhost", *(trusted.lower() for trusted in names)}:
+        return True
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+class Guard:
+    """Turns away other sites' requests, and tells browsers to be strict (ASGI).
+
+    Arguments
+    ---------
+    app : callable
+        The application behind it.
+    names : collection of str
+        Names of this machine that are trusted, beside ``localhost``.
+    """
+
+    def __init__(self, app: Callable[..., Awaitable[None]], names: Collection[str]):
+        self.app = app
+        self.names = names
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Answers one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        reason = self._objection(scope)
+        if reason is not None:
+            await _refuse(send, reason)
+            return
+
+        async def strict(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], *_HEADERS]}
+            await send(message)
+
+        await self.app(scope, receive, strict)
+
+    def _objection(self, scope: dict[str, Any]) -> str | None:
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        host = headers.get(b"host", "")
+        if not host_is_safe(host, self.names):
+            return f"the host {host} is not trusted: name it by --trust"
+        # a link from elsewhere may lead to the page, and to nothing else
+        if scope["path"] != "/" and headers.get(b"sec-fetch-site", "none") not in (
+            "none",
+            "same-origin",
+        ):
+            return "this is for the page of this server only"
+        return None
+
+
+async def _refuse(send: Any, reason: str) -> None:
+    head = {"type": "http.response.start", "status": 403}
+    plain = [(b"content-type", b"text/plain; charset=utf-8"), *_HEADERS]
+    await send({**head, "headers": plain})
+    await send({"type": "http.response.body", "body": reason.encode()})

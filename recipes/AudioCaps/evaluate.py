@@ -1,0 +1,52 @@
+"""Tests a CLAP checkpoint on AudioCaps by retrieval.
+
+Run from the root of the repository:
+
+    python recipes/AudioCaps/evaluate.py hparams/htsat_roberta.yaml \
+        --checkpoint results/AudioCaps/htsat_roberta/3407 --data_folder FOLDER
+
+The checkpoint is a training run, an export or a public file. ``--protocol all`` scores
+by the rules of each published protocol, and prints the table; ``--rescoring nnn``
+corrects for hubs with a bank of training clips. Without ``--data_folder``, a small
+synthesised set stands in for the real one.
+
+Authors
+ * The clap_sb developers 2026
+"""
+
+import functools
+from pathlib import Path
+
+from audiocaps_prepare import prepare_audiocaps
+from clap_sb.data.builtin import write_audiocaps
+from clap_sb.experiment.evaluation import open_evaluation
+from clap_sb.experiment.retrieval import retrieve_split
+from clap_sb.experiment.run import begin, run_recipe
+
+HERE = Path(__file__).resolve().parent
+FILES = [
+    HERE.parent / "common.yaml",
+    HERE.parent / "evaluation.yaml",
+    HERE.parent / "retrieval.yaml",
+    HERE / "evaluate.yaml",
+]
+
+
+def main(argv: list[str]) -> None:
+    """Loads the checkpoint, prepares the clips, scores and reports."""
+    experiment = begin(argv, FILES)
+    values = experiment.values
+
+    def write_builtin(folder: Path) -> Path:
+        clips = values["builtin_train_clips"]
+        return write_audiocaps(folder, clips, 100, 100, seed=values["seed"])
+
+    evaluation = open_evaluation(experiment)
+    data_folder = experiment.data_folder(write_builtin)
+    version = str(values["audiocaps_version"])
+    prepare = functools.partial(prepare_audiocaps, version=version)
+    print("\n" + retrieve_split(evaluation, prepare, data_folder))
+
+
+if __name__ == "__main__":
+    run_recipe(main)

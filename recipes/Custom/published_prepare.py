@@ -1,0 +1,121 @@
+"""Makes the labels.csv of a published data set from its own table.
+
+    python recipes/Custom/published_prepare.py UrbanSound8K FOLDER urbansound8k.csv
+    python recipes/Custom/published_prepare.py FSD50K FOLDER fsd50k.csv
+    python recipes/Custom/published_prepare.py VGGSound FOLDER vggsound.csv
+
+FOLDER is the data set's, as published: UrbanSound8K with ``metadata/`` and ``audio/``;
+FSD50K with ``FSD50K.ground_truth/`` and ``FSD50K.eval_audio/`` (the evaluation set);
+VGGSound with ``vggsound.csv`` and the audio of its test clips, named
+``<youtube id>_<start, six digits>``, in ``audio/`` or in the folder itself.
+
+Authors
+ * The clap_sb developers 2026
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from clap_sb.data.labels_csv import SEPARATOR, read_label_set
+from clap_sb.data.prepare import index_audio, read_rows
+
+Row = tuple[str, str, str]  # path, label, fold
+
+LABEL_SETS = Path(__file__).resolve().parent / "label_sets"
+
+
+def urbansound8k(folder: Path) -> Iterable[Row]:
+    """Clips of the ten folds."""
+    table = folder / "metadata" / "UrbanSound8K.csv"
+    for row in read_rows(table, ("slice_file_name", "fold", "class")):
+        path = folder / "audio" / f"fold{row['fold']}" / row["slice_file_name"]
+        yield str(path), row["class"], row["fold"]
+
+
+def fsd50k(folder: Path) -> Iterable[Row]:
+    """Clips of the evaluation set, with several labels each."""
+    table = folder / "FSD50K.ground_truth" / "eval.csv"
+    for row in read_rows(table, ("fname", "labels")):
+        path = folder / "FSD50K.eval_audio" / f"{row['fname']}.wav"
+        yield str(path), row["labels"].replace(",", SEPARATOR), ""
+
+
+def vggsound(folder: Path) -> Iterable[Row]:
+    """Test clips; a clip without audio keeps its name, and is reported as missing."""
+    files = index_audio([folder / "audio", folder])
+    with open(folder / "vggsound.csv", encoding="utf-8", newline="") as file:
+        for youtube_id, start, label, split in csv.reader(file):
+            if split == "test":
+                name = f"{youtube_id}_{int(start):06d}"
+                yield str(files.get(name, folder / "audio" / name)), label, ""
+
+
+SETS: dict[str, Callable[[Path], Iterable[Row]]] = {
+    "UrbanSound8K": urbansound8k,
+    "FSD50K": fsd50k,
+    "VGGSound": vggsound,
+}
+
+
+def prepare_published(name: str, folder: str | Path, out: str | Path) -> Path:
+    """Writes the columns path, label and fold.
+
+    Arguments
+    ---------
+    name : str
+        ``UrbanSound8K``, ``FSD50K`` or ``VGGSound``.
+    folder : str or Path
+        Where the data set lies.
+    out : str or Path
+        The CSV file to write.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ValueError
+        If the table holds a label that is none of the data set's.
+    """
+    rows = list(SETS[name](Path(folder).expanduser().resolve()))
+    known = set(read_label_set(LABEL_SETS / f"{name}.txt"))
+    found = {label for _, labels, _ in rows for label in labels.split(SEPARATOR)}
+    if not found <= known:
+        raise ValueError(
+            f"{sorted(found - known)[0]!r} is none of the {len(known)} classes of "
+            f"{name}: is {folder} really that data set?"
+        )
+    out = Path(out)
+    with open(out, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "label", "fold"])
+        writer.writerows(rows)
+    return out
+
+
+def main() -> None:
+    """Reads the command line, writes the file and says how many clips it has."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", choices=SETS, help="the data set")
+    parser.add_argument("folder", help="where it lies")
+    parser.add_argument("out", help="the CSV file to write")
+    arguments = parser.parse_args()
+    try:
+        path = prepare_published(arguments.name, arguments.folder, arguments.out)
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
+    count = len(read_rows(path, ("path", "label")))
+    print(f"{path}: {count} clips of {arguments.name}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""``clap-sb serve`` in a process of its own, over sounds of several formats."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import soundfile
+from indexes import WINDOW, write_sound
+from small_run import write_run
+
+from clap_sb.cli import main
+
+NAMES = ("wave.wav", "deep/long.flac", "old.aiff", "small.ogg", "layer.mp3")
+
+
+def write_index(folder: Path) -> Path:
+    """Sounds that browsers play, and one (AIFF) that they do not."""
+    run = folder / "run"
+    run.mkdir()
+    (folder / "source").mkdir()
+    write_run(run, folder / "source", {1: 20.0})
+    for seed, name in enumerate(NAMES):
+        seconds = 3 * WINDOW if "long" in name else 1.5
+        plain = write_sound(folder / "plain.wav", seed, seconds)
+        (folder / "sounds" / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(folder / "sounds" / name, *soundfile.read(plain))
+    out = folder / "sounds.index"
+    words = ["index", folder / "sounds", "--checkpoint", run, "--out", out]
+    assert main([str(word) for word in words]) == 0
+    return out
+
+
+@contextlib.contextmanager
+def serving(index: Path, log: Path, *words: str) -> Iterator[str]:
+    """Runs the command until the block is left; gives the page's address."""
+    words = ("serve", str(index), "--port", "0", "--no-open", "--json", *words)
+    process = multiprocessing.get_context("forkserver").Process(
+        target=_serve, args=(words, log)
+    )
+    process.start()
+    try:
+        yield _url(process, log)
+    finally:
+        process.kill()
+        process.join()
+
+
+def _url(process: multiprocessing.Process, log: Path) -> str:
+    while True:
+        said = log.read_text() if log.exists() else ""
+        if said.endswith("}\n"):
+            return json.loads(said.splitlines()[-1])["url"]
+        assert process.is_alive(), said
+        time.sleep(0.05)
+
+
+def _serve(words: tuple[str, ...], log: Path) -> None:
+    with open(log, "wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    main(words)

@@ -1,0 +1,190 @@
+"""Several training sets at once, and what they share with the evaluation sets."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from scripts import ROOT
+
+from audiocaps_prepare import prepare_audiocaps
+from clap_sb.config import ConfigError, join
+from clap_sb.data.builtin import write_audiocaps, write_esc50
+from clap_sb.data.builtin.clotho import write_clotho
+from clap_sb.data.manifest import read_manifest
+from clap_sb.experiment.captioned_sets import CaptionedSets
+from clap_sb.experiment.run import Experiment
+
+RECIPES = ROOT / "recipes"
+FILES = [
+    *(RECIPES / f"{name}.yaml" for name in ("common", "training", "captions")),
+    RECIPES / "AudioCaps" / "recipe.yaml",
+    ROOT / "hparams" / "demo.yaml",
+]
+OWN = [f"syn000000{number}a_" for number in range(4)]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """AudioCaps, Clotho and ESC-50 in small, and a CSV that has some of their clips."""
+    folder = tmp_path_factory.mktemp("sets")
+    write_audiocaps(folder / "AudioCaps", 4, 2, 2, seed=1)
+    write_clotho(folder / "Clotho", 3, 2, 2, seed=1)
+    write_esc50(folder / "ESC-50", 1, seed=1)
+    rows = [
+        ("path", "caption", "youtube_id", "freesound_id", "keywords"),
+        ("AudioCaps/audio/train/syn0000000a.wav", "Mine", "syn0000001c", "", "dog"),
+        ("Clotho/audio/development/syn development 0.wav", "Two", "", "100000", ""),
+        ("Clotho/audio/development/syn development 1.wav", "Three", "", "1", ""),
+    ]
+    with open(folder / "my.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    return folder
+
+
+@pytest.fixture
+def prepare(data, tmp_path):
+    def run(trust: bool = False, **settings):
+        folders = {name: str(data / name) for name in ("Clotho", "ESC-50")}
+        settings = {"set_folders": folders} | settings
+        settings |= {
+            "data_folder": str(data / "AudioCaps"),
+            "output_folder": str(tmp_path / "run"),
+        }
+        experiment = Experiment(join(FILES, json.dumps(settings)), run_opts=None)
+        sets = CaptionedSets(experiment, prepare_audiocaps, data / "AudioCaps", RECIPES)
+        return sets.splits(trust)
+
+    return run
+
+
+def names_of(data: Path) -> list[str]:
+    return ["AudioCaps", "Clotho", str(data / "my.csv")]
+
+
+def test_one_set_is_as_it_was(prepare, data):
+    experiment, splits = prepare()
+    assert [clip.id[:12] for clip in splits["train"]] == OWN
+    assert {name: len(clips) for name, clips in splits.items()} == {
+        "train": 4,
+        "valid": 2,
+        "test": 2,
+    }
+    assert experiment.values["trained_on"] == "AudioCaps"
+    assert not (experiment.folder / "manifests" / "overlap.csv").exists()
+
+
+def test_several_sets_in_one_list(prepare, data):
+    experiment, splits = prepare(train_sets=names_of(data))
+    train = splits["train"]
+    assert len(train) == 4 + 3 + 3
+    assert len({clip.id for clip in train}) == 10
+    assert [len(clip.captions) for clip in train] == [1] * 4 + [5] * 3 + [1] * 3
+    assert train[4].id == "Clotho:syn development 0"
+    assert [clip.id[:3] for clip in splits["test"]] == ["syn"] * 2
+    assert experiment.values["trained_on"] == "AudioCaps + Clotho + my.csv"
+    # nothing is looked for again where the manifests are trusted
+    again, same = prepare(
+        trust=True, train_sets=names_of(data), set_folders={"Clotho": "nowhere"}
+    )
+    assert (
+        same == splits and again.values["trained_on"] == "AudioCaps + Clotho + my.csv"
+    )
+
+
+def test_the_own_set_may_be_evaluated_with_alone(prepare, data):
+    experiment, splits = prepare(train_sets=["Clotho"])
+    assert [clip.id for clip in splits["train"]] == [
+        f"syn development {number}" for number in range(3)
+    ]
+    assert len(splits["test"]) == 2
+    assert not (experiment.folder / "manifests" / "train.json").exists()
+    assert experiment.values["trained_on"] == "Clotho"
+
+
+@pytest.mark.parametrize("leave_out", [False, True])
+def test_shared_recordings_are_told_and_left_out_on_request(
+    prepare, data, capsys, leave_out
+):
+    ids = data / "ids.csv"
+    ids.write_text("freesound_id\n1\n2\n")
+    experiment, splits = prepare(
+        train_sets=names_of(data),
+        evaluation_sets=["ESC-50", "Clotho", str(ids)],
+        leave_out_overlaps=leave_out,
+    )
+    told = capsys.readouterr().out
+    for shared in ("AudioCaps test", "ESC-50", str(ids)):
+        assert f"my.csv and {shared} share 1 recordings (1 training clips" in told
+    with open(experiment.folder / "manifests" / "overlap.csv", newline="") as file:
+        found = {
+            (row["train_id"][:9], row["recording"]) for row in csv.DictReader(file)
+        }
+    assert found == {
+        ("AudioCaps", "youtube:syn0000001c"),
+        ("Clotho/au", "freesound:100000"),
+        ("Clotho/au", "freesound:1"),
+    }
+    kept = [clip for clip in splits["train"] if "my.csv" in clip.id]
+    trained_on = "AudioCaps + Clotho + my.csv"
+    if leave_out:
+        assert "3 clips are left out of training" in told and not kept
+        trained_on += " without 3 clips of recordings in the evaluation sets"
+    else:
+        assert "3 clips are trained on all the same" in told and len(kept) == 3
+    assert experiment.values["trained_on"] == trained_on
+    assert len(splits["train"]) == (7 if leave_out else 10)
+
+
+def test_captions_are_made_for_training_alone(prepare, data):
+    plain, before = prepare(train_sets=names_of(data))
+    _, after = prepare(
+        train_sets=names_of(data),
+        keyword_captions="templates",
+        keyword_captions_a_clip=2,
+    )
+    # AudioCaps has no keywords; Clotho's five captions get two, those of the CSV
+    # only where there is a keyword
+    counts = [len(clip.captions) for clip in after["train"]]
+    assert counts == [1] * 4 + [7] * 3 + [3, 1, 1]
+    assert all(
+        made.captions[: len(human.captions)] == human.captions
+        for made, human in zip(after["train"], before["train"], strict=True)
+    )
+    assert (after["valid"], after["test"]) == (before["valid"], before["test"])
+    cached = plain.folder / "manifests" / "train_keywords.json"
+    assert read_manifest(cached) == after["train"]
+
+
+def test_labels_are_captions_too(prepare):
+    _, splits = prepare(
+        train_sets=["AudioCaps", "ESC-50"], keyword_captions="templates"
+    )
+    labelled = [clip for clip in splits["train"] if clip.id.startswith("ESC-50")]
+    assert labelled
+    for clip in labelled:
+        (caption,) = clip.captions
+        assert clip.label.replace("_", " ") in caption.lower()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"train_sets": ["AudioCap"]}, "no data set 'AudioCap': name one of AudioCaps"),
+        ({"train_sets": []}, "it has none"),
+        ({"train_sets": ["Clotho", "Clotho"]}, "it has Clotho twice"),
+        ({"train_sets": ["Clotho"], "set_folders": {}}, "--set_folders '{Clotho: FO"),
+        ({"evaluation_sets": ["ESC-10"]}, "no data set 'ESC-10'"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_is_told(prepare, settings, message):
+    with pytest.raises(ConfigError, match=message):
+        prepare(**settings)
+
+
+def test_a_csv_that_is_not_there(prepare):
+    with pytest.raises(FileNotFoundError, match="no CSV file nowhere.csv"):
+        prepare(train_sets=["nowhere.csv"])

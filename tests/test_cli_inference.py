@@ -1,0 +1,185 @@
+"""``clap-sb embed``, ``tag``, ``calibrate`` and ``caption``, and their mistakes."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from builders import CAPTIONS, SAMPLE_RATE
+from small_run import write_run
+
+from clap_sb.checkpoints.run_export import export_run
+from clap_sb.cli import main
+from clap_sb.cli.main import COMMANDS
+from clap_sb.inference import CLAP
+from clap_sb.inference.captions import everyday_captions
+
+
+@pytest.fixture(scope="module")
+def export(tmp_path_factory):
+    run = tmp_path_factory.mktemp("run")
+    write_run(run, tmp_path_factory.mktemp("source"), {1: 20.0})
+    return str(export_run(run))
+
+
+@pytest.fixture(scope="module")
+def clap(export):
+    return CLAP.from_hparams(export, run_opts={"device": "cpu"})
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("audio")
+    generator = torch.Generator().manual_seed(0)
+    for name in ("a", "b"):
+        wav = 0.1 * torch.randn(20000, generator=generator)
+        soundfile.write(folder / f"{name}.wav", wav.numpy(), SAMPLE_RATE)
+    return [str(folder / "a.wav"), str(folder / "b.wav")]
+
+
+@pytest.fixture
+def stdin(monkeypatch):
+    def give(content: bytes) -> None:
+        stream = io.TextIOWrapper(io.BytesIO(content))
+        monkeypatch.setattr("sys.stdin", stream)
+
+    return give
+
+
+def run(capsys, *words: str) -> dict:
+    """The JSON that a command prints."""
+    assert main([*words, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_embed_writes_what_the_interface_gives(clap, export, files, tmp_path, capsys):
+    out = tmp_path / "out.npz"
+    assert main(["embed", "--checkpoint", export, *files, "--out", str(out)]) == 0
+    assert "2 embeddings of 12 numbers" in capsys.readouterr().out
+    with np.load(out) as found:
+        assert found["name"].tolist() == files
+        np.testing.assert_allclose(
+            found["embedding"], clap.embed_files(files).numpy(), atol=1e-6
+        )
+    printed = run(capsys, "embed", "--checkpoint", export, *files)
+    assert printed["model"] == clap.description
+    assert [entry["name"] for entry in printed["embeddings"]] == files
+    printed = run(capsys, "embed", "--checkpoint", export, "--text", *CAPTIONS)
+    rows = torch.tensor([entry["embedding"] for entry in printed["embeddings"]])
+    torch.testing.assert_close(rows, clap.encode_text(CAPTIONS))
+
+
+def test_the_standard_input_is_a_list_or_a_sound(clap, export, files, stdin, capsys):
+    expected = clap.embed_files(files)
+    stdin("\n".join([*files, ""]).encode())
+    listed = run(capsys, "embed", "--checkpoint", export, "-")["embeddings"]
+    assert [entry["name"] for entry in listed] == files
+    with open(files[1], "rb") as file:
+        stdin(file.read())
+    sound = run(capsys, "embed", "--checkpoint", export, "-")["embeddings"]
+    assert [entry["name"] for entry in sound] == ["-"]
+    rows = torch.tensor([entry["embedding"] for entry in [*listed, *sound]])
+    torch.testing.assert_close(rows, expected[[0, 1, 1]], atol=1e-6, rtol=0)
+    for content, said in ((b"\xff\xfe\x00", "neither audio"), (b"", "is empty")):
+        stdin(content)
+        assert main(["embed", "--checkpoint", export, "-", "--json"]) == 1
+        assert said in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_read_does_not_stop_the_others(
+    export, files, tmp_path, capsys
+):
+    bad = tmp_path / "bad.wav"
+    bad.write_bytes(b"no audio")
+    words = ["--checkpoint", export, str(bad), *files, "--json"]
+    for command in ("embed", "caption"):
+        assert main([command, *words]) == 1
+        said = capsys.readouterr()
+        entries = json.loads(said.out)
+        entries = entries["embeddings" if command == "embed" else "files"]
+        assert [entry["name"] for entry in entries] == files
+        assert said.err.startswith("clap-sb: ") and "bad.wav" in said.err
+
+
+def test_caption_prints_the_nearest_sentences(clap, export, files, tmp_path, capsys):
+    words = ["caption", "--checkpoint", export, files[0]]
+    found = run(capsys, *words, "--top", "2")["files"][0]["captions"]
+    expected = clap.caption_file(files[0], top=2)
+    assert [row["caption"] for row in found] == [row.caption for row in expected]
+    assert found[0]["caption"] in everyday_captions()
+    bank = tmp_path / "bank.txt"
+    bank.write_text("one\n\ntwo\n")
+    assert main([*words, "--captions", str(bank)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[0] == files[0] and "two" in printed
+    bank.write_text("\n")
+    assert main([*words, "--captions", str(bank)]) == 1
+    assert "no sentence" in capsys.readouterr().err
+
+
+def test_calibrate_then_tag(export, files, tmp_path, capsys):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("dog,a dog barks\nrain,rain falls\n")
+    table = tmp_path / "annotations.csv"
+    rows = [f"{files[0]},0,1,dog", f"{files[1]},0.5,2,rain"]
+    table.write_text("\n".join(["file,start,end,label", *rows]))
+    out = str(tmp_path / "c.json")
+    words = ["--checkpoint", export, "--labels", str(labels)]
+    listening = ["--window", "0.5", "--hop", "0.25"]
+    learned = run(capsys, "calibrate", str(table), *words, *listening, "--out", out)
+    assert set(learned["thresholds"]) == {"dog", "rain"}
+
+    plot = tmp_path / "plot.png"
+    found = run(
+        capsys, "tag", files[0], *words, "--calibration", out, "--plot", str(plot)
+    )
+    curves = found["files"][0]["curves"]
+    assert curves["edges"][1] == 0.25  # as it was calibrated
+    assert set(curves["probability"]) == {"dog", "rain", "none of these"}
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    other = [*words, "--calibration", out, "--threshold", "1.0"]
+    assert main(["tag", *files, *other]) == 0
+    assert capsys.readouterr().out.count("none of these") == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["embed", "a.wav"], "needs --out"),
+        (["embed", "a.wav", "--out", "x.csv"], ".npz"),
+        (["tag", "a.wav"], "--label LABEL"),
+        (["tag", "a.wav", "--label", "x", "--labels", "y.txt"], "--label LABEL"),
+        (["tag", "a.wav", "b.wav", "--label", "x", "--plot", "p.png"], "one file"),
+        (["tag", "a.wav", "--label", "x", "--window", "99"], "at most"),
+        (["tag", "a.wav", "--labels", "nowhere.txt"], "nowhere.txt"),
+        (["tag", "a.wav", "--label", "x", "--calibration", "none.json"], "none.json"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(export, words, said, files, capsys):
+    words = [files[0] if word == "a.wav" else word for word in words]
+    assert main([*words, "--checkpoint", export]) == 1
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
+def test_every_command_has_an_example(capsys):
+    for command in COMMANDS:
+        name = command.__name__.rpartition(".")[2]
+        with pytest.raises(SystemExit) as ended:
+            main([name, "--help"])
+        assert ended.value.code == 0
+        said = capsys.readouterr().out
+        assert "example" in said and f"clap-sb {name}" in said and "--json" in said
+
+
+def test_info_and_convert_print_json(export, tmp_path, capsys):
+    facts = run(capsys, "info", export)
+    assert facts["joint_dim"] == 12 and facts["sample_rate"] == SAMPLE_RATE
+    assert facts["family"] == "clap_sb" and facts["window"] == 2.5
+    out = str(tmp_path / "out")
+    done = run(capsys, "convert", export, out)
+    assert (done["out"], done["missing_tokenizer"]) == (out, None)

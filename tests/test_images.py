@@ -1,0 +1,309 @@
+"""Pictures and videos in the space of a model that learned CLIP's."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+import torch
+from builders import CAPTIONS, CLIP_SAMPLES, SAMPLE_RATE, tiny_clap, tiny_htsat
+from PIL import Image
+from scripts import TRAIN, command, run_script
+from small_clip import (
+    JOINT_DIM,
+    SIDE,
+    clip_model,
+    features,
+    pictures,
+    save_clip,
+    write_clip,
+)
+
+from clap_sb.data.builtin import write_audiocaps
+from clap_sb.data.video import sample_frames
+from clap_sb.encoders.clip_joint_text import ClipJointText
+from clap_sb.encoders.projection import MLPProjection
+from clap_sb.inference import CLAP
+from clap_sb.model import CLAP as Model
+from clap_sb.objectives.info_nce import InfoNCE
+from clap_sb.objectives.logit_scale import LogitScale
+
+SYSTEM = "hparams/htsat_clip_joint.yaml"
+SMALL = {
+    "embed_dim": 8,
+    "depths": "[1, 1, 1, 1]",
+    "num_heads": "[1, 1, 2, 2]",
+    "joint_dim": JOINT_DIM,
+    "number_of_epochs": 1,
+    "batch_size": 4,
+    "warmup_steps": 1,
+    "num_resamples": 20,
+    "device": "cpu",
+    "noprogressbar": None,
+}
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return write_clip(tmp_path_factory.mktemp("clip"))
+
+
+@pytest.fixture(scope="module")
+def trained(clip, tmp_path_factory):
+    """A run of the recipe on a few sounds that lie in a folder, as real data does."""
+    place = tmp_path_factory.mktemp("joint")
+    data = write_audiocaps(place / "data", 8, 4, 4, seed=2)
+    settings = {**SMALL, "clip": clip, "data_folder": data, "output_folder": place}
+    finished = run_script(TRAIN, command(SYSTEM, settings), place / "log")
+    assert finished.code == 0, finished.output
+    assert f"text tower: {clip}, pretrained" in finished.output
+    return CLAP.from_checkpoint(place)
+
+
+def joint(folder, clip, audio=None, **options) -> CLAP:
+    """The same kind of model, from a folder, untrained."""
+    audio = tiny_htsat() if audio is None else audio
+    tower = ClipJointText(folder, clip, JOINT_DIM, **options)
+    head = MLPProjection(audio.embedding_dim, JOINT_DIM)
+    return CLAP(Model(audio, tower, head, torch.nn.Identity(), LogitScale()))
+
+
+def near(found: torch.Tensor, expected: torch.Tensor) -> None:
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    assert torch.pdist(found).min() > 0.05, "the test has no power"
+
+
+def test_captions_lie_where_clip_has_them(trained, clip):
+    near(trained.encode_text(CAPTIONS), features(clip, captions=CAPTIONS))
+
+
+def test_pictures_lie_where_clip_has_them(trained, clip):
+    near(trained.encode_image(pictures()), features(clip, images=pictures()))
+
+
+def test_sounds_and_pictures_can_be_compared(trained):
+    audio = trained.encode_audio(torch.randn(2, 48000), 48000)
+    similarity = trained.similarity(audio, trained.encode_image(pictures(3)))
+    assert similarity.shape == (2, 3) and similarity.abs().max() <= 1 + 1e-5
+
+
+def test_a_picture_may_come_in_any_form(trained, tmp_path):
+    array = pictures(1)[0]
+    image = Image.fromarray(array)
+    path = tmp_path / "picture.png"
+    image.save(path)
+    held = io.BytesIO(path.read_bytes())
+    forms = [array, image, path, str(path), held, torch.from_numpy(array)]
+    found = trained.encode_image(forms)
+    for row in found:
+        torch.testing.assert_close(
+            row, trained.encode_image(array)[0], atol=1e-6, rtol=0
+        )
+
+
+def test_a_picture_lies_the_same_whatever_is_beside_it(trained):
+    together = trained.encode_image(pictures(5))
+    alone = torch.cat([trained.encode_image(picture) for picture in pictures(5)])
+    torch.testing.assert_close(alone, together, atol=1e-6, rtol=0)
+    few = trained.images.encode(pictures(5), batch_size=2)
+    torch.testing.assert_close(few, together, atol=1e-6, rtol=0)
+
+
+def test_a_picture_on_its_side_is_turned_as_its_camera_says(trained, tmp_path):
+    image = Image.fromarray(pictures(1)[0])
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held upright
+    image.rotate(90, expand=True).save(tmp_path / "p.png", exif=exif)
+    turned = trained.encode_image(tmp_path / "p.png")
+    torch.testing.assert_close(turned, trained.encode_image(image), atol=1e-5, rtol=0)
+    lying = trained.encode_image(image.rotate(90, expand=True))
+    assert (turned - lying).abs().max() > 0.05
+
+
+# ---------------------------------------------------------------- videos
+
+
+COLOURS = [(200, 30, 30), (30, 180, 40), (40, 40, 210), (220, 210, 60)]
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    """Four seconds, one colour each."""
+    av = pytest.importorskip("av")
+    path = tmp_path_factory.mktemp("video") / "colours.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for colour in COLOURS:
+            for _ in range(10):
+                frame = av.VideoFrame.from_image(Image.new("RGB", (64, 48), colour))
+                container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 8])
+def test_frames_are_taken_evenly(video, count):
+    frames = sample_frames(video, count)
+    assert [frame.shape for frame in frames] == [(48, 64, 3)] * count
+    expected = [COLOURS[int((i + 0.5) / count * 4)] for i in range(count)]
+    for frame, colour in zip(frames, expected, strict=True):
+        assert abs(frame.mean((0, 1)) - colour).max() < 12
+
+
+def test_a_video_lies_at_the_mean_of_its_pictures(trained, video):
+    single = trained.encode_image(sample_frames(video, 4))
+    mean = torch.nn.functional.normalize(single.mean(0, keepdim=True), dim=-1)
+    found = trained.encode_video(video, num_frames=4)
+    torch.testing.assert_close(found, mean, atol=1e-6, rtol=0)
+    assert trained.encode_video([video, video]).shape == (2, JOINT_DIM)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "cannot be read"),
+        (b"no video at all", "cannot be read"),
+        (None, "no file"),
+    ],
+)
+def test_what_is_no_video_is_named(content, message, trained, tmp_path):
+    pytest.importorskip("av")
+    path = tmp_path / "broken.mp4"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=message) as caught:
+        trained.encode_video(path)
+    assert "broken.mp4" in str(caught.value)
+
+
+def test_a_sound_is_no_video(trained, tmp_path):
+    pytest.importorskip("av")
+    import soundfile
+
+    soundfile.write(tmp_path / "a.wav", torch.zeros(8000).numpy(), 8000)
+    with pytest.raises(ValueError, match=r"a\.wav holds no pictures"):
+        trained.encode_video(tmp_path / "a.wav")
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+def test_a_model_of_another_space_takes_no_pictures(tmp_path):
+    clap = CLAP(tiny_clap(tmp_path))
+    with pytest.raises(ValueError, match="space is not that of a CLIP"):
+        clap.encode_image(pictures())
+
+
+def test_a_model_from_random_weights_takes_no_pictures(clip):
+    clap = joint(clip, clip, pretrained=False)
+    with pytest.raises(ValueError, match="random weights"):
+        clap.encode_image(pictures())
+
+
+def test_another_clip_is_refused(clip, tmp_path):
+    other = write_clip(tmp_path / "other", seed=1)
+    clap = joint(clip, clip)
+    with pytest.raises(ValueError, match="other is not the CLIP whose space"):
+        clap.encode_image(pictures(), clip=other)
+    named = clap.encode_image(pictures(), clip=clip)
+    assert torch.equal(named, clap.encode_image(pictures()))
+
+
+def test_a_text_tower_that_was_trained_on_is_refused(clip):
+    clap = joint(clip, clip, freeze=False)
+    with torch.no_grad():
+        clap.model.text_encoder.model.text_projection.weight.mul_(1.001)
+    with pytest.raises(ValueError, match="not kept frozen"):
+        clap.encode_image(pictures())
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [("/no/where/clip", "no folder here"), ("owner/clip", "the hub does not give it")],
+)
+def test_a_clip_that_is_gone_is_asked_for(clip, place, message, monkeypatch):
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    clap = joint(clip, place)
+    with pytest.raises(OSError, match=message) as caught:
+        clap.encode_image(pictures())
+    assert place in str(caught.value) and "clip=" in str(caught.value)
+    assert clap.encode_image(pictures(), clip=clip).shape == (3, JOINT_DIM)
+
+
+def test_half_a_clip_is_refused(clip, tmp_path):
+    clap = joint(clip, clip)
+    clap.model.text_encoder.save_source(tmp_path / "text")
+    with pytest.raises(ValueError, match="no whole CLIP"):
+        clap.encode_image(pictures(), clip=tmp_path / "text")
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        ([], "no picture"),
+        (torch.rand(8, 8, 3), "uint8"),
+        (torch.zeros(8, 8, dtype=torch.uint8), "height, width, 3"),
+    ],
+)
+def test_what_is_no_picture_is_refused(images, message, trained):
+    with pytest.raises(ValueError, match=message):
+        trained.encode_image(images)
+
+
+def test_a_clip_of_another_width_names_the_setting(clip):
+    with pytest.raises(ValueError, match="--joint_dim 12"):
+        ClipJointText(clip, clip)
+
+
+def test_another_tower_is_no_clip(tmp_path):
+    from builders import write_text_source
+
+    with pytest.raises(ValueError, match="holds a roberta model"):
+        ClipJointText(write_text_source(tmp_path), "x", pretrained=False)
+
+
+# ---------------------------------------------------------------- what it is for
+
+
+def test_sounds_are_found_by_pictures_that_they_were_never_trained_with(tmp_path):
+    """A CLIP learns four captions with four pictures; sounds learn the captions."""
+    names = ["red", "green", "blue", "yellow"]
+    images = [Image.new("RGB", (SIDE, SIDE), colour) for colour in COLOURS]
+    write_learned_clip(tmp_path, names, images)
+    torch.manual_seed(0)
+    clap = joint(tmp_path, tmp_path)
+    time = torch.arange(CLIP_SAMPLES) / SAMPLE_RATE
+    pitches = torch.tensor([200.0, 600.0, 1500.0, 3000.0])
+    wavs = 0.3 * torch.sin(2 * torch.pi * pitches[:, None] * time)
+    model = clap.model.train()
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer, objective = torch.optim.Adam(trained, lr=2e-3), InfoNCE()
+    wavs += 0.01 * torch.randn_like(wavs)
+    for _ in range(40):
+        objective(*model(wavs, None, names), model.logit_scale()).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    model.eval()
+    audio = clap.encode_audio(wavs, SAMPLE_RATE)
+    similarity = clap.similarity(audio, clap.encode_image(images))
+    assert similarity.argmax(0).tolist() == [0, 1, 2, 3], "sounds by picture"
+    assert similarity.argmax(1).tolist() == [0, 1, 2, 3], "pictures by sound"
+
+
+def write_learned_clip(folder, names, images) -> None:
+    from transformers import CLIPProcessor
+
+    torch.manual_seed(0)
+    model = clip_model()
+    save_clip(model, folder)
+    processor = CLIPProcessor.from_pretrained(folder, backend="pil")
+    inputs = processor(text=names, images=images, padding=True, return_tensors="pt")
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    for _ in range(80):
+        model(**inputs, return_loss=True).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    save_clip(model, folder)

@@ -1,0 +1,263 @@
+"""What the server of the page answers, and what it does not."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import os
+import socket
+from urllib.parse import urlencode, urlsplit
+
+import numpy as np
+import pytest
+import soundfile
+from builders import CAPTIONS, SAMPLE_RATE
+from indexes import write_sound
+from serving import NAMES, serving, write_index
+
+from clap_sb.cli import main
+from clap_sb.search import SearchIndex
+from clap_sb.serve.guard import host_is_safe
+from clap_sb.serve.playback import Playback
+
+pytest.importorskip("starlette")
+pytest.importorskip("uvicorn")
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory):
+    return write_index(tmp_path_factory.mktemp("serve"))
+
+
+@pytest.fixture(scope="module")
+def ask(index):
+    """Sends a request and gives the status, the headers and the body."""
+    with serving(index, index.parent / "log") as url:
+        place = urlsplit(url)
+
+        def send(path, method="GET", body=None, headers=None, **words):
+            connection = http.client.HTTPConnection(place.hostname, place.port)
+            path = f"{path}?{urlencode(words)}" if words else path
+            connection.request(method, path, body=body, headers=headers or {})
+            answer = connection.getresponse()
+            content = answer.read()
+            connection.close()
+            return answer.status, answer.headers, content
+
+        yield send
+
+
+def hits(answer) -> dict[str, dict]:
+    status, _, body = answer
+    assert status == 200, body
+    return {hit["name"]: hit for hit in json.loads(body)["hits"]}
+
+
+@pytest.fixture
+def found(ask):
+    return hits(ask("/api/search", text=CAPTIONS[0]))
+
+
+def sounds(index):
+    return index.parent / "sounds"
+
+
+def test_about_tells_what_is_served(ask):
+    about = json.loads(ask("/api/about")[2])
+    assert (about["sounds"], about["windows"]) == (len(NAMES), len(NAMES) + 2)
+    assert "tiny" in about["model"]
+
+
+def test_search_answers_what_the_command_answers(ask, index, capsys):
+    assert main(["search", str(index), CAPTIONS[0], "--json"]) == 0
+    expected = json.loads(capsys.readouterr().out)["hits"]
+    answer = json.loads(ask("/api/search", text=CAPTIONS[0])[2])["hits"]
+    for hit, of_command in zip(answer, expected, strict=True):
+        assert os.path.join(hit["folder"], hit["name"]) == of_command["path"]
+        for name in ("start", "end", "sound", "row"):
+            assert hit[name] == of_command[name]
+        assert hit["score"] == pytest.approx(of_command["score"], abs=1e-6)
+
+
+def test_more_like_a_hit(ask, found):
+    again = hits(ask("/api/search", like=found["small.ogg"]["row"]))
+    assert next(iter(again)) == "small.ogg"
+    assert again["small.ogg"]["score"] == pytest.approx(1, abs=1e-5)
+
+
+def test_search_by_a_sound_that_was_sent(ask, index):
+    body = (sounds(index) / "old.aiff").read_bytes()
+    again = hits(ask("/api/search", "POST", body))
+    assert next(iter(again)) == "old.aiff"
+    assert again["old.aiff"]["score"] == pytest.approx(1, abs=1e-4)
+    words = {"text": CAPTIONS[0], "k": len(NAMES)}
+    only_words = hits(ask("/api/search", "POST", body, words=1, **words))
+    by_text = hits(ask("/api/search", **words))
+    for name in by_text:
+        assert only_words[name]["score"] == pytest.approx(by_text[name]["score"])
+
+
+def test_tags_are_probabilities_of_the_labels(ask, index):
+    body = (sounds(index) / "wave.wav").read_bytes()
+    status, _, answer = ask("/api/tags", "POST", body, labels="dog, cat,\nrain, dog,")
+    tags = json.loads(answer)["tags"]
+    assert status == 200 and {tag["label"] for tag in tags} == {"dog", "cat", "rain"}
+    shares = [tag["probability"] for tag in tags]
+    assert sum(shares) == pytest.approx(1) and shares == sorted(shares, reverse=True)
+
+
+@pytest.mark.parametrize("name", [os.path.basename(name) for name in NAMES])
+def test_every_sound_comes_as_browsers_play_it(name, ask, found, index):
+    status, headers, body = ask(f"/audio/{found[name]['sound']}")
+    assert status == 200
+    kinds = {"wav": "wav", "flac": "flac", "aiff": "wav", "ogg": "ogg", "mp3": "mpeg"}
+    assert headers["content-type"] == f"audio/{kinds[name.rpartition('.')[2]]}"
+    samples, rate = soundfile.read(io.BytesIO(body))
+    path = next(sounds(index).rglob(name))
+    expected, _ = soundfile.read(path)
+    assert rate == SAMPLE_RATE
+    np.testing.assert_allclose(samples, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["wave.wav", "old.aiff"])
+def test_a_part_of_a_sound_is_given_for_seeking(name, ask, found):
+    path = f"/audio/{found[name]['sound']}"
+    whole = ask(path)[2]
+    status, headers, part = ask(path, headers={"Range": "bytes=100-299"})
+    assert status == 206 and part == whole[100:300]
+    assert headers["content-range"] == f"bytes 100-299/{len(whole)}"
+
+
+def test_pictures_are_of_the_window(ask, found):
+    status, headers, png = ask(f"/picture/{found['wave.wav']['row']}")
+    assert (status, headers["content-type"]) == (200, "image/png")
+    from matplotlib.image import imread
+
+    image = imread(io.BytesIO(png))
+    # noise and one tone: a bright row, of 200 Hz, near the bottom of 16 bands
+    brightness = image[..., :3].sum((1, 2))
+    assert image.shape[0] == 16 and brightness.argmax() > 12
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/audio/999", "/audio/../index.sqlite", "/audio/%2e%2e%2fetc%2fpasswd", "/audio/"]
+    + ["/page/../app.py", "/page/%2e%2e/app.py", "/page/..%2fapp.py", "/audio//etc"],
+)
+def test_nothing_but_sounds_of_the_index_is_served(path, ask):
+    assert ask(path)[0] == 404
+
+
+def test_a_file_that_has_changed_is_not_served(ask, index):
+    """What has taken its place is not the index's to show."""
+    path = write_sound(sounds(index) / "new.wav", 40)
+    words = ["index", "--out", str(index)]
+    assert main(words) == 0
+    hit = hits(ask("/api/search", text="rain", k=50))["new.wav"]  # it was reopened
+    secret = index.parent / "secret.wav"
+    write_sound(secret, 41, 2.0)
+    path.unlink()
+    path.symlink_to(secret)
+    for address in (f"/audio/{hit['sound']}", f"/picture/{hit['row']}"):
+        status, _, body = ask(address)
+        assert status == 404 and "changed" in json.loads(body)["error"]
+    path.unlink()
+    assert main(words) == 0
+    assert "new.wav" not in hits(ask("/api/search", text="rain", k=50))
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example:80", ""])
+def test_other_names_of_this_machine_are_refused(host, ask):
+    status, _, body = ask("/api/about", headers={"Host": host})
+    assert status == 403 and b"sounds" not in body
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_pages_of_other_sites_may_link_and_not_ask(site, ask, found):
+    headers = {"Sec-Fetch-Site": site}
+    sound = f"/audio/{found['wave.wav']['sound']}"
+    for path in ("/api/about", "/api/search?text=rain", sound):
+        assert ask(path, headers=headers)[0] == 403
+    assert ask("/", headers=headers)[0] == 200
+    assert ask("/api/about", headers={"Sec-Fetch-Site": "same-origin"})[0] == 200
+
+
+def test_browsers_are_told_to_be_strict(ask):
+    for path in ("/", "/api/about", "/page/page.js"):
+        headers = ask(path)[1]
+        assert "default-src 'self'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_page_takes_nothing_from_elsewhere(ask):
+    for path in ("/", "/page/page.js", "/page/results.js", "/page/style.css"):
+        status, _, body = ask(path)
+        assert status == 200 and b"//" not in body.replace(b"// ", b"")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "words", "status", "message"),
+    [
+        ("/api/search", None, {}, 400, "no query"),
+        ("/api/search", None, {"text": "a", "k": "x"}, 400, "number"),
+        ("/api/search", None, {"text": "a", "k": 10**6}, 400, "from 1 to"),
+        ("/api/search", None, {"like": 10**6}, 400, "no window"),
+        ("/api/search", b"no sound", {}, 415, "cannot be decoded"),
+        ("/api/search", b"", {}, 415, "empty"),
+        ("/api/tags", b"no sound", {"labels": "a"}, 415, "cannot be decoded"),
+        ("/api/tags", b"no sound", {"labels": " , "}, 400, "labels"),
+        ("/picture/100000", None, {}, 400, "no window"),
+    ],
+)
+def test_what_the_server_says_of_a_mistake(path, body, words, status, message, ask):
+    method = "GET" if body is None else "POST"
+    got, _, answer = ask(path, method, body, **words)
+    assert got == status and message in json.loads(answer)["error"]
+
+
+def test_a_sound_may_not_be_huge(ask):
+    status, _, answer = ask("/api/search", "POST", bytes(100 * 2**20 + 1))
+    assert status == 413 and "100 MB" in json.loads(answer)["error"]
+
+
+def test_a_port_in_use_is_an_error(index, capsys):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert main(["serve", str(index), "--port", port, "--no-open"]) == 1
+    assert "--port" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("host", "safe"),
+    [
+        ("localhost:8642", True),
+        ("LOCALHOST", True),
+        ("192.168.1.5:80", True),
+        ("[::1]:8642", True),
+        ("[::1]", True),
+        ("my.name:80", True),
+        ("127.0.0.1.evil.example", False),
+        ("my.name.evil.example", False),
+        ("", False),
+        ("[evil]", False),
+    ],
+)
+def test_safe_hosts(host, safe):
+    assert host_is_safe(host, ["My.Name"]) == safe
+
+
+def test_copies_for_the_player_do_not_pile_up(index, tmp_path):
+    store = SearchIndex(index).store
+    sound = next(
+        sound
+        for sound in store.known_sounds().values()
+        if any(path.endswith(".aiff") for path in store.files_of(sound))
+    )
+    playback = Playback(tmp_path)
+    for place in range(40):
+        playable = playback.of(1000 + place, store.files_of(sound))
+        assert playable.path.exists() and playable.media_type == "audio/wav"
+    assert len(list(tmp_path.iterdir())) <= 16
