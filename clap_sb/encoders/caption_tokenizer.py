@@ -83,7 +83,10 @@ class CaptionTokenizer:
         else:
             from transformers import AutoTokenizer
 
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            # never the code that a folder may bring along
+            tokenizer = AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
         return cls(tokenizer, max_tokens, suffix, pad_to_max)
 
     def __len__(self) -> int:
