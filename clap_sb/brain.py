@@ -28,13 +28,17 @@ BEST_METRICS = tuple(
 )
 """Scores that the best checkpoint may be selected by: higher is better."""
 
+LAST = "epoch"
+"""Takes the place of a score where the last epoch's checkpoint is the one to keep."""
+
 
 class CLAPBrain(sb.Brain):
     """Trains a :class:`~clap_sb.model.CLAP`; validates it by retrieval.
 
     Training batches come from :class:`~clap_sb.data.pairs.PairDataset`, validation
     and test batches are whole clips with all their captions
-    (:class:`~clap_sb.data.whole_clips.WholeClipDataset`).
+    (:class:`~clap_sb.data.whole_clips.WholeClipDataset`). Without a validation set the
+    last epoch is kept: ``best_metric`` is ``epoch``.
 
     What is random in a training step (drop-path, dropout, SpecAugment) follows from
     (seed, epoch, step, rank), so a run that was killed ends with the same weights as
@@ -59,8 +63,10 @@ class CLAPBrain(sb.Brain):
     ------
     ValueError
         If ``max_grad_norm`` is not positive, with which SpeechBrain would ascend the
-        loss, or ``best_metric`` is none of ``BEST_METRICS``.
+        loss, or ``best_metric`` is none of ``best_metrics``.
     """
+
+    best_metrics: tuple[str, ...] = (*BEST_METRICS, LAST)
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -69,10 +75,10 @@ class CLAPBrain(sb.Brain):
                 f"max_grad_norm is {self.max_grad_norm}; it must be positive: to "
                 "train without clipping, set it to a large number (1e9)"
             )
-        if self.hparams.best_metric not in BEST_METRICS:
+        if self.hparams.best_metric not in self.best_metrics:
             raise ValueError(
                 f"best_metric {self.hparams.best_metric!r} is not among the scores "
-                f"where higher is better: {', '.join(BEST_METRICS)}"
+                f"where higher is better: {', '.join(self.best_metrics)}"
             )
         self.epoch = 0
         self.steps_per_epoch = 0
@@ -210,16 +216,33 @@ class CLAPBrain(sb.Brain):
             }
             return
         self.embedded = self._embedder.result()
+        scores = self.score()
+        if stage == sb.Stage.VALID:
+            self._finish_epoch(epoch, {"valid_loss": float(stage_loss), **scores})
+
+    def score(self) -> dict[str, float]:
+        """Scores the clips of the stage that has ended, which are in ``embedded``.
+
+        Returns
+        -------
+        dict
+            Numbers by name; those that the best checkpoint may be selected by are in
+            ``best_metrics``.
+        """
         self.retrieval = retrieval(
             self.embedded.audio, self.embedded.text, self.embedded.caption_clip
         )
-        if stage == sb.Stage.VALID:
-            self._finish_epoch(epoch, float(stage_loss))
-
-    def _finish_epoch(self, epoch: int, valid_loss: float) -> None:
         scores = self.retrieval.scores()
         del scores["num_clips"], scores["num_captions"]  # the same in every epoch
-        valid = {"valid_loss": valid_loss, **scores}
+        return scores
+
+    def _fit_valid(self, valid_set: Any, epoch: int, enable: bool) -> None:
+        """Validates; without a set to do it on, the last epoch may be kept."""
+        super()._fit_valid(valid_set, epoch, enable)
+        if valid_set is None and self.hparams.best_metric == LAST:
+            self._finish_epoch(epoch, {})
+
+    def _finish_epoch(self, epoch: int, valid: dict[str, float]) -> None:
         train = self._train_row
         self.hparams.train_logger.log_stats({"epoch": epoch}, train, valid)
         if sb.utils.distributed.if_main_process():
@@ -227,7 +250,7 @@ class CLAPBrain(sb.Brain):
         metric = self.hparams.best_metric
         # without synchronised batch norm the ranks' scores differ a little, and ranks
         # that do not stop at the same epoch wait for each other for ever
-        score = ddp_broadcast(float(valid[metric]), src=0)
+        score = epoch if metric == LAST else ddp_broadcast(float(valid[metric]), src=0)
         self.hparams.epoch_counter.update_metric(score)
         self.checkpointer.save_and_keep_only(
             meta={"epoch": epoch, metric: score}, max_keys=[metric]

@@ -33,7 +33,7 @@ MAY_IMPORT = {
     | {"evaluation", "training"},
     "inference": {"checkpoints", "clips", "config", "data", "encoders"}
     | {"evaluation", "features", "hub", "model", "objectives"},
-    "search": {"clips", "data", "inference"},
+    "search": {"clips", "data", "evaluation", "inference"},
     "serve": {"data", "evaluation", "inference", "search"},
     "cli": {"checkpoints", "data", "evaluation", "inference", "search", "serve"},
 }

@@ -87,10 +87,7 @@ def load_run(path: str | Path, device: str | torch.device = "cpu") -> LoadedMode
     selection = f"the checkpoint {chosen.name}, as given"
     if chosen == run:
         chosen, meta = best_checkpoint(run / SAVE_FOLDER, metric)
-        selection = (
-            f"best of the run by validation {metric} "
-            f"({meta[metric]:.2f} in epoch {meta['epoch']})"
-        )
+        selection = selection_of(metric, meta)
     clap = description["clap"]
     for name in PARTS:
         _load_part(getattr(clap, name), chosen / f"{name}.ckpt")
@@ -102,6 +99,33 @@ def load_run(path: str | Path, device: str | torch.device = "cpu") -> LoadedMode
         selection=selection,
         path=chosen,
         run=run,
+    )
+
+
+def selection_of(metric: str, meta: dict[str, Any]) -> str:
+    """How a run's checkpoint was selected, in words.
+
+    Arguments
+    ---------
+    metric : str
+        What by: a score, or ``epoch``.
+    meta : dict
+        The checkpoint's metadata.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> selection_of("t2a_map_at_10", {"t2a_map_at_10": 41.234, "epoch": 9})
+    'best of the run by validation t2a_map_at_10 (41.23 in epoch 9)'
+    """
+    if metric == "epoch":
+        return f"the last epoch ({meta['epoch']}); none was selected"
+    return (
+        f"best of the run by validation {metric} "
+        f"({meta[metric]:.2f} in epoch {meta['epoch']})"
     )
 
 

@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 
 import speechbrain as sb
+import torch
 import torch.nn.functional as F
 from hyperpyyaml import load_hyperpyyaml
 from speechbrain.dataio.dataset import DynamicItemDataset
@@ -72,16 +73,24 @@ class SoundClassifier(sb.Brain):
 
 
 def dataio_prep(hparams, clips):
-    """One dataset a split, by folds; each gives waveform and label."""
+    """One dataset a split, by folds: a part of each clip to train on, or all of it."""
     encoder = hparams["label_encoder"]
     encoder.update_from_iterable(sorted({clip.label for clip in clips}))
     encoder.expect_len(len(encoder))
     read = functools.lru_cache(hparams["cached_clips"])(read_wav)
+    size = hparams["clap_encoder"].clip_samples
 
     @sb.utils.data_pipeline.takes("path")
     @sb.utils.data_pipeline.provides("sig")
-    def audio_pipeline(path):
+    def whole(path):
         return read(path, hparams["sample_rate"])
+
+    @sb.utils.data_pipeline.takes("path")
+    @sb.utils.data_pipeline.provides("sig")
+    def random_part(path):
+        wav = whole(path)
+        start = torch.randint(max(len(wav) - size, 0) + 1, ())
+        return wav[start:][:size]
 
     @sb.utils.data_pipeline.takes("category")
     @sb.utils.data_pipeline.provides("label")
@@ -93,7 +102,7 @@ def dataio_prep(hparams, clips):
         chosen = [clip for clip in clips if clip.fold in hparams[f"{split}_folds"]]
         datasets[split] = DynamicItemDataset(
             {clip.id: {"path": clip.path, "category": clip.label} for clip in chosen},
-            [audio_pipeline, label_pipeline],
+            [random_part if split == "train" else whole, label_pipeline],
             ["id", "sig", "label"],
         )
     return datasets
