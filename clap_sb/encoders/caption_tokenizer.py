@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,11 @@ import torch
 import torch.nn.functional as F
 
 from clap_sb.encoders.missing_tokenizer import MissingTokenizer, has_tokenizer
+from clap_sb.encoders.punctuation import without_punctuation
 from clap_sb.encoders.sentencepiece_tokenizer import (
     MODEL_FILE,
     SentencePieceTokenizer,
 )
-
-_PUNCTUATION = re.compile(r'[(),.!?;:|*"]')
 
 
 @dataclass(frozen=True)
@@ -166,26 +164,6 @@ class CaptionTokenizer:
             (folder / MODEL_FILE).write_bytes(model)
         else:
             self.tokenizer.save_pretrained(folder)
-
-
-def without_punctuation(caption: str) -> str:
-    """WavCaps' own rule: lower case, a space for each sign, doubled spaces once.
-
-    Arguments
-    ---------
-    caption : str
-        Caption.
-
-    Returns
-    -------
-    str
-
-    Example
-    -------
-    >>> without_punctuation("A dog barks, twice.")
-    'a dog barks twice '
-    """
-    return _PUNCTUATION.sub(" ", caption.lower()).replace("  ", " ")
 
 
 def _check(captions: list[str]) -> None:
