@@ -64,5 +64,5 @@ def test_what_is_given_on_the_command_line_stays(capsys):
     config = joined("{init: run, lr: 0.5, batch_size: 7, train_csv: my.csv}")
     values = suit_settings(Experiment(config, None), 28).values
     assert values["lr"] == 0.5 and values["batch_size"] == 7
-    assert values["number_of_epochs"] == 50  # 200 steps, 4 an epoch
-    assert "number_of_epochs: 50 (instead of 60" in capsys.readouterr().out
+    assert values["number_of_epochs"] == 25  # 100 steps, 4 an epoch
+    assert "number_of_epochs: 25 (instead of 60" in capsys.readouterr().out
