@@ -23,6 +23,9 @@ FILES = [
     RECIPES / "AudioCaps" / "recipe.yaml",
     ROOT / "hparams" / "demo.yaml",
 ]
+TRAINED_ON = (
+    "AudioCaps + Clotho + my.csv with 1 clips of recordings in the evaluation sets"
+)
 OWN = [f"syn000000{number}a_" for number in range(4)]
 
 
@@ -84,14 +87,12 @@ def test_several_sets_in_one_list(prepare, data):
     assert [len(clip.captions) for clip in train] == [1] * 4 + [5] * 3 + [1] * 3
     assert train[4].id == "Clotho:syn development 0"
     assert [clip.id[:3] for clip in splits["test"]] == ["syn"] * 2
-    assert experiment.values["trained_on"] == "AudioCaps + Clotho + my.csv"
+    assert experiment.values["trained_on"] == TRAINED_ON
     # nothing is looked for again where the manifests are trusted
     again, same = prepare(
         trust=True, train_sets=names_of(data), set_folders={"Clotho": "nowhere"}
     )
-    assert (
-        same == splits and again.values["trained_on"] == "AudioCaps + Clotho + my.csv"
-    )
+    assert same == splits and again.values["trained_on"] == TRAINED_ON
 
 
 def test_the_own_set_may_be_evaluated_with_alone(prepare, data):
@@ -134,6 +135,7 @@ def test_shared_recordings_are_told_and_left_out_on_request(
         trained_on += " without 3 clips of recordings in the evaluation sets"
     else:
         assert "3 clips are trained on all the same" in told and len(kept) == 3
+        trained_on += " with 3 clips of recordings in the evaluation sets"
     assert experiment.values["trained_on"] == trained_on
     assert len(splits["train"]) == (7 if leave_out else 10)
 

@@ -84,9 +84,9 @@ class CaptionedSets:
         }
         evaluated = {f"{own} {split}": splits[split] for split in EVALUATED}
         evaluated |= self._evaluation_sets(trust)
-        train, left_out = self._without_overlaps(train, evaluated)
+        train, about = self._without_overlaps(train, evaluated)
         clips = self._with_keywords(_joined(train))
-        experiment = self._named(names, left_out)
+        experiment = self._named(names, about)
         return experiment, {"train": clips, **{s: splits[s] for s in EVALUATED}}
 
     def _run(
@@ -149,7 +149,7 @@ class CaptionedSets:
             found |= {f"{name} {split}": clips for split, clips in splits.items()}
         return found
 
-    def _without_overlaps(self, train: Clips, evaluated: Clips) -> tuple[Clips, int]:
+    def _without_overlaps(self, train: Clips, evaluated: Clips) -> tuple[Clips, str]:
         """Tells which recordings are on both sides; drops them where asked to."""
         overlaps = find_overlaps(train, evaluated)
         shared = {(overlap.train_set, overlap.train_id) for overlap in overlaps}
@@ -162,13 +162,14 @@ class CaptionedSets:
             if overlaps:
                 done = "left out of training" if drop else "trained on all the same"
                 print(f"overlap: {len(shared)} clips are {done}, see {path}")
-        if not drop:
-            return train, 0
+        about = f"{len(shared)} clips of recordings in the evaluation sets"
+        if not (drop and shared):
+            return train, f" with {about}" if shared else ""
         kept = {
             name: [clip for clip in clips if (name, clip.id) not in shared]
             for name, clips in train.items()
         }
-        return kept, len(shared)
+        return kept, f" without {about}"
 
     def _with_keywords(self, clips: list[Clip]) -> list[Clip]:
         values = self.experiment.values
@@ -184,14 +185,12 @@ class CaptionedSets:
         )
         return read_manifest(manifest)
 
-    def _named(self, names: Sequence[str], left_out: int) -> Experiment:
+    def _named(self, names: Sequence[str], about: str) -> Experiment:
         """The run with what it is trained on, for its model's description."""
         values = self.experiment.values
         own = {values["dataset"]: values["trained_on"]}
         told = [own.get(name, Path(name).name) for name in names]
-        name = " + ".join(told)
-        if left_out:
-            name += f" without {left_out} clips of recordings in the evaluation sets"
+        name = " + ".join(told) + about
         config = self.experiment.config.updated({"trained_on": name})
         return replace(self.experiment, config=config)
 

@@ -59,7 +59,7 @@ def finish_by_retrieval(
         dataset=experiment.dataset_name,
         split="test",
         checkpoint=brain.best_checkpoint.path.name,
-        selection=selection_of(metric, meta),
+        selection=f"{selection_of(metric, meta)}; trained on {hparams['trained_on']}",
         text_tower_origin=hparams["text_tower_origin"],
         seed=hparams["seed"],
         num_resamples=hparams["num_resamples"],
