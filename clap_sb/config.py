@@ -45,6 +45,8 @@ class Config:
         Flat values that replace those of the text.
     replaced_for_builtin : mapping
         The part of ``overrides`` that comes from the ``builtin`` blocks.
+    given : mapping
+        The part of ``overrides`` that comes from the command line.
 
     Example
     -------
@@ -56,6 +58,7 @@ class Config:
     text: str
     overrides: Mapping[str, Any] = field(default_factory=dict)
     replaced_for_builtin: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict)
 
     def updated(self, overrides: Mapping[str, Any]) -> Config:
         """The same configuration with further overrides.
@@ -81,6 +84,32 @@ class Config:
                 hint = f": did you mean {', '.join(near)}?" if near else ""
                 raise ConfigError(f"there is no setting {key!r}{hint}")
         return replace(self, overrides={**self.overrides, **overrides})
+
+    def redefined(self, definitions: str) -> Config:
+        """The same configuration with some keys defined anew; overrides of them go.
+
+        Arguments
+        ---------
+        definitions : str
+            HyperPyYAML source of keys that stand in the text.
+
+        Returns
+        -------
+        Config
+
+        Example
+        -------
+        >>> config = Config("a: 1\\nb: !ref <layer>\\nlayer: 2", {"layer": 5})
+        >>> config.redefined("layer: [2, !ref <a>]").values()["b"]
+        [2, 1]
+        """
+        anew = top_level_blocks(definitions)
+        kept = {k: v for k, v in top_level_blocks(self.text).items() if k not in anew}
+        return replace(
+            self,
+            text="".join([*kept.values(), *anew.values()]),
+            overrides={k: v for k, v in self.overrides.items() if k not in anew},
+        )
 
     def resolved(self) -> str:
         """The text with all overrides and references applied, tags kept."""
@@ -185,7 +214,37 @@ def join(paths: Iterable[str | Path], overrides: str = "") -> Config:
     if config.updated(given).values().get("data_folder") == BUILTIN:
         config = config.updated(blocks["builtin"])
         config = replace(config, replaced_for_builtin=blocks["builtin"])
-    return config.updated(given)
+    return replace(config.updated(given), given=given)
+
+
+def top_level_blocks(text: str) -> dict[str, str]:
+    """Cuts a YAML document at its top-level keys.
+
+    Arguments
+    ---------
+    text : str
+        A mapping.
+
+    Returns
+    -------
+    dict
+        From each key to the lines from it to the next one; what stands above the
+        first key is the first key's.
+
+    Example
+    -------
+    >>> top_level_blocks("a: 1\\nb:\\n    c: 2\\n")
+    {'a': 'a: 1\\n', 'b': 'b:\\n    c: 2\\n'}
+    """
+    values = _parse(text, "the joined YAML")
+    lines = text.splitlines(keepends=True)
+    if lines and not lines[-1].endswith("\n"):
+        lines[-1] += "\n"
+    starts = [0, *[values.lc.key(key)[0] for key in values][1:], len(lines)]
+    return {
+        key: "".join(lines[start:end])
+        for key, start, end in zip(values, starts, starts[1:], strict=False)
+    }
 
 
 @functools.lru_cache(maxsize=8)
@@ -211,14 +270,7 @@ def _read(path: Path) -> tuple[str, list[str], dict[str, dict[str, Any]]]:
         raise ConfigError(f"there is no YAML file {path}")
     text = path.read_text(encoding="utf-8")
     values = _parse(text, str(path))
-    starts = {key: values.lc.key(key)[0] for key in values}
-    lines = text.splitlines(keepends=True)
-    kept, inside = [], False
-    for number, line in enumerate(lines):
-        named = [key for key, start in starts.items() if start == number]
-        if named:
-            inside = named[0] in BLOCKS
-        if not inside:
-            kept.append(line)
+    cut = top_level_blocks(text)
     blocks = {name: dict(values[name] or {}) for name in BLOCKS if name in values}
-    return "".join(kept), [key for key in values if key not in BLOCKS], blocks
+    own = [key for key in values if key not in BLOCKS]
+    return "".join(cut[key] for key in own), own, blocks

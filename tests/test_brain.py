@@ -69,6 +69,7 @@ def make_brain(
     opt_class=PLAIN_SGD,
     run_opts: dict | None = None,
     epochs: int = 1,
+    brain_class: type[CLAPBrain] = CLAPBrain,
     **hparams,
 ) -> CLAPBrain:
     settings = {
@@ -91,7 +92,7 @@ def make_brain(
     )
     options = {"device": "cpu", "noprogressbar": True, "max_grad_norm": NO_CLIPPING}
     options |= run_opts or {}
-    return CLAPBrain({"clap": model}, opt_class, settings, options, checkpointer)
+    return brain_class({"clap": model}, opt_class, settings, options, checkpointer)
 
 
 def pairs(brain: CLAPBrain, clips: list[Clip]) -> PairDataset:
@@ -333,3 +334,36 @@ def test_the_training_loader_leaves_the_global_generator_alone(
     state = torch.get_rng_state()
     assert len(list(loader)) == 3
     assert torch.equal(torch.get_rng_state(), state)
+
+
+# ---------------------------------------------------------------- without validation
+
+
+def test_without_validation_the_last_epoch_is_kept_and_gone_on_from(
+    model, clips, tmp_path
+):
+    def trained(folder: Path, stop: int) -> CLAPBrain:
+        brain = make_brain(
+            copy.deepcopy(model),
+            folder,
+            epochs=3,
+            best_metric="epoch",
+            lr=0.1,
+            audio_lr=0.1,
+            text_lr=0.1,
+            run_opts={"debug": stop < 3, "debug_batches": 99, "debug_epochs": stop},
+        )
+        fit(brain, clips)
+        return brain
+
+    whole = trained(tmp_path / "whole", stop=3)
+    assert [row["epoch"] for row in whole.hparams.history.rows] == [1, 2, 3]
+    assert "valid_loss" not in whole.hparams.history.rows[0]
+    saved = whole.checkpointer.list_checkpoints()
+    assert [checkpoint.meta["epoch"] for checkpoint in saved] == [3]
+    trained(tmp_path / "parts", stop=2)
+    resumed = trained(tmp_path / "parts", stop=3)
+    for one, other in zip(
+        whole.clap.parameters(), resumed.clap.parameters(), strict=True
+    ):
+        assert torch.equal(one, other)

@@ -71,5 +71,4 @@ def test_eight_clips_are_learnt_by_heart(policy, captions, clips, tmp_path):
     # of one right answer in eight, or of five shared in forty
     least, chance = math.log(captions), math.log(CLIPS * captions)
     loss = brain._train_row["train_loss"]
-    print(loss, least, chance)
     assert least <= loss < least + 0.1 * (chance - least)

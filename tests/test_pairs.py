@@ -17,6 +17,7 @@ from clap_sb.data.keys import key_of
 from clap_sb.data.manifest import Clip
 from clap_sb.data.pairs import Pair, PairBatch, PairCollate, PairDataset
 from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
+from clap_sb.objectives.info_nce import not_negatives
 
 CLIP_SAMPLES = 4000
 
@@ -192,6 +193,22 @@ def test_all_captions_of_a_clip_where_all_are_positives(clips, collate):
     keys = [key_of(batch.ids[clip]) for clip in batch.caption_clip]
     assert batch.clip_keys.tolist() == keys
     assert len(batch.caption_keys) == len(batch.tokens["input_ids"]) == 8
+
+
+def test_clips_of_one_class_are_no_negatives_of_each_other(collate):
+    """However their captions are worded; a clip may be named like a class."""
+    pairs = [
+        Pair("a", torch.ones(4), "a dog barks", label="dog"),
+        Pair("b", torch.ones(4), "some barking", label="dog"),
+        Pair("c", torch.ones(4), "rain falls", label="rain"),
+        Pair("dog", torch.ones(4), "a quiet room"),
+    ]
+    batch = collate(pairs)
+    first, second, third, fourth = batch.clip_keys.tolist()
+    assert first == second
+    assert len({first, third, fourth}) == 3
+    ignored = not_negatives(batch.clip_keys, batch.caption_keys)
+    assert ignored.nonzero().tolist() == [[0, 1], [1, 0]]
 
 
 @pytest.mark.parametrize(

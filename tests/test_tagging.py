@@ -301,7 +301,7 @@ def test_a_spectrogram_has_as_many_columns_as_can_be_seen(clap, seconds):
         ("a.txt", "dog\n\nsea_waves\n", {"dog": "This is a sound of dog."}),
         ("a.csv", "dog\nrain\n", {"rain": "This is a sound of rain."}),
         ("a.csv", 'dog,"Barks, loud."\ndog,B.\n', {"dog": "Barks, loud."}),
-        ("a.json", '["dog"]', {"dog": "This is a sound of dog."}),
+        ("a.yaml", "dog: [x, y]\nrain: z\n", {"dog": "x", "rain": "z"}),
         ("a.json", '{"dog": ["x", "y"]}', {"dog": "x"}),
     ],
 )
@@ -314,7 +314,7 @@ def test_labels_come_from_a_file(tmp_path, name, text, expected):
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("a.yaml", "dog"), ("a.csv", "a,b\nc\n"), ("a.json", "3"), ("a.json", "{")]
+    [("a.md", "dog"), ("a.csv", "a,b\nc\n"), ("a.json", "3"), ("a.yaml", "{")]
     + [("a.txt", ""), ("a.json", '{"a": 3}')],
 )
 def test_a_file_that_makes_no_labels_is_named(tmp_path, name, text):

@@ -28,7 +28,8 @@ def add_labels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--labels",
         type=Path,
-        help="a file of them: .txt (one a line), .csv (label, description) or .json",
+        help="a file of them: .txt (one a line), .csv (label, description), .yaml or "
+        ".json (descriptions by label)",
     )
     parser.add_argument(
         "--template", help="sentence for a label, with {label} where it goes"

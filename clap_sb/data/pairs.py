@@ -27,12 +27,33 @@ class Pair:
         The caption drawn.
     others : tuple of str
         The clip's other captions, where all of them are positives.
+    label : str or None
+        The clip's class, where it has one.
     """
 
     id: str
     wav: torch.Tensor
     caption: str
     others: tuple[str, ...] = ()
+    label: str | None = None
+
+    @property
+    def key(self) -> int:
+        """Equal for pairs of which none is a negative of another.
+
+        Those of one clip; and those of one class, whose captions, in whatever words,
+        are true of all of its clips.
+
+        Example
+        -------
+        >>> wav = torch.zeros(4)
+        >>> rooster = Pair("a", wav, "a rooster crows", label="rooster")
+        >>> rooster.key == Pair("b", wav, "a cock", label="rooster").key
+        True
+        >>> rooster.key == Pair("rooster", wav, "a rooster crows").key
+        False
+        """
+        return key_of(self.id) if self.label is None else key_of("class", self.label)
 
 
 class PairDataset(Dataset):
@@ -117,6 +138,7 @@ class PairDataset(Dataset):
             clip.id,
             wav,
             clip.captions[drawn],
+            label=clip.label,
             others=others if self.takes_all_captions else (),
         )
 
@@ -140,7 +162,8 @@ class PairBatch:
     caption_clip : torch.Tensor
         ``[captions]``, int64, which clip of the batch each belongs to.
     clip_keys : torch.Tensor
-        ``[captions]``, int64, equal for captions of equal clips.
+        ``[captions]``, int64, equal for captions of equal clips and of clips of one
+        class.
     caption_keys : torch.Tensor
         ``[captions]``, int64, equal for equal captions.
     """
@@ -197,7 +220,7 @@ class PairCollate:
         told = [(pair.caption, *pair.others) for pair in pairs]
         captions = [caption for of_clip in told for caption in of_clip]
         counts = torch.tensor([len(of_clip) for of_clip in told])
-        clip_keys = torch.tensor([key_of(pair.id) for pair in pairs])
+        clip_keys = torch.tensor([pair.key for pair in pairs])
         wavs = torch.nn.utils.rnn.pad_sequence([p.wav for p in pairs], batch_first=True)
         # float32 ratios would miss samples of clips of more than a minute
         lengths = torch.tensor([len(pair.wav) for pair in pairs], dtype=torch.float64)

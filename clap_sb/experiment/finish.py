@@ -10,6 +10,7 @@ from speechbrain.utils.distributed import if_main_process
 
 from clap_sb.brain import CLAPBrain
 from clap_sb.checkpoints.run_export import EXPORT_FOLDER
+from clap_sb.checkpoints.run_folder import selection_of
 from clap_sb.data.manifest import Clip
 from clap_sb.data.whole_clips import WholeClipDataset
 from clap_sb.evaluation.attribute_pairs import attribute_pairs, prefers_right
@@ -53,13 +54,12 @@ def finish_by_retrieval(
     if not if_main_process():
         return
     meta = brain.best_checkpoint.meta
-    score = f"{meta[metric]:.2f}, epoch {meta['epoch']}"
     origin = Origin(
         system=hparams["system"],
         dataset=experiment.dataset_name,
         split="test",
         checkpoint=brain.best_checkpoint.path.name,
-        selection=f"best validation {metric} ({score})",
+        selection=selection_of(metric, meta),
         text_tower_origin=hparams["text_tower_origin"],
         seed=hparams["seed"],
         num_resamples=hparams["num_resamples"],

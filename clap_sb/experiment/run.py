@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from clap_sb.config import BUILTIN, Config, join
 from clap_sb.data.manifest import Clip
 from clap_sb.data.pairs import PairCollate, PairDataset
 from clap_sb.data.whole_clips import WholeClipDataset, WindowCollate
-from clap_sb.training.text_tower import settle_text_tower
+from clap_sb.experiment.settling import check_selection, find_initial, settle
 
 logger = logging.getLogger(__name__)
 
@@ -178,7 +178,7 @@ def train(
     train_clips : sequence of Clip
         Training clips.
     valid_clips : sequence of Clip
-        Validation clips.
+        Validation clips; none where ``best_metric`` is ``epoch``.
 
     Returns
     -------
@@ -186,20 +186,22 @@ def train(
         The run, with its text tower settled.
     brain : CLAPBrain
         After the last epoch.
+
+    Raises
+    ------
+    ConfigError
+        If the checkpoint is to be selected by a score, and there are no validation
+        clips, or if settings contradict each other.
     """
-    captions = [caption for clip in train_clips for caption in clip.captions]
-    config, origin = experiment.prepare(
-        settle_text_tower,
-        config=experiment.config,
-        captions=captions,
-        folder=experiment.folder / TEXT_FOLDER,
-    )
-    config = config.updated({"text_tower_origin": origin})
-    experiment = replace(experiment, config=config)
+    check_selection(experiment, valid_clips)
+    initial = find_initial(experiment)
+    experiment = settle(experiment, train_clips, initial)
     if if_main_process():
-        print(f"text tower: {origin}")
+        print(f"text tower: {experiment.values['text_tower_origin']}")
         _describe_model(experiment)
-    hparams = config.build()
+    hparams = experiment.config.build()
+    if initial is not None:
+        initial.load_into(hparams["clap"])
     _load_audio_weights(hparams)
     brain = hparams["brain_class"](
         modules={"clap": hparams["clap"]},
@@ -214,7 +216,7 @@ def train(
     brain.fit(
         hparams["epoch_counter"],
         _pairs(hparams, train_clips),
-        WholeClipDataset(valid_clips, hparams["clap"].sample_rate),
+        WholeClipDataset(valid_clips, brain.clap.sample_rate) if valid_clips else None,
         train_loader_kwargs=_train_loader(hparams),
         valid_loader_kwargs=whole_clip_loader(hparams),
     )

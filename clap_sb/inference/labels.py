@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 
+from clap_sb.evaluation.prompts import Prompts
 from clap_sb.evaluation.zero_shot import DEFAULT_PROMPT, prompt
 from clap_sb.inference.encoder import Encoder
 
@@ -98,6 +98,5 @@ class Labels:
         torch.Tensor
             ``[labels, joint_dim]``, unit norm.
         """
-        embedding = clap.encode_text([text for texts in self.texts for text in texts])
-        means = [part.mean(0) for part in embedding.split(list(map(len, self.texts)))]
-        return F.normalize(torch.stack(means), dim=1)
+        described = dict(zip(self.names, self.texts, strict=True))
+        return Prompts(descriptions=described).embed(clap, self.names)

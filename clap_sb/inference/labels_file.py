@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 
+from clap_sb.evaluation.prompts import read_descriptions
 from clap_sb.evaluation.zero_shot import DEFAULT_PROMPT
 from clap_sb.inference.labels import Labels
 
@@ -19,8 +19,7 @@ def read_labels(path: str | Path, template: str = DEFAULT_PROMPT) -> Labels:
     ``.txt``  a label a line
     ``.csv``  a label a row, then its description if there is a second
               column; a label in several rows has several descriptions
-    ``.json`` a list of labels, or an object of labels with a description or
-              a list of them each
+    ``.yaml`` a description, or a list of them, by label; ``.json`` likewise
     ========= ==============================================================
 
     Arguments
@@ -47,41 +46,41 @@ def read_labels(path: str | Path, template: str = DEFAULT_PROMPT) -> Labels:
     (('A dog barks.', 'A dog growls.'), ('It rains.',))
     """
     path = Path(path)
-    readers = {".txt": _read_lines, ".csv": _read_csv, ".json": _read_json}
+    readers = {
+        ".txt": _read_lines,
+        ".csv": _read_csv,
+        ".yaml": read_descriptions,
+        ".json": read_descriptions,
+    }
     if path.suffix not in readers:
         raise ValueError(
             f"{path}: labels are read from {', '.join(readers)}, not "
             f"{path.suffix or 'a file without a suffix'}"
         )
-    text = path.read_text(encoding="utf-8-sig")
+    values = readers[path.suffix](path)
     try:
-        return Labels.of(readers[path.suffix](text), template)
-    except (ValueError, TypeError, AttributeError) as error:
+        return Labels.of(values, template)
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _read_lines(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if line.strip()]
+def _read_lines(path: Path) -> list[str]:
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    return [line.strip() for line in lines if line.strip()]
 
 
-def _read_csv(text: str) -> list[str] | dict[str, list[str]]:
-    rows = [row for row in csv.reader(text.splitlines()) if any(row)]
+def _read_csv(path: Path) -> list[str] | dict[str, list[str]]:
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        rows = [row for row in csv.reader(file) if any(row)]
     widths = {len(row) for row in rows}
     if widths == {1}:
         return [row[0].strip() for row in rows]
     if widths != {2}:
         raise ValueError(
-            "a row is a label, or a label and a description (in double quotes if it "
-            "holds a comma), in all rows alike"
+            f"{path}: a row is a label, or a label and a description (in double "
+            "quotes if it holds a comma), in all rows alike"
         )
     labels: dict[str, list[str]] = {}
     for label, description in rows:
         labels.setdefault(label.strip(), []).append(description.strip())
     return labels
-
-
-def _read_json(text: str) -> list[str] | dict[str, str | list[str]]:
-    values = json.loads(text)
-    if not isinstance(values, (list, dict)):
-        raise ValueError("neither a list of labels nor an object of descriptions")
-    return values

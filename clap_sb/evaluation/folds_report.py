@@ -1,0 +1,142 @@
+"""Writes what a cross-validation over a set's own folds gave: mean and deviation."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from clap_sb.evaluation.bootstrap import bootstrap_interval
+from clap_sb.evaluation.embedding import Embedded
+from clap_sb.evaluation.plots import plot_confusion
+from clap_sb.evaluation.report import write_results
+from clap_sb.evaluation.retrieval_report import Origin
+
+
+@dataclass(frozen=True, eq=False)
+class FoldedClasses:
+    """The class that each clip was given while its fold was held out.
+
+    Arguments
+    ---------
+    labels : tuple of str
+        The classes.
+    targets : torch.Tensor
+        Right class of each clip ``[num_clips]``.
+    predictions : torch.Tensor
+        Class given to each clip ``[num_clips]``.
+    folds : torch.Tensor
+        Fold of each clip ``[num_clips]``.
+
+    Example
+    -------
+    >>> right, given = torch.tensor([0, 1, 0, 1]), torch.tensor([0, 1, 0, 0])
+    >>> classes = FoldedClasses(("a", "b"), right, given, torch.tensor([1, 1, 2, 2]))
+    >>> classes.accuracies, classes.mean, round(classes.deviation, 1)
+    ({1: 100.0, 2: 50.0}, 75.0, 35.4)
+    """
+
+    labels: tuple[str, ...]
+    targets: Tensor
+    predictions: Tensor
+    folds: Tensor
+
+    @property
+    def right(self) -> Tensor:
+        """Whether each clip was given its class."""
+        return self.predictions == self.targets
+
+    @property
+    def accuracies(self) -> dict[int, float]:
+        """Accuracy on each fold, in percent."""
+        return {
+            fold: 100 * self.right[self.folds == fold].double().mean().item()
+            for fold in self.folds.unique().tolist()
+        }
+
+    @property
+    def mean(self) -> float:
+        """Mean of the folds' accuracies, in percent."""
+        return statistics.mean(self.accuracies.values())
+
+    @property
+    def deviation(self) -> float:
+        """Sample standard deviation of the folds' accuracies, in percent."""
+        return statistics.stdev(self.accuracies.values())
+
+    @property
+    def confusion(self) -> Tensor:
+        """Clips by right class (rows) and given class: ``[num_classes] * 2``."""
+        size = len(self.labels)
+        cells = torch.bincount(
+            self.targets * size + self.predictions, minlength=size * size
+        )
+        return cells.view(size, size)
+
+
+def report_folds(
+    folder: str | Path,
+    method: str,
+    classes: FoldedClasses,
+    embedded: Embedded,
+    origin: Origin,
+    **card: object,
+) -> str:
+    """Writes ``results/folds.{json,md}`` and the confusion matrix of all folds.
+
+    Arguments
+    ---------
+    folder : str or Path
+        The output folder.
+    method : str
+        How the clips were classified, in words.
+    classes : FoldedClasses
+        The classes given, over two folds or more.
+    embedded : Embedded
+        What was classified.
+    origin : Origin
+        Where the numbers come from.
+    **card : object
+        Further fields of the protocol card.
+
+    Returns
+    -------
+    str
+        Some lines for the terminal.
+    """
+    folder = Path(folder)
+    title = f"{origin.system} on {origin.dataset}, {origin.split}: {method}"
+    right = classes.right.double()
+    low, high = bootstrap_interval(
+        right, torch.ones(len(right)), origin.seed, origin.num_resamples
+    )
+    accuracies = {str(fold): value for fold, value in classes.accuracies.items()}
+    scores = {
+        "mean_accuracy": classes.mean,
+        "deviation": classes.deviation,
+        "accuracy": 100 * right.mean().item(),
+        "num_clips": len(right),
+        "num_classes": len(classes.labels),
+        "num_folds": len(accuracies),
+        "fold_accuracies": accuracies,
+    }
+    intervals = {"accuracy": (100 * low, 100 * high)}
+    _, path = write_results(
+        folder / "results",
+        "folds",
+        title,
+        scores,
+        intervals,
+        origin.card(embedded, **card),
+    )
+    plot_confusion(classes.confusion, classes.labels, folder / "confusion.png", title)
+    lines = [title, f"  {len(right)} clips, {len(classes.labels)} classes"]
+    lines += [f"  fold {fold:<11} {value:6.2f} %" for fold, value in accuracies.items()]
+    lines.append(f"  mean of folds    {classes.mean:6.2f} % +- {classes.deviation:.2f}")
+    lines.append(f"  all clips        {scores['accuracy']:6.2f} %   [{100 * low:.2f}, ")
+    lines[-1] += f"{100 * high:.2f}]"
+    lines.append(f"  report           {path} (and .json)")
+    return "\n".join(lines)

@@ -1,0 +1,280 @@
+"""Starts a training run from a checkpoint of any kind: fine-tuning."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import ruamel.yaml
+
+from clap_sb.checkpoints.architecture import TextTower, write_text_source
+from clap_sb.checkpoints.errors import CheckpointError
+from clap_sb.checkpoints.loading import load_strictly
+from clap_sb.checkpoints.run_folder import MODEL_FILE, PARTS, TEXT_FOLDER, load_run
+from clap_sb.checkpoints.speechbrain_folder import hyperparams
+from clap_sb.config import Config, ConfigError, top_level_blocks
+from clap_sb.inference.opening import open_checkpoint
+from clap_sb.inference.source import find_checkpoint
+from clap_sb.model import CLAP
+
+# What acts in training alone and has no weights is the YAML's, as training figures are.
+_KEPT = {
+    "audio_encoder": {
+        "freeze": "freeze_audio",
+        "gradient_checkpointing": "gradient_checkpointing",
+        "spec_augment": "spec_augment",
+    },
+    "text_encoder": {
+        "freeze": "freeze_text",
+        "gradient_checkpointing": "gradient_checkpointing",
+        "source": "text_source",
+    },
+}
+_TEXT_KEYS = ("text_source", "pretrained_text", "text_config", "text_vocab_size")
+
+
+@dataclass(frozen=True)
+class Initial:
+    """What a run starts from.
+
+    Arguments
+    ---------
+    clap : CLAP
+        The model.
+    description : str
+        What it is, in words.
+    trained_on : str
+        What it was trained on.
+    parts : str
+        HyperPyYAML source of its towers, projections and scale.
+    text_files : mapping of str to bytes
+        The text tower's configuration and tokenizer, by file name.
+    """
+
+    clap: CLAP
+    description: str
+    trained_on: str
+    parts: str
+    text_files: Mapping[str, bytes]
+
+    def write_text(self, folder: str | Path) -> None:
+        """Writes what the text tower is built from.
+
+        Arguments
+        ---------
+        folder : str or Path
+            Receives the files; those of another tower are replaced.
+        """
+        folder = Path(folder)
+        if folder.is_dir() and read_files(folder) == self.text_files:
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for name, content in self.text_files.items():
+            (folder / name).write_bytes(content)
+
+    def adopt(self, config: Config, text_folder: str | Path) -> Config:
+        """Puts the checkpoint's architecture in the place of the YAML's.
+
+        Arguments
+        ---------
+        config : Config
+            The run's configuration.
+        text_folder : str or Path
+            Where :meth:`write_text` wrote.
+
+        Returns
+        -------
+        Config
+
+        Raises
+        ------
+        ConfigError
+            If a setting of the architecture was given on the command line: it would
+            have no effect.
+        """
+        owned = architecture_keys(config.text)
+        given = sorted(owned & set(config.given))
+        if given:
+            raise ConfigError(
+                f"{', '.join(given)} cannot be set together with --init: architecture, "
+                "front end and tokenizer are those of the checkpoint"
+            )
+        kept = {k: v for k, v in config.overrides.items() if k not in owned}
+        adopted = replace(config, overrides=kept).redefined(self.parts)
+        return adopted.updated({"text_source": str(text_folder)})
+
+    def load_into(self, clap: CLAP) -> None:
+        """Gives the weights to a model of the same architecture.
+
+        Arguments
+        ---------
+        clap : CLAP
+            Built from what :meth:`adopt` gave.
+
+        Raises
+        ------
+        CheckpointError
+            If a tensor is missing, unexpected, or of another shape.
+        """
+        load_strictly(clap, self.clap.state_dict(), self.description)
+
+
+def read_initial(source: str | Path, tokenizer: str | None = None) -> Initial:
+    """Reads what a run is to start from.
+
+    Arguments
+    ---------
+    source : str or Path
+        A training run's folder, one checkpoint of it, an export, a public checkpoint's
+        file or folder, or its name on the Hugging Face hub.
+    tokenizer : str, optional
+        Folder or hub name of the tokenizer, where it does not lie beside the weights.
+
+    Returns
+    -------
+    Initial
+
+    Raises
+    ------
+    CheckpointError
+        If it is not to be had, of no known kind, an audio tower alone, or came without
+        its tokenizer.
+    """
+    path = find_checkpoint(source)
+    folders = (path, path.resolve().parent.parent) if path.is_dir() else ()
+    if any((folder / MODEL_FILE).is_file() for folder in folders):
+        return _from_run(path)
+    opened = open_checkpoint(path, tokenizer)
+    what = opened.loaded.architecture
+    if what.text is None:
+        raise CheckpointError(
+            f"{source} is an audio tower alone ({what.description}): start the audio "
+            "tower from it by --audio_weights, not by --init"
+        )
+    if opened.tokenizer is None:
+        raise CheckpointError(
+            f"{source} came without its tokenizer, and {what.text.tokenizer} cannot be "
+            "fetched: name a folder with it (--init_tokenizer FOLDER)"
+        )
+    return Initial(
+        clap=opened.loaded.clap,
+        description=f"{source} ({what.family}: {what.description})",
+        trained_on=f"the data of {source}",
+        parts=training_parts(hyperparams(what)),
+        text_files=_text_files(what.text, opened.tokenizer),
+    )
+
+
+def _from_run(path: Path) -> Initial:
+    run = load_run(path)
+    return Initial(
+        clap=run.clap,
+        description=f"{path} ({run.system}, {run.selection})",
+        trained_on=run.trained_on,
+        parts=training_parts((run.run / MODEL_FILE).read_text(encoding="utf-8")),
+        text_files=read_files(run.run / TEXT_FOLDER),
+    )
+
+
+def _text_files(text: TextTower, tokenizer: Path) -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        write_text_source(text, folder, tokenizer)
+        return read_files(folder)
+
+
+def read_files(folder: str | Path) -> dict[str, bytes]:
+    """Reads the files of a folder, by name.
+
+    Arguments
+    ---------
+    folder : str or Path
+        The folder; folders in it are left out.
+
+    Returns
+    -------
+    dict
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> _ = (folder / "a.txt").write_bytes(b"x")
+    >>> read_files(folder)
+    {'a.txt': b'x'}
+    """
+    paths = sorted(path for path in Path(folder).iterdir() if path.is_file())
+    return {path.name: path.read_bytes() for path in paths}
+
+
+def training_parts(text: str) -> str:
+    """The parts of a model's YAML, with references to a recipe's training keys.
+
+    Arguments
+    ---------
+    text : str
+        A run's ``model.yaml``, or the ``hyperparams.yaml`` of an export.
+
+    Returns
+    -------
+    str
+        HyperPyYAML source of the parts alone.
+    """
+    yaml = ruamel.yaml.YAML()
+    values = yaml.load(text)
+    parts = ruamel.yaml.comments.CommentedMap((name, values[name]) for name in PARTS)
+    for name, kept in _KEPT.items():
+        for argument, key in kept.items():
+            parts[name][argument] = yaml.load(f"x: !ref <{key}>")["x"]
+    _drop_anchors(parts)
+    stream = io.StringIO()
+    yaml.dump(parts, stream)
+    return stream.getvalue()
+
+
+def _drop_anchors(node: Any) -> None:
+    """Anchors of one document could be those of another one that it is joined to."""
+    if isinstance(node, ruamel.yaml.comments.CommentedBase):
+        node.yaml_set_anchor(None)
+    children = node.values() if isinstance(node, Mapping) else node
+    if isinstance(node, Mapping | list):
+        for child in children:
+            _drop_anchors(child)
+
+
+def architecture_keys(text: str) -> set[str]:
+    """Keys of a joined YAML that serve the model's architecture alone.
+
+    Arguments
+    ---------
+    text : str
+        HyperPyYAML source.
+
+    Returns
+    -------
+    set of str
+        The parts of the model, and what only they refer to. What the towers take for
+        training (freezing, SpecAugment) is not among it.
+
+    Example
+    -------
+    >>> text = "width: 2\\nlr: 1\\naudio_projection: {n: !ref <width>}\\n"
+    >>> sorted(architecture_keys(text) & {"width", "lr", "audio_projection"})
+    ['audio_projection', 'width']
+    """
+    blocks = top_level_blocks(text)
+    users = {
+        key: {other for other, block in blocks.items() if f"<{key}>" in block}
+        for key in blocks
+    }
+    trained = {key for kept in _KEPT.values() for key in kept.values()}
+    found = {*PARTS, *_TEXT_KEYS}
+    while True:
+        more = {key for key, by in users.items() if by and by <= found} - trained
+        if more <= found:
+            return found
+        found |= more

@@ -1,0 +1,99 @@
+"""Trains a CLAP system on your own captioned clips, or fine-tunes a checkpoint on them.
+
+Run from the root of the repository:
+
+    python recipes/Custom/train.py hparams/htsat_roberta.yaml \
+        --train_csv my.csv --init CHECKPOINT
+
+``my.csv`` has the columns ``path`` and ``caption``; several rows of a path are several
+captions. Clips to validate and test on are split off by themselves, unless they have
+lists of their own (``--valid_csv``, ``--test_csv``). Without ``--init``, the system is
+trained from the start.
+
+Authors
+ * The clap_sb developers 2026
+"""
+
+from pathlib import Path
+
+from clap_sb.brain import CLAPBrain
+from clap_sb.config import ConfigError
+from clap_sb.data.captions_csv import prepare_captions_csv
+from clap_sb.data.manifest import Clip, read_manifest
+from clap_sb.data.split import split_clips
+from clap_sb.experiment.fine_tuning import report_gain
+from clap_sb.experiment.finish import finish_by_retrieval
+from clap_sb.experiment.run import Experiment, begin, run_recipe
+from clap_sb.experiment.small_sets import suit_settings
+from clap_sb.experiment.stages import run_stages
+
+HERE = Path(__file__).resolve().parent
+FILES = [
+    HERE.parent / "common.yaml",
+    HERE.parent / "training.yaml",
+    HERE / "train.yaml",
+]
+SPLITS = ("train", "valid", "test")
+
+
+def main(argv: list[str]) -> None:
+    """Reads the lists, trains, tests and reports."""
+    experiment = begin(argv, FILES)
+
+    def prepare(trust: bool) -> tuple[Experiment, dict[str, list[Clip]]]:
+        clips = read_splits(experiment)
+        print(", ".join(f"{len(clips[split])} clips to {split}" for split in SPLITS))
+        return suit_settings(experiment, len(clips["train"])), clips
+
+    def evaluate(run: Experiment, brain: CLAPBrain, testing: list[Clip]) -> None:
+        finish_by_retrieval(run, brain, testing)
+        report_gain(run, brain, testing)
+
+    run_stages(experiment, prepare, evaluate)
+
+
+def read_splits(experiment: Experiment) -> dict[str, list[Clip]]:
+    """Reads the lists that were given, and splits the training clips for the others."""
+    values = experiment.values
+    if values["train_csv"] is None:
+        raise ConfigError(
+            "what is there to train on? Give --train_csv FILE, a list with the columns "
+            "path and caption"
+        )
+    found = {
+        split: _read(experiment, split)
+        for split in SPLITS
+        if values[f"{split}_csv"] is not None
+    }
+    shares = {
+        split: values[f"{split}_share"]
+        for split in ("test", "valid")
+        if split not in found
+    }
+    splits = {**found, **split_clips(found["train"], values["split_seed"], shares)}
+    _check_disjoint(splits)
+    return splits
+
+
+def _read(experiment: Experiment, split: str) -> list[Clip]:
+    manifest = experiment.prepare(
+        prepare_captions_csv,
+        path=experiment.values[f"{split}_csv"],
+        manifest=experiment.folder / "manifests" / f"{split}.json",
+    )
+    return read_manifest(manifest)
+
+
+def _check_disjoint(splits: dict[str, list[Clip]]) -> None:
+    trained_on = {clip.path for clip in splits["train"]}
+    for split in ("valid", "test"):
+        both = [clip.path for clip in splits[split] if clip.path in trained_on]
+        if both:
+            raise ConfigError(
+                f"{len(both)} clips of {split}_csv are in train_csv too, such as "
+                f"{both[0]}: a score on them would say nothing; leave them out of one"
+            )
+
+
+if __name__ == "__main__":
+    run_recipe(main)

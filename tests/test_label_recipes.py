@@ -1,0 +1,173 @@
+"""Training on labels and on own data, as a user runs it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from recipe_table import assert_checks, error_of, name_of, results, rows
+from scripts import Finished, command, run_script
+
+from clap_sb.checkpoints.run_folder import load_run
+from clap_sb.data.builtin import write_esc50
+
+LABELS = "recipes/ESC-50/train.py"
+OWN = "recipes/Custom/train.py"
+SYSTEM = "hparams/small_cnn14.yaml"
+TINY = {
+    "channels": "[4, 4, 8, 8, 16]",
+    "audio_dim": 16,
+    "text_dim": 16,
+    "text_mlp_dim": 32,
+    "num_resamples": 20,
+    "number_of_epochs": 1,
+    "device": "cpu",
+    "noprogressbar": None,
+}
+WITHOUT_MODEL = {k: v for k, v in TINY.items() if "_dim" not in k and k != "channels"}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("labels")
+
+
+@pytest.fixture(scope="module")
+def esc(place) -> Path:
+    return write_esc50(place / "esc", 5, seed=2)
+
+
+@pytest.fixture(scope="module")
+def folds(place) -> tuple[Path, Finished]:
+    """All five folds on the built-in set, as the table says."""
+    (row,) = rows(LABELS)
+    settings = {"output_folder": place / "run", "builtin_folder": place / "builtin"}
+    words = command(row["Hparam_file"], {**settings, "device": "cpu"})
+    words += shlex.split(row["test_debug_flags"])
+    return place / "run", run_script(LABELS, words, place / "run.log")
+
+
+@pytest.fixture(scope="module")
+def my_csv(place, esc) -> Path:
+    """Thirty of the recordings with two captions each, as a user's list."""
+    path = place / "my.csv"
+    with open(esc / "meta" / "esc50.csv", encoding="utf-8", newline="") as file:
+        listed = list(csv.DictReader(file))[:30]
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "caption"])
+        for row in listed:
+            label = row["category"].replace("_", " ")
+            for caption in (f"a {label}, {{loud}}", f"somewhere: {label} $1"):
+                writer.writerow([f"esc/audio/{row['filename']}", caption])
+    return path
+
+
+def run(script: str, log: Path, **settings: object) -> Finished:
+    return run_script(script, command(SYSTEM, settings), log)
+
+
+@pytest.mark.parametrize("row", rows(LABELS), ids=name_of)
+def test_each_fold_is_held_out_and_all_are_summed_up(row, folds):
+    folder, finished = folds
+    assert_checks(row, folder, finished)
+    summed = results(folder, "folds")
+    each = [results(folder / f"fold_{fold}", "zero_shot") for fold in range(1, 6)]
+    assert list(summed["fold_accuracies"].values()) == [s["accuracy"] for s in each]
+    assert summed["num_clips"] == sum(scores["num_clips"] for scores in each) == 80
+    assert summed["mean_accuracy"] == pytest.approx(summed["accuracy"])
+    assert each[4]["card"]["split"] == "fold 5"
+    assert "the last epoch (1); none was selected" in each[4]["card"]["selection"]
+    assert "builtin (synthetic)" in summed["title"]
+    # a fifth of the clips is not trained on
+    assert finished.output.count("for 64 clips") == 5
+
+
+@pytest.mark.parametrize("row", rows(OWN), ids=name_of)
+def test_fine_tuning_on_a_list_of_ones_own(row, folds, my_csv, place):
+    settings = {
+        "device": "cpu",
+        "output_folder": place / "own",
+        "train_csv": my_csv,
+        "init": folds[0] / "fold_5",
+    }
+    words = command(row["Hparam_file"], settings) + shlex.split(row["test_debug_flags"])
+    finished = run_script(OWN, words, place / "own.log")
+    assert_checks(row, place / "own", finished)
+    assert "21 clips to train, 3 clips to valid, 6 clips to test" in finished.output
+    assert "lr: 0.0003 (instead of 0.001" in finished.output
+    gain = results(place / "own", "fine_tuning")
+    tested = results(place / "own", "retrieval")
+    assert gain["t2a_map_at_10_fine_tuned"] == tested["t2a_map_at_10"]
+    assert tested["card"]["num_captions"] == 12
+    loaded = load_run(place / "own")
+    assert loaded.trained_on == "builtin (synthetic), then Custom"
+    # architecture and tokenizer are the checkpoint's
+    source = load_run(folds[0] / "fold_5")
+    assert loaded.clap.audio_encoder.embedding_dim == 16
+    tokens = [model.clap.text_encoder.tokenize(["a dog"]) for model in (loaded, source)]
+    assert tokens[0]["input_ids"].tolist() == tokens[1]["input_ids"].tolist()
+    again = run_script(OWN, [*words, "--test_only"], place / "again.log")
+    assert again.code == 0, again.output
+    assert results(place / "own", "fine_tuning") == gain
+
+
+def test_a_linear_probe_holds_out_each_fold(folds, esc, place):
+    settings = {"data_folder": esc, "output_folder": place / "probe", "mode": "probe"}
+    settings |= {"init": folds[0] / "fold_5", **WITHOUT_MODEL}
+    finished = run(LABELS, place / "probe.log", **settings)
+    assert finished.code == 0, finished.output
+    scores = results(place / "probe", "folds")
+    assert scores["title"] == "small_cnn14 on ESC-50, 5 folds: linear probe"
+    assert list(scores["fold_accuracies"]) == list("12345")
+    assert scores["card"]["num_clips"] == scores["num_clips"] == 80
+    assert not list((place / "probe").rglob("CKPT+*"))
+
+
+def test_labels_are_fine_tuned_on_with_a_fold_to_choose_settings_by(folds, esc, place):
+    settings = {"data_folder": esc, "output_folder": place / "tuned", "valid_fold": 4}
+    settings |= {
+        "init": folds[0] / "fold_5",
+        "finetune_epochs": 2,
+        "finetune_steps": 1,
+        **WITHOUT_MODEL,
+    }
+    settings |= {"best_metric": "accuracy"}
+    del settings["number_of_epochs"]
+    finished = run(LABELS, place / "tuned.log", **settings)
+    assert finished.code == 0, finished.output
+    folder = place / "tuned" / "fold_5"
+    history = json.loads((folder / "history.json").read_text())
+    best = max(row["accuracy"] for row in history)
+    card = results(folder, "zero_shot")["card"]
+    assert f"validation accuracy ({best:.2f} in epoch" in card["selection"]
+    assert len(history) == 2
+    assert not (place / "tuned" / "results").exists()  # one fold has no deviation
+
+
+@pytest.mark.parametrize(
+    ("script", "settings", "message"),
+    [
+        (LABELS, {"fold": 6}, r"'all' or one of \[1, 2, 3, 4, 5\], not 6"),
+        (LABELS, {"valid_fold": 5}, "fold 5 cannot be validated on and tested on"),
+        (LABELS, {"mode": "probe"}, "a probe needs a trained model: give --init"),
+        (LABELS, {"best_metric": "accuracy"}, "no validation clips.*best_metric epoch"),
+        (OWN, {}, "what is there to train on.*--train_csv"),
+        (OWN, {"train_csv": "MY", "test_csv": "MY"}, "30 clips of test_csv are in"),
+        (OWN, {"train_csv": "MY", "init": "RUN", "joint_dim": 8}, "joint_dim cannot"),
+    ],
+    ids=str,
+)
+def test_what_is_said_of_a_mistake(
+    script, settings, message, folds, my_csv, esc, tmp_path
+):
+    known = {"MY": my_csv, "RUN": folds[0] / "fold_5"}
+    settings = {key: known.get(value, value) for key, value in settings.items()}
+    settings |= {"output_folder": tmp_path / "run", "device": "cpu"}
+    settings |= {"data_folder": esc} if script == LABELS else {}
+    finished = run(script, tmp_path / "log", **settings)
+    assert re.search(message, error_of(finished))
