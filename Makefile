@@ -64,5 +64,6 @@ $(VENV)/.tested: $(VENV)/.installed
 $(VENV)/.parity: $(VENV)/.installed
 	$(RUN) -m pip install --quiet --editable '.[test,parity]'
 	@# Their own requirements are of years ago, and their models need none of them.
-	$(RUN) -m pip install --quiet --no-deps laion_clap==1.1.7 msclap==1.3.4
+	$(RUN) -m pip install --quiet --no-deps \
+		laion_clap==1.1.7 msclap==1.3.4 panns_inference==0.1.1
 	@touch $@

@@ -53,7 +53,7 @@ setup(
         "torch==2.11.*",
         "torchaudio==2.11.*",
         "speechbrain>=1.1,<1.2",
-        "transformers>=5,<6",
+        "transformers>=5.23,<6",
         "huggingface_hub",
         "hyperpyyaml",
         "matplotlib",

@@ -57,7 +57,7 @@ def main() -> None:
     print(f"{clap.description}\n{options}")
     with tempfile.TemporaryDirectory() as folder:
         known, unknown = (
-            [assemble(half, Path(folder, f"{name}{i}.wav"), draw) for i in range(count)]
+            assemble_all(half, Path(folder, name), count, draw)
             for name, half, count in (
                 ("calibration", halves[0], arguments.calibration_files),
                 ("test", halves[1], arguments.files),
@@ -114,14 +114,29 @@ def split(
     return halves
 
 
-def assemble(
-    clips: dict[str, list[Path]], path: Path, draw: random.Random
-) -> Assembled:
-    """Writes a file of four clips of different classes, with silence around each."""
+def assemble_all(
+    clips: dict[str, list[Path]], name: Path, count: int, draw: random.Random
+) -> list[Assembled]:
+    """Writes files of four different classes each, all classes alike often."""
+    labels: list[str] = []
+    files = []
+    for number in range(count):
+        while len(set(labels)) < EVENTS:
+            labels += draw.sample(sorted(clips), len(clips))
+        chosen = list(dict.fromkeys(labels))[:EVENTS]
+        for label in chosen:
+            labels.remove(label)
+        events = [(label, draw.choice(clips[label])) for label in chosen]
+        files.append(assemble(events, Path(f"{name}{number}.wav")))
+    return files
+
+
+def assemble(clips: Sequence[tuple[str, Path]], path: Path) -> Assembled:
+    """Writes a file of some clips, with silence around each."""
     gap = torch.zeros(round(GAP * RATE))
     parts, events, time = [gap], [], GAP
-    for label in draw.sample(sorted(clips), EVENTS):
-        wav = read_wav(draw.choice(clips[label]), RATE)
+    for label, clip in clips:
+        wav = read_wav(clip, RATE)
         first, last = extent(wav)
         events.append(Segment(label, time + first, time + last))
         parts += [wav, gap]

@@ -7,29 +7,21 @@ from typing import Any
 import speechbrain as sb
 import torch
 from speechbrain.utils.distributed import ddp_broadcast
-from torch.nn.parallel import DistributedDataParallel
 
 from clap_sb.data.keys import key_of
-from clap_sb.data.pairs import PairBatch, caption_key
+from clap_sb.data.pairs import PairBatch
 from clap_sb.data.whole_clips import WindowBatch
 from clap_sb.evaluation.embedding import Embedded, Embedder
 from clap_sb.evaluation.retrieval import Retrieval, retrieval
 from clap_sb.model import CLAP
 from clap_sb.objectives.gather import gather_rows
 from clap_sb.objectives.info_nce import not_negatives
+from clap_sb.training.best_metric import BEST_METRICS, LAST, check_best_metric
+from clap_sb.training.data_parallel import unwrap, wrap
 from clap_sb.training.parameter_groups import parameter_groups
 from clap_sb.training.schedule import warmup_cosine
 from clap_sb.training.train_loader import train_loader
-
-BEST_METRICS = tuple(
-    f"{direction}_{score}"
-    for direction in ("t2a", "a2t")
-    for score in ("recall_at_1", "recall_at_5", "recall_at_10", "map_at_10")
-)
-"""Scores that the best checkpoint may be selected by: higher is better."""
-
-LAST = "epoch"
-"""Takes the place of a score where the last epoch's checkpoint is the one to keep."""
+from clap_sb.training.validation_loss import first_caption_loss
 
 
 class CLAPBrain(sb.Brain):
@@ -75,11 +67,7 @@ class CLAPBrain(sb.Brain):
                 f"max_grad_norm is {self.max_grad_norm}; it must be positive: to "
                 "train without clipping, set it to a large number (1e9)"
             )
-        if self.hparams.best_metric not in self.best_metrics:
-            raise ValueError(
-                f"best_metric {self.hparams.best_metric!r} is not among the scores "
-                f"where higher is better: {', '.join(self.best_metrics)}"
-            )
+        check_best_metric(self.hparams.best_metric, self.best_metrics)
         self.epoch = 0
         self.steps_per_epoch = 0
         self.embedded: Embedded | None = None
@@ -91,9 +79,7 @@ class CLAPBrain(sb.Brain):
     @property
     def clap(self) -> CLAP:
         """The model itself, without DDP around it."""
-        module = self.modules.clap
-        wrapped = isinstance(module, DistributedDataParallel)
-        return module.module if wrapped else module
+        return unwrap(self.modules.clap)
 
     def on_fit_batch_start(self, batch: PairBatch, should_step: bool) -> None:
         """Seeds what is random in this step."""
@@ -150,7 +136,14 @@ class CLAPBrain(sb.Brain):
         """
         audio, text = predictions
         if stage != sb.Stage.TRAIN:
-            return self._validation_loss(audio, text, batch)
+            return first_caption_loss(
+                self.hparams.objective,
+                audio,
+                text,
+                self.clap.logit_scale().cpu(),
+                batch.captions,
+                batch.caption_clip,
+            )
         keys = (batch.clip_keys.to(self.device), batch.caption_keys.to(self.device))
         audio, text, clip_keys, caption_keys = gather_rows(audio, text, *keys)
         self.hparams.statistics.update(
@@ -159,19 +152,6 @@ class CLAPBrain(sb.Brain):
         return self.hparams.objective(
             audio, text, self.clap.logit_scale(), clip_keys, caption_keys
         )
-
-    def _validation_loss(
-        self, audio: torch.Tensor, text: torch.Tensor, batch: WindowBatch
-    ) -> torch.Tensor:
-        """Loss of the clips against the first caption of each."""
-        if not len(audio):  # none of the batch's files could be read
-            return torch.tensor(float("nan"))
-        owner = batch.caption_clip.tolist()
-        first = torch.tensor([owner.index(clip) for clip in range(len(audio))])
-        captions = [batch.captions[i] for i in first.tolist()]
-        keys = torch.tensor([caption_key(caption) for caption in captions])
-        scale = self.clap.logit_scale().cpu()
-        return self.hparams.objective(audio, text[first], scale, None, keys)
 
     def optimizers_step(self) -> None:
         """Schedules, clips over all groups, steps and clamps the temperature."""
@@ -243,10 +223,9 @@ class CLAPBrain(sb.Brain):
             self._finish_epoch(epoch, {})
 
     def _finish_epoch(self, epoch: int, valid: dict[str, float]) -> None:
-        train = self._train_row
-        self.hparams.train_logger.log_stats({"epoch": epoch}, train, valid)
+        self.hparams.train_logger.log_stats({"epoch": epoch}, self._train_row, valid)
         if sb.utils.distributed.if_main_process():
-            self.hparams.history.add(epoch, {**train, **valid})
+            self.hparams.history.add(epoch, {**self._train_row, **valid})
         metric = self.hparams.best_metric
         # without synchronised batch norm the ranks' scores differ a little, and ranks
         # that do not stop at the same epoch wait for each other for ever
@@ -332,19 +311,9 @@ class CLAPBrain(sb.Brain):
         return at_step and super()._should_save_intra_epoch_ckpt(*args)
 
     def _wrap_distributed(self) -> None:
-        """Wraps the model in DDP; batch norm is synchronised where it can be.
-
-        SpeechBrain converts to synchronised batch norm on a CPU too, where it fails.
-        """
+        """Wraps the model in DDP."""
         if not self.distributed_launch:
-            super()._wrap_distributed()
-            return
-        on_cpu = self.device_type == "cpu"
-        clap = self.modules.clap
-        if not on_cpu:
-            clap = torch.nn.SyncBatchNorm.convert_sync_batchnorm(clap)
-        self.modules.clap = DistributedDataParallel(
-            clap,
-            device_ids=None if on_cpu else [self.device],
-            find_unused_parameters=self.find_unused_parameters,
+            return super()._wrap_distributed()
+        self.modules.clap = wrap(
+            self.modules.clap, self.device, self.find_unused_parameters
         )

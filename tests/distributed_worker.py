@@ -47,7 +47,9 @@ class FixedBatchNorm(CLAPBrain):
 
     def on_fit_batch_start(self, batch, should_step):
         super().on_fit_batch_start(batch, should_step)
-        self.clap.audio_encoder.bn0.eval()
+        for module in self.clap.modules():
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+                module.eval()
 
 
 def train(

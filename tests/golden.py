@@ -9,11 +9,22 @@ from __future__ import annotations
 import json
 import math
 import zlib
+from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
+from small_checkpoints import stft_kernels
 
+from clap_sb.checkpoints.front_end import LAION, MS_2022, MS_2023, PANNS, filters_of
+
+# front ends of the models that are no LAION-CLAP
+FRONT_ENDS = defaultdict(
+    lambda: LAION, msclap_2022=MS_2022, msclap_2023=MS_2023, panns=PANNS
+)
+# what a peer's class builds for itself
+CONSTANTS = ("spectrogram_", "logmel_", "attn_mask", "position_index", "tracked")
 FIGURES = Path(__file__).parent / "fixtures" / "golden_families.json"
 
 
@@ -39,6 +50,40 @@ def drawn_weight(key: str, value: torch.Tensor) -> torch.Tensor:
     else:
         r = 1.4 * r / math.sqrt(count / value.shape[0])
     return torch.from_numpy(r.astype(np.float32)).view(value.shape)
+
+
+_INTEGERS = ("num_batches_tracked", "relative_position_index", "position_ids")
+
+
+def filled(
+    shapes: Mapping[str, tuple[int, ...]], front_end: Mapping[str, object]
+) -> dict[str, torch.Tensor]:
+    """The state dict that figures were computed with, from its names and shapes.
+
+    STFT kernels and filterbank are the family's own; masks and indices, which a model
+    builds for itself, are zeros.
+    """
+    constants = {
+        "logmel_extractor.melW": lambda: filters_of(front_end),
+        "stft.conv_real.weight": lambda: stft_kernels()[0],
+        "stft.conv_imag.weight": lambda: stft_kernels()[1],
+    }
+    state = {}
+    for key, shape in shapes.items():
+        dtype = torch.int64 if key.endswith(_INTEGERS) else torch.float32
+        value = torch.zeros(shape, dtype=dtype)
+        found = [make for ending, make in constants.items() if key.endswith(ending)]
+        if found:
+            value = found[0]()
+        elif "logit_scale" in key:
+            value = torch.tensor(math.log(1 / 0.07))
+        elif dtype.is_floating_point and "attn_mask" not in key:
+            value = drawn_weight(key, value)
+        state[key] = value
+    if "text_branch.shared.weight" in state:  # tied: the last one drawn holds
+        words = state["text_branch.decoder.embed_tokens.weight"]
+        state["text_branch.encoder.embed_tokens.weight"] = words
+    return state
 
 
 @torch.no_grad()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import math
 import re
 from functools import partial
 from pathlib import Path
@@ -11,12 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from golden import difference, drawn_weight, figures, signal
+from golden import FRONT_ENDS, difference, figures, filled, signal
 from small_checkpoints import stft_kernels
 
 from clap_sb.checkpoints.detect import detect
 from clap_sb.checkpoints.errors import CheckpointError
-from clap_sb.checkpoints.front_end import LAION, MS_2022, MS_2023, filters_of
 from clap_sb.checkpoints.loading import load_weights
 from clap_sb.checkpoints.reading import Weights
 from clap_sb.fusion_views import chunk_ranges
@@ -125,29 +123,10 @@ def test_nothing_that_was_trained_is_dropped(name):
     assert len(kept) == len(expected)
 
 
-def filled(name: str) -> Weights:
+def filled_file(name: str) -> Weights:
     """The weights that the golden figures were computed with."""
-    front_end = {"msclap_2022": MS_2022, "msclap_2023": MS_2023}.get(name, LAION)
-    special = {
-        "logmel_extractor.melW": lambda: filters_of(front_end),
-        "stft.conv_real.weight": lambda: stft_kernels()[0],
-        "stft.conv_imag.weight": lambda: stft_kernels()[1],
-    }
-    state = {}
-    for key, (shape, dtype) in shapes_of(name).items():
-        value = torch.zeros(shape, dtype=dtype)
-        found = [make for ending, make in special.items() if key.endswith(ending)]
-        if found:
-            value = found[0]()
-        elif "logit_scale" in key:
-            value = torch.tensor(math.log(1 / 0.07))
-        elif dtype.is_floating_point and "attn_mask" not in key:
-            value = drawn_weight(key, value)
-        state[key] = value
-    if "text_branch.shared.weight" in state:  # tied: the last one drawn holds
-        words = state["text_branch.decoder.embed_tokens.weight"]
-        state["text_branch.encoder.embed_tokens.weight"] = words
-    return Weights(state, Path("renamed.bin"))
+    shapes = {key: shape for key, (shape, _) in shapes_of(name).items()}
+    return Weights(filled(shapes, FRONT_ENDS[name]), Path("renamed.bin"))
 
 
 def tokens_of(kind: str) -> dict[str, torch.Tensor]:
@@ -170,7 +149,7 @@ def with_upstream_chunks(clap, num_samples: int) -> None:
 def test_a_full_file_loads_strictly_and_gives_the_upstream_embeddings(name):
     case = MODELS[name][1]
     figure = figures()[case]
-    loaded = load_weights(filled(name))
+    loaded = load_weights(filled_file(name))
     clap, text = loaded.clap, loaded.architecture.text
     microsoft = name.startswith("msclap")
     size = clap.clip_samples

@@ -17,8 +17,12 @@ from small_checkpoints import (
 )
 
 from clap_sb.checkpoints.errors import CheckpointError
-from clap_sb.checkpoints.speechbrain_folder import load_speechbrain_folder
+from clap_sb.checkpoints.loading import load_weights
+from clap_sb.checkpoints.reading import read_weights
+from clap_sb.checkpoints.run_folder import PARTS
+from clap_sb.checkpoints.speechbrain_folder import hyperparams, load_speechbrain_folder
 from clap_sb.cli import main
+from clap_sb.config import Config
 from clap_sb.inference import CLAP
 
 RATE = 48000
@@ -90,13 +94,20 @@ def test_an_export_is_the_same_model(file, export, tokenizer):
     assert "LAION-CLAP" in card and "2211.06687" in card and "CC0" in card
 
 
-def test_speechbrain_loads_an_export_from_its_yaml(file, export, tokenizer):
+def test_speechbrain_loads_an_export_wherever_it_lies(
+    file, export, tokenizer, tmp_path, monkeypatch
+):
+    """Nothing but the folder is given; its own ``text/`` is not looked at."""
+    import shutil
+
     from speechbrain.inference.interfaces import Pretrained
 
+    moved = tmp_path / "moved"
+    shutil.copytree(export, moved)
+    shutil.rmtree(moved / "text")
+    monkeypatch.chdir(tmp_path)
     model = Pretrained.from_hparams(
-        source=str(export),
-        savedir=None,
-        overrides={"text_folder": str(export / "text")},
+        source=str(moved), savedir=str(tmp_path / "collected")
     )
     expected = CLAP.from_checkpoint(file, tokenizer=tokenizer)
     with torch.no_grad():
@@ -198,3 +209,63 @@ def test_an_export_that_lacks_a_file_names_it(export, tmp_path):
     (tmp_path / "copy" / "audio_projection.ckpt").unlink()
     with pytest.raises(CheckpointError, match="audio_projection.ckpt"):
         CLAP.from_checkpoint(tmp_path / "copy")
+
+
+# ---------------------------------------------------------------- runs of our own
+
+
+@pytest.fixture(scope="module")
+def run(file, tokenizer, tmp_path_factory):
+    """What training leaves: a description, the text tower's files, a checkpoint."""
+    folder = tmp_path_factory.mktemp("run")
+    loaded = load_weights(read_weights(file), tokenizer)
+    loaded.clap.text_encoder.save_source(folder / "text")
+    about = ["system: small", "trained_on: noise", "text_tower_origin: none"]
+    lines = [*about, "best_metric: map", hyperparams(loaded.architecture, False)]
+    keys = ("system", *PARTS, "trained_on", "text_tower_origin", "best_metric")
+    (folder / "model.yaml").write_text(Config("\n".join(lines)).extract(keys))
+    kept = folder / "save" / "CKPT+1"
+    kept.mkdir(parents=True)
+    (kept / "CKPT.yaml").write_text("{epoch: 3, map: 0.5, unixtime: 1.0}")
+    for name in PARTS:
+        state = getattr(loaded.clap, name).state_dict()
+        torch.save(state, kept / f"{name}.ckpt")
+    return folder
+
+
+@pytest.mark.parametrize("part", [".", "save/CKPT+1"])
+def test_info_of_a_run(run, part, capsys):
+    assert main(["info", str(run / part)]) == 0
+    said = capsys.readouterr().out
+    for fact in ("small, trained on noise", "48000 Hz", "10 s", "our own", "none"):
+        assert fact in said
+    assert ("best of the run" in said) == (part == ".")
+
+
+@pytest.mark.parametrize("to", ["speechbrain", "transformers"])
+def test_a_run_is_converted(run, to, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["convert", str(run), str(out), "--to", to]) == 0
+    before, after = CLAP.from_checkpoint(run), CLAP.from_checkpoint(out)
+    close = torch.testing.assert_close
+    close(after.encode_audio(WAV, RATE), before.encode_audio(WAV, RATE))
+    close(after.encode_text(CAPTIONS), before.encode_text(CAPTIONS))
+    card = (out / "README.md").read_text(encoding="utf-8")
+    assert "trained on | noise" in card and "best of the run by validation map" in card
+    again = tmp_path / "again"
+    assert main(["convert", str(out), str(again)]) == 0, "an export is converted too"
+    last = CLAP.from_checkpoint(again)
+    close(last.encode_text(CAPTIONS), after.encode_text(CAPTIONS))
+
+
+def test_what_clap_model_has_no_place_for_is_named(run, tmp_path, capsys):
+    import shutil
+
+    shutil.copytree(run, tmp_path / "run")
+    path = tmp_path / "run" / "model.yaml"
+    text = path.read_text()
+    assert "pooling: pooler" in text
+    path.write_text(text.replace("pooling: pooler", "pooling: mean"))
+    out = str(tmp_path / "out")
+    assert main(["convert", str(tmp_path / "run"), out, "--to", "transformers"]) == 1
+    assert "pooler" in capsys.readouterr().err

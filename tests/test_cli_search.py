@@ -109,6 +109,19 @@ def test_search_reads_a_query_a_line(made, capsys, monkeypatch):
     assert [answer["texts"] for answer in answers] == [[CAPTIONS[0]], [CAPTIONS[1]]]
 
 
+def test_a_bank_corrects_the_scores(made, run, tmp_path, capsys):
+    (tmp_path / "bank.txt").write_text("\n".join(CAPTIONS))
+    words = ["--bank", str(tmp_path / "bank.txt"), "--rescore", "inverted_softmax"]
+    assert main(["search", str(made[1]), CAPTIONS[0], "--json", *words]) == 0
+    hits = json.loads(capsys.readouterr().out)["hits"]
+    text = CLAP.from_checkpoint(run).encode_text(CAPTIONS).numpy()
+    index = SearchIndex(made[1])
+    for hit in hits:
+        cosines = text @ index.embeddings(np.array([hit["row"]]))[0]
+        expected = cosines[0] - 0.05 * np.log(np.exp(cosines / 0.05).sum())
+        assert hit["score"] == pytest.approx(expected, abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -117,6 +130,8 @@ def test_search_reads_a_query_a_line(made, capsys, monkeypatch):
         ([" "], "empty"),
         (["rain", "--weights", "1", "2"], "1 queries and 2 weights"),
         (["--audio", "missing.wav"], "missing.wav"),
+        (["rain", "--bank", "missing.txt"], "missing.txt"),
+        (["--image", "picture.png"], "cannot take pictures"),
         (["rain", "--checkpoint", "nowhere.pt"], "nowhere.pt"),
     ],
 )

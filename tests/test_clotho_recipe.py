@@ -61,7 +61,9 @@ def test_stages_one_by_one(tmp_path):
         "test.json",
     }
     assert not (folder / "save").exists()
-    assert re.search("no checkpoint with .*train first", error_of(run("evaluate")))
+    assert re.search(
+        "no checkpoint in .*not finished an epoch yet", error_of(run("evaluate"))
+    )
 
     for _ in range(2):  # a stage that is done is not done again
         finished = run("train")

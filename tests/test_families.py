@@ -24,6 +24,7 @@ from clap_sb.checkpoints.loading import load_weights
 from clap_sb.checkpoints.reading import Weights, read_weights
 from clap_sb.checkpoints.run_folder import PARTS
 from clap_sb.checkpoints.speechbrain_folder import hyperparams, write_speechbrain_folder
+from clap_sb.config import Config
 from clap_sb.encoders.htsat import HTSAT
 from clap_sb.features import LogMel
 from clap_sb.inference import CLAP
@@ -205,7 +206,7 @@ def test_panns_cnn14_is_an_audio_tower(tmp_path):
     }
     loaded = load_weights(Weights(state, tmp_path / "Cnn14.pth"))
     assert loaded.architecture.sample_rate == 32000
-    assert not loaded.architecture.verified
+    assert loaded.architecture.verified
     again = loaded.clap.audio_encoder.state_dict()
     assert all(
         torch.equal(again[key], value) for key, value in tower.state_dict().items()
@@ -283,8 +284,9 @@ def test_a_training_run_is_a_checkpoint_too(tmp_path):
     (kept / "CKPT.yaml").write_text("{epoch: 1, map: 0.5, unixtime: 1.0}")
     about = {"system": "small", "trained_on": "noise", "text_tower_origin": "none"}
     lines = [f"{key}: {value}" for key, value in about.items()]
-    text = hyperparams(loaded.architecture) + "\n".join([*lines, "best_metric: map\n"])
-    (run / "model.yaml").write_text(text)
+    lines = [*lines, "best_metric: map", hyperparams(loaded.architecture, False)]
+    described = Config("\n".join(lines)).extract([*PARTS, *about, "best_metric"])
+    (run / "model.yaml").write_text(described)
     expected = CLAP.from_checkpoint(path, tokenizer=tokenizer).encode_text(CAPTIONS)
     for source in (run, kept):
         clap = CLAP.from_checkpoint(source)

@@ -74,8 +74,7 @@ def test_speechbrain_builds_an_export_from_its_yaml(run, clap):
     from speechbrain.inference.interfaces import Pretrained
 
     export = run / "export"
-    overrides = {"text_folder": str(export / "text")}
-    model = Pretrained.from_hparams(str(export), savedir=None, overrides=overrides)
+    model = Pretrained.from_hparams(str(export), savedir=None)
     wav = WAV[:15000]
     audio = model.mods.clap.encode_audio(wav[None])
     assert torch.equal(audio, clap.encode_audio(wav, SAMPLE_RATE))

@@ -10,7 +10,8 @@ from clap_sb.clips import window_starts
 from clap_sb.encoders import htsat
 from clap_sb.encoders.htsat import HTSAT
 from clap_sb.encoders.spec_augment import SpecAugment
-from clap_sb.encoders.swin import SwinBlock, WindowAttention
+from clap_sb.encoders.swin import SwinBlock
+from clap_sb.encoders.window_attention import WindowAttention
 from clap_sb.features import LogMel
 
 # ---------------------------------------------------------------- against transformers

@@ -65,7 +65,8 @@ def joint(folder, clip, audio=None, **options) -> CLAP:
     audio = tiny_htsat() if audio is None else audio
     tower = ClipJointText(folder, clip, JOINT_DIM, **options)
     head = MLPProjection(audio.embedding_dim, JOINT_DIM)
-    return CLAP(Model(audio, tower, head, torch.nn.Identity(), LogitScale()))
+    model = Model(audio, tower, head, torch.nn.Identity(), LogitScale())
+    return CLAP(model, freeze_params=False)
 
 
 def near(found: torch.Tensor, expected: torch.Tensor) -> None:

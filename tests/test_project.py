@@ -30,10 +30,10 @@ MAY_IMPORT = {
     "training": {"config", "data", "encoders", "evaluation", "model", "objectives"},
     "brain": {"data", "evaluation", "model", "objectives", "training"},
     "experiment": {"brain", "checkpoints", "config", "data", "encoders", "inference"}
-    | {"evaluation", "training"},
+    | {"evaluation", "model", "training"},
     "inference": {"checkpoints", "clips", "config", "data", "encoders"}
     | {"evaluation", "features", "hub", "model", "objectives"},
-    "search": {"clips", "data", "inference"},
+    "search": {"clips", "data", "evaluation", "inference"},
     "serve": {"data", "evaluation", "inference", "search"},
     "cli": {"checkpoints", "data", "evaluation", "inference", "search", "serve"},
 }

@@ -156,3 +156,37 @@ def test_a_part_that_would_run_code(run, tmp_path):
     torch.save({"log_scale": Evil()}, best(run) / "logit_scale.ckpt")
     refused(run, "logit_scale.ckpt")
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "evil",
+    [
+        "!apply:os.system ['touch TRACE']",
+        "!new:subprocess.Popen\n  args: [touch, TRACE]",
+        "!name:os.system",
+    ],
+)
+def test_a_description_that_would_run_code(run, tmp_path, evil):
+    """A folder may come from elsewhere, as a checkpoint may."""
+    trace = tmp_path / "trace"
+    path = run / "model.yaml"
+    lines = path.read_text().replace("joint_dim: 12", "joint_dim: DIM", 1)
+    assert "joint_dim: DIM" in lines
+    text = evil.replace("TRACE", str(trace))
+    path.write_text(lines.replace("joint_dim: DIM", "joint_dim: 12") + f"x: {text}\n")
+    load_run(run)  # what no part needs is not looked at
+    path.write_text(lines.replace("joint_dim: DIM", "joint_dim: " + text))
+    refused(run, "model.yaml")
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "a: [", "system: x", "system: !new:x"])
+def test_a_description_that_is_none(run, text):
+    (run / "model.yaml").write_text(text)
+    refused(run, "model.yaml")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "a: [", "score: 1.0", "score: high"])
+def test_a_checkpoint_whose_notes_are_damaged(run, text):
+    (best(run) / "CKPT.yaml").write_text(text)
+    refused(run, "CKPT.yaml is damaged")

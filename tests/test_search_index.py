@@ -6,13 +6,16 @@ import os
 
 import numpy as np
 import pytest
+import torch
 from indexes import add_to, store_of, unit
 
+from clap_sb.evaluation.rescoring import rescore
 from clap_sb.search import SearchIndex
 from clap_sb.search.approximate import number_of_cells, update_approximate
 from clap_sb.search.compaction import alive_rows, compact
 from clap_sb.search.errors import SearchError
 from clap_sb.search.query import combine
+from clap_sb.search.rescoring import against_bank
 
 DIM = 16
 
@@ -259,3 +262,38 @@ def test_a_sum_of_queries_scores_as_the_sum_of_its_scores(sounds, folder):
 def test_what_is_no_sum_is_an_error(embeddings, weights, message):
     with pytest.raises(SearchError, match=message):
         combine(embeddings, weights)
+
+
+# --- against hubs ---
+
+
+@pytest.mark.parametrize("method", ["nnn", "qb_norm", "inverted_softmax"])
+def test_a_bank_corrects_as_the_evaluation_does(method, sounds, folder):
+    """For all windows, as long as they are not more than are scored again."""
+    index = SearchIndex(store_of(folder, sounds).folder)
+    query, bank = unit(DIM, seed=5), unit(200, DIM, seed=6)
+    vectors = index.embeddings(np.arange(index.num_windows))
+    expected = rescore(
+        torch.from_numpy(query @ vectors.T)[None],
+        torch.from_numpy(bank @ vectors.T),
+        method,
+    )[0].numpy()
+    hits = index.search(
+        query, 90, every_window=True, rescore=against_bank(bank, method)
+    )
+    assert [hit.row for hit in hits] == np.argsort(-expected, kind="stable").tolist()
+    np.testing.assert_allclose(
+        [hit.score for hit in hits], np.sort(expected)[::-1], atol=1e-6
+    )
+
+
+def test_a_hub_is_put_in_its_place(folder):
+    """A window that is near to every query, and one that fits this query."""
+    hub = np.ones((1, DIM)) / np.sqrt(DIM)
+    fits = unit(DIM, seed=4)
+    query = fits + 1.2 * hub[0]
+    bank = unit(200, DIM, seed=6) + 2 * hub
+    bank /= np.linalg.norm(bank, axis=1, keepdims=True)
+    index = SearchIndex(store_of(folder, [hub, fits[None]]).folder)
+    assert index.search(query, 1)[0].row == 0
+    assert index.search(query, 1, rescore=against_bank(bank))[0].row == 1

@@ -30,7 +30,7 @@ def test_a_step_fits_into_the_set_and_warm_up_into_the_steps(num_clips, accumula
     suited = suited_settings(values, num_clips)
     assert 1 <= suited["batch_size"] <= max(1, num_clips // accumulation)
     assert suited["batch_size"] <= 64
-    steps = 30 * (num_clips // (suited["batch_size"] * accumulation))
+    steps = 30 * max(1, num_clips // (suited["batch_size"] * accumulation))
     assert 1 <= suited["warmup_steps"] <= max(1, 0.1 * steps)
     assert suited["lr"] == 0.01 and suited["number_of_epochs"] == 30
 
@@ -64,5 +64,5 @@ def test_what_is_given_on_the_command_line_stays(capsys):
     config = joined("{init: run, lr: 0.5, batch_size: 7, train_csv: my.csv}")
     values = suit_settings(Experiment(config, None), 28).values
     assert values["lr"] == 0.5 and values["batch_size"] == 7
-    assert values["number_of_epochs"] == 50  # 200 steps, 4 an epoch
-    assert "number_of_epochs: 50 (instead of 60" in capsys.readouterr().out
+    assert values["number_of_epochs"] == 25  # 100 steps, 4 an epoch
+    assert "number_of_epochs: 25 (instead of 60" in capsys.readouterr().out

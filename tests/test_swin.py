@@ -6,11 +6,8 @@ import pytest
 import torch
 from builders import amplify
 
-from clap_sb.encoders.swin import (
-    DropPath,
-    PatchMerging,
-    SwinBlock,
-    SwinStage,
+from clap_sb.encoders.swin import DropPath, PatchMerging, SwinBlock, SwinStage
+from clap_sb.encoders.window_attention import (
     WindowAttention,
     from_windows,
     relative_position_index,

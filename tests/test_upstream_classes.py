@@ -1,91 +1,131 @@
-"""Our audio towers against the peers' own classes, from one state dict."""
+"""Our models against the peers' own classes, from one state dict.
+
+Of each list of keys, the peer's whole class is built (its text tower too), filled, and
+heard through its own loader; ours reads the same state dict and the same waveforms.
+"""
 
 from __future__ import annotations
 
 import ast
 from pathlib import Path
 
+import peers
 import pytest
 import torch
-from small_checkpoints import amplified, stft_kernels
-from upstream import laion_tower, microsoft_tower
+import torch.nn.functional as F
+from builders import fixture
+from golden import CONSTANTS, FRONT_ENDS, filled
+from parity.make_figures import small_figures
+from peer_inputs import PEERS, noise, our_outputs
+from small_checkpoints import stft_kernels
 
-from clap_sb.checkpoints.audio_towers import under
-from clap_sb.checkpoints.front_end import LAION, MS_2022, MS_2023, filters_of
+from clap_sb.checkpoints.front_end import LAION, MS_2022, MS_2023, PANNS, filters_of
 from clap_sb.checkpoints.loading import load_weights
-from clap_sb.checkpoints.reading import Weights
+from clap_sb.checkpoints.reading import Weights, read_weights
 
 KEYS = Path(__file__).parent / "fixtures" / "checkpoint_keys"
-LAION_MODELS = {
-    "laion_htsat_tiny_roberta": ("tiny", None),
-    "laion_htsat_base_roberta": ("base", None),
-    "laion_htsat_tiny_roberta_aff2d": ("tiny", "aff_2d"),
-    "laion_htsat_tiny_roberta_iaff_2d": ("tiny", "iaff_2d"),
-    "laion_htsat_tiny_roberta_daf_2d": ("tiny", "daf_2d"),
-    "laion_htsat_tiny_roberta_aff_1d": ("tiny", "aff_1d"),
-    "laion_htsat_tiny_roberta_iaff_1d": ("tiny", "iaff_1d"),
-    "laion_htsat_tiny_roberta_daf_1d": ("tiny", "daf_1d"),
-    "laion_htsat_tiny_roberta_channel_map": ("tiny", "channel_map"),
-    "laion_pann14_bert": ("Cnn14", None),
-    "laion_pann14_cliptext_aff2d": ("Cnn14", "aff_2d"),
-    "laion_pann14_bart_aff1d": ("Cnn14", "aff_1d"),
-}
-
 pytestmark = pytest.mark.parity
 
 
-def state_of(name: str, upstream: dict[str, torch.Tensor], prefix: str):
-    """All keys of the model; constants of the tower as the peer builds them."""
+def shapes_of(name: str) -> dict[str, tuple[int, ...]]:
     lines = (KEYS / f"{name}.tsv").read_text(encoding="utf-8").splitlines()
-    rows = [line.split("\t")[:2] for line in lines]
-    state = amplified({key: ast.literal_eval(shape) for key, shape in rows})
-    constants = ("spectrogram_", "logmel_", "attn_mask", "position_index", "tracked")
-    for key, value in upstream.items():
-        if any(part in key for part in constants):
-            state[prefix + key] = value
-    return Weights(state, Path(name))
+    rows = [line.split("\t") for line in lines]
+    return {key: ast.literal_eval(shape) for key, shape, *_ in rows}
 
 
-@pytest.mark.parametrize("name", LAION_MODELS)
-def test_laion_towers_give_what_the_wheel_gives(name):
-    kind, fusion = LAION_MODELS[name]
-    theirs = laion_tower(kind, fusion)
-    weights = state_of(name, theirs.state_dict(), "audio_branch.")
-    theirs.load_state_dict(under(weights.state, "audio_branch."), strict=True)
-    ours = load_weights(weights).clap.audio_encoder
-    size = 480000 if fusion is None else 620000
-    wav = 0.2 * torch.randn(2, size, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        mels, longer = ours.views(wav, torch.full((2,), size))
-        inputs = {"waveform": wav[:, :480000], "longer": longer, "mel_fusion": mels}
-        expected = theirs(inputs, device="cpu")["embedding"]
-        found = ours(wav)
-    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-5)
+@pytest.mark.parametrize("name", PEERS)
+def test_both_towers_give_what_the_wheel_gives(name):
+    theirs = peers.build(name)
+    shapes = shapes_of(name)
+    own = theirs.state_dict()
+    assert {key: tuple(value.shape) for key, value in own.items()} == shapes
+    state = filled(shapes, FRONT_ENDS[name])
+    state |= {k: v for k, v in own.items() if any(part in k for part in CONSTANTS)}
+    theirs.load_state_dict(state, strict=True)
+    expected = peers.outputs(name, theirs)
+    ours = load_weights(Weights(state, Path("renamed.bin"))).clap
+    compare(our_outputs(PEERS[name], ours), expected)
 
 
-@pytest.mark.parametrize("year", [2022, 2023])
-def test_microsoft_towers_give_what_the_wheel_gives(year):
-    theirs = microsoft_tower(year)
-    prefix = "audio_encoder."
-    weights = state_of(f"msclap_{year}", theirs.state_dict(), prefix)
-    theirs.load_state_dict(under(weights.state, prefix), strict=True)
-    clap = load_weights(weights).clap
-    size = clap.clip_samples
-    wav = 0.2 * torch.randn(2, size, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        expected, _ = theirs(wav)
-        found = clap.audio_projection(clap.audio_encoder(wav))
-    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-5)
+def compare(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    close = torch.testing.assert_close
+    close(found["embedding"], expected["embedding"], atol=1e-4, rtol=1e-5)
+    for modality in ("audio", "text"):
+        close(found[modality], expected[modality], atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_panns_give_what_the_wheel_gives(tmp_path):
+    """From a file as PANNs' training code writes it."""
+    theirs = peers.panns()
+    shapes = {key: tuple(value.shape) for key, value in theirs.state_dict().items()}
+    theirs.load_state_dict(filled(shapes, PANNS), strict=True)
+    path = tmp_path / "renamed.bin"
+    torch.save({"iteration": 600000, "model": theirs.state_dict()}, path)
+    loaded = load_weights(read_weights(path))
+    tower = loaded.clap.audio_encoder
+    assert loaded.architecture.family == "PANNs"
+    wav = noise(320000, 1)
+    short = wav[:100000]
+    padded = torch.stack([wav, F.pad(short, (0, 220000))])
+    expected = theirs(padded)
+    lengths = torch.tensor([1.0, 100000 / 320000], dtype=torch.float64)
+    found = tower(padded, lengths)
+    torch.testing.assert_close(found, expected["embedding"], atol=1e-4, rtol=1e-5)
+    classes = tower.classify(padded, lengths).sigmoid()
+    torch.testing.assert_close(classes, expected["clipwise_output"], atol=1e-4, rtol=0)
+
+
+@torch.no_grad()
+def test_htsats_own_files_give_what_its_network_gives(tmp_path):
+    theirs = peers.published_htsat()
+    own = theirs.state_dict()
+    shapes = {f"sed_model.{key}": tuple(value.shape) for key, value in own.items()}
+    state = filled(shapes, PANNS)
+    state |= {
+        f"sed_model.{key}": value
+        for key, value in own.items()
+        if any(part in key for part in CONSTANTS)
+    }
+    theirs.load_state_dict({k.removeprefix("sed_model."): v for k, v in state.items()})
+    path = tmp_path / "renamed.bin"
+    torch.save({"epoch": 3, "state_dict": state}, path)
+    loaded = load_weights(read_weights(path))
+    assert loaded.architecture.family == "HTSAT AudioSet"
+    wav = noise(320000, 1)[None]
+    expected, tower = theirs(wav), loaded.clap.audio_encoder
+    torch.testing.assert_close(
+        tower(wav), expected["latent_output"], atol=1e-4, rtol=1e-5
+    )
+    classes = tower.classify(wav).sigmoid()
+    torch.testing.assert_close(classes, expected["clipwise_output"], atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize(
-    ("year", "front_end"), [(2022, MS_2022), (2023, MS_2023), (None, LAION)]
+    ("name", "front_end"),
+    [
+        ("msclap_2022", MS_2022),
+        ("msclap_2023", MS_2023),
+        ("laion_htsat_tiny_roberta", LAION),
+        ("panns", PANNS),
+    ],
 )
-def test_front_ends_are_those_of_the_wheels(year, front_end):
+def test_front_ends_are_those_of_the_wheels(name, front_end):
     """The filterbank and the kernels, as torchlibrosa builds them."""
-    theirs = laion_tower("tiny", None) if year is None else microsoft_tower(year)
+    theirs = peers.panns(True) if name == "panns" else peers.build(name, small=True)
     state = {k.rpartition("extractor.")[2]: v for k, v in theirs.state_dict().items()}
     built = filters_of(front_end)
     torch.testing.assert_close(state["melW"], built, atol=1e-6, rtol=1e-3)
     for kernel, part in zip(stft_kernels(), ("real", "imag"), strict=True):
         torch.testing.assert_close(state[f"stft.conv_{part}.weight"], kernel)
+
+
+@pytest.mark.parametrize("name", [*PEERS, "panns"])
+def test_stored_figures_are_those_of_the_wheels(name):
+    """What ``make test`` compares ours with."""
+    stored, computed = fixture("upstream.json")[name], small_figures(name)
+    assert computed.keys() == stored.keys()
+    assert computed["shapes"] == stored["shapes"]
+    for key in stored.keys() - {"shapes"}:
+        found, expected = torch.tensor(computed[key]), torch.tensor(stored[key])
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)

@@ -1,4 +1,4 @@
-"""Audio towers of the peers' wheels, which ``make parity`` installs.
+"""Modules of the peers' wheels, which ``make parity`` installs.
 
 The packages themselves reach for the network when they are imported, and ask for
 packages that their models do not use: only the modules of the models are loaded.
@@ -6,10 +6,12 @@ packages that their models do not use: only the modules of the models are loaded
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import sys
 import types
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,17 +21,6 @@ _UNUSED = {
     "torchvision": ("torchvision", "torchvision.ops", "torchvision.ops.misc"),
     "h5py": ("h5py",),
 }
-LAION = types.SimpleNamespace(
-    mel_bins=64,
-    sample_rate=48000,
-    window_size=1024,
-    hop_size=480,
-    fmin=50,
-    fmax=14000,
-    class_num=527,
-    audio_length=1024,
-    clip_samples=480000,
-)
 
 
 def module(name: str):
@@ -45,6 +36,11 @@ def module(name: str):
     for part in inner:
         package, path = f"{package}.{part}", f"{path}/{part}"
         _stand_in(package, path)
+    # transformers asks what is installed when a class of it is first named
+    import transformers
+
+    for text_class in ("AutoModel", "BartModel", "BertModel", "RobertaModel"):
+        getattr(transformers, text_class)
     absent = [name for name in _UNUSED if importlib.util.find_spec(name) is None]
     stubs = [stub for name in absent for stub in _UNUSED[name]]
     for stub in stubs:
@@ -64,19 +60,15 @@ def _stand_in(package: str, path: str) -> types.ModuleType:
     return sys.modules.setdefault(package, stub)
 
 
-def laion_tower(kind: str, fusion: str | None) -> torch.nn.Module:
-    """LAION-CLAP's HTSAT (``tiny``, ``base``) or ``Cnn14``."""
-    options = {"enable_fusion": fusion is not None, "fusion_type": fusion or "None"}
-    config = types.SimpleNamespace(**vars(LAION), model_name=kind)
-    if kind == "Cnn14":
-        create = module("laion_clap.clap_module.pann_model").create_pann_model
-    else:
-        create = module("laion_clap.clap_module.htsat").create_htsat_model
-    return create(config, **options).eval()
-
-
-def microsoft_tower(year: int) -> torch.nn.Module:
-    """MS-CLAP's audio encoder with its projection."""
-    create = module("msclap.models.clap").AudioEncoder
-    name, width = {2022: ("Cnn14", 2048), 2023: ("HTSAT", 768)}[year]
-    return create(name, width, 1024, 44100, 1024, 320, 64, 50, 14000, 527).eval()
+def functions(name: str, wanted: tuple[str, ...], namespace: dict) -> dict:
+    """Functions out of a module that cannot be imported, with the names they use."""
+    package, *inner = name.split(".")
+    found = importlib.util.find_spec(package)
+    if found is None:
+        pytest.skip(f"{package} is not installed: run make parity")
+    path = Path(found.submodule_search_locations[0], *inner).with_suffix(".py")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree.body = [part for part in tree.body if getattr(part, "name", "") in wanted]
+    namespace = dict(namespace)
+    exec(compile(tree, str(path), "exec"), namespace)
+    return {function: namespace[function] for function in wanted}

@@ -24,6 +24,9 @@ _BUILDABLE = (
 )
 
 
+_PARTS = {"audio_encoder", "audio_projection", "text_projection", "logit_scale"}
+
+
 @dataclass(frozen=True)
 class Part:
     """One of our classes, and what it is built with.
@@ -52,7 +55,19 @@ class Part:
             )
 
     def build(self) -> nn.Module:
-        """Builds the part, and those it takes.
+        """Builds the part, and those it takes."""
+        arguments = {
+            key: value.build() if isinstance(value, Part) else value
+            for key, value in self.arguments.items()
+        }
+        return self.find()(**arguments)
+
+    def find(self) -> type[nn.Module]:
+        """The class itself.
+
+        Returns
+        -------
+        type
 
         Raises
         ------
@@ -66,11 +81,7 @@ class Part:
             raise CheckpointError(f"there is no class {self.name}") from error
         if not (isinstance(found, type) and issubclass(found, nn.Module)):
             raise CheckpointError(f"{self.name} is no part of a model")
-        arguments = {
-            key: value.build() if isinstance(value, Part) else value
-            for key, value in self.arguments.items()
-        }
-        return found(**arguments)
+        return found
 
 
 @dataclass(frozen=True)
@@ -113,6 +124,8 @@ class Architecture:
         Text tower; None for an audio tower alone.
     text_projection : Part or None
         Its projection.
+    logit_scale : Part
+        Learned temperature.
     strip_punctuation : bool
         Whether captions lose their punctuation before they are tokenised.
     verified : bool
@@ -126,6 +139,7 @@ class Architecture:
     joint_dim: int
     text: TextTower | None = None
     text_projection: Part | None = None
+    logit_scale: Part = Part("clap_sb.objectives.logit_scale.LogitScale")
     strip_punctuation: bool = False
     verified: bool = True
 
@@ -166,7 +180,7 @@ def build(architecture: Architecture, text_source: str | Path | None = None) -> 
         text_encoder,
         architecture.audio_projection.build(),
         text_projection,
-        Part("clap_sb.objectives.logit_scale.LogitScale").build(),
+        architecture.logit_scale.build(),
     ).eval()
 
 
@@ -255,14 +269,14 @@ def from_json(text: str) -> Architecture:
     """
     try:
         values = json.loads(text)
-        for key in ("audio_encoder", "audio_projection", "text_projection"):
+        for key in _PARTS & set(values):
             values[key] = _part(values[key])
         if values["text"] is not None:
             values["text"] = TextTower(
                 **{**values["text"], "part": _part(values["text"]["part"])}
             )
         return Architecture(**values)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"not a description of a model: {error}") from error

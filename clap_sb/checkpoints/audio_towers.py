@@ -25,6 +25,8 @@ _UNUSED = re.compile(
     r".*fusion_model\.global_att2\."
 )
 _CLASS_HEADS = ("tscam_conv.", "fc_audioset.")
+_BLOCKS = range(1, 7)
+_CNN14_DIM = 2048
 # by width and number of blocks
 _SIZES = {(96, 12): "tiny", (128, 18): "base", (256, 18): "large"}
 
@@ -121,8 +123,7 @@ def audio_part(
     if "patch_embed.proj.weight" in tower:
         return Part("clap_sb.encoders.htsat.HTSAT", {**arguments, **_htsat(tower)})
     if "conv_block6.conv2.weight" in tower:
-        with_fc1 = {"with_fc1": "fc1.weight" in tower}
-        return Part("clap_sb.encoders.cnn14.CNN14", {**arguments, **with_fc1})
+        return Part("clap_sb.encoders.cnn14.CNN14", {**arguments, **_cnn14(tower)})
     raise CheckpointError(
         "the audio tower is neither an HTSAT (no patch_embed.proj) nor a CNN14 (no "
         "conv_block6): this kind of encoder is not known here"
@@ -153,6 +154,11 @@ def _htsat(tower: Mapping[str, torch.Tensor]) -> dict[str, Any]:
     }
 
 
+def _cnn14(tower: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+    widths = [tower[f"conv_block{block}.conv2.weight"].shape[0] for block in _BLOCKS]
+    return {"channels": widths, "with_fc1": "fc1.weight" in tower}
+
+
 def embedding_dim(part: Part) -> int:
     """Width of what a tower gives.
 
@@ -166,7 +172,7 @@ def embedding_dim(part: Part) -> int:
     int
     """
     if part.name.endswith("CNN14"):
-        return 2048
+        return part.arguments["channels"][-1]
     return part.arguments["embed_dim"] * 2 ** (len(part.arguments["depths"]) - 1)
 
 
@@ -189,10 +195,12 @@ def audio_name(part: Part) -> str:
     'HTSAT-tiny'
     """
     numbers = part.arguments
-    name = "CNN14"
     if part.name.endswith("HTSAT"):
         dim = numbers["embed_dim"]
         name = f"HTSAT-{_SIZES.get((dim, sum(numbers['depths'])), dim)}"
+    else:
+        dim = embedding_dim(part)
+        name = "CNN14" if dim == _CNN14_DIM else f"CNN14-{dim}"
     return name + (f", fusion {numbers['fusion']}" if "fusion" in numbers else "")
 
 

@@ -47,7 +47,7 @@ def _family(module: Any, convert: Callable[..., dict[str, Any]]) -> Family:
             return module.describe(weights)
         except CheckpointError as error:
             raise CheckpointError(f"{weights.path}: {error}") from error
-        except (KeyError, IndexError, ValueError) as error:
+        except (LookupError, ValueError, TypeError, ArithmeticError) as error:
             raise CheckpointError(
                 f"{weights.path} is named like {module.NAME}, but is not a whole one "
                 f"({type(error).__name__}: {error})"

@@ -1,7 +1,7 @@
 """HTSAT trained on AudioSet (2202.00874): an audio tower alone.
 
-Unverified: written from the published source, without a file or a list of its keys at
-hand.
+Unverified: the network was compared with the code that MS-CLAP's package carries, but
+how its files are laid out is taken from the published source.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ from collections.abc import Mapping
 
 import torch
 
-from clap_sb.checkpoints.architecture import Architecture, Part
+from clap_sb.checkpoints.architecture import Architecture
 from clap_sb.checkpoints.audio_towers import (
-    audio_name,
     audio_part,
     audio_state,
-    embedding_dim,
     under,
 )
+from clap_sb.checkpoints.describing import audio_alone, joined
 from clap_sb.checkpoints.front_end import LAION, PANNS, is_built_by
 from clap_sb.checkpoints.reading import Weights
 
@@ -67,14 +66,7 @@ def describe(weights: Weights) -> Architecture:
         clip_samples=SECONDS * front_end["sample_rate"],
         num_classes=len(tower.get("tscam_conv.weight", ())),
     )
-    return Architecture(
-        family=NAME,
-        description=f"{audio_name(audio)}, audio tower alone",
-        audio_encoder=audio,
-        audio_projection=Part("torch.nn.Identity"),
-        joint_dim=embedding_dim(audio),
-        verified=False,
-    )
+    return audio_alone(NAME, audio, verified=False)
 
 
 def from_htsat_audioset(
@@ -97,5 +89,6 @@ def from_htsat_audioset(
     >>> list(from_htsat_audioset({"sed_model.norm.bias": 0, "loss.weight": 0}))
     ['audio_encoder.norm.bias']
     """
-    tower = audio_state(under(state_dict, _AUDIO), with_classes=True)
-    return {f"audio_encoder.{key}": value for key, value in tower.items()}
+    return joined(
+        {"audio_encoder": audio_state(under(state_dict, _AUDIO), with_classes=True)}
+    )

@@ -9,15 +9,14 @@ import torch
 
 from clap_sb.checkpoints.architecture import Architecture, TextTower
 from clap_sb.checkpoints.audio_towers import (
-    audio_name,
     audio_part,
     audio_state,
     fusion_of,
     under,
 )
+from clap_sb.checkpoints.describing import two_towers
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.front_end import LAION, LAION_FUSED
-from clap_sb.checkpoints.projections import projection_part
 from clap_sb.checkpoints.reading import Weights
 from clap_sb.checkpoints.text_towers import (
     bart_tower,
@@ -26,7 +25,6 @@ from clap_sb.checkpoints.text_towers import (
     is_bart,
     is_bert,
     is_clip,
-    text_name,
 )
 
 NAME = "LAION-CLAP"
@@ -90,16 +88,8 @@ def describe(weights: Weights) -> Architecture:
     front_end = LAION if fusion_of(tower) is None else LAION_FUSED
     audio = audio_part(tower, front_end, clip_samples=CLIP_SAMPLES)
     text = _describe_text(weights.state)
-    projection = projection_part(under(weights.state, "audio_projection."))
-    return Architecture(
-        family=NAME,
-        description=f"{audio_name(audio)} + {text_name(text)}",
-        audio_encoder=audio,
-        audio_projection=projection,
-        joint_dim=projection.arguments["joint_dim"],
-        text=text,
-        text_projection=projection_part(under(weights.state, "text_projection.")),
-    )
+    heads = (under(weights.state, f"{side}_projection.") for side in ("audio", "text"))
+    return two_towers(NAME, audio, text, *heads)
 
 
 def _describe_text(state: Mapping[str, torch.Tensor]) -> TextTower:

@@ -22,6 +22,8 @@ from clap_sb.model import CLAP
 _FILTERS = "audio_encoder.log_mel.mel_filters"
 _SCALE = "logit_scale.log_scale"
 _NAMED = 5
+# what torch and transformers raise at sizes that fit nothing
+_UNBUILDABLE = (TypeError, ValueError, KeyError, RuntimeError, AssertionError)
 _DRAWING = (torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.erfinv_)
 
 
@@ -69,8 +71,14 @@ def load_weights(weights: Weights, tokenizer: str | Path | None = None) -> Loade
     with tempfile.TemporaryDirectory() as folder:
         if architecture.text is not None:
             write_text_source(architecture.text, folder, tokenizer)
-        with _WithoutInitialisation():
-            clap = build(architecture, folder)
+        try:
+            with _WithoutInitialisation():
+                clap = build(architecture, folder)
+        except _UNBUILDABLE as error:
+            raise CheckpointError(
+                f"{weights.path} ({family.name}) describes no model that can be built: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
     what = f"{weights.path} ({family.name}, {architecture.description})"
     load_strictly(clap, _kept_outside(clap, architecture) | state, what)
     return Loaded(clap, architecture)
@@ -116,11 +124,12 @@ def load_strictly(
     Raises
     ------
     CheckpointError
-        If a tensor is missing, unexpected, or of another shape.
+        If a tensor is missing, unexpected, or of another shape or kind.
 
     Example
     -------
-    >>> load_strictly(nn.Linear(2, 2), {"weight": torch.zeros(1, 2), "w": 0}, "x.pt")
+    >>> state = {"weight": torch.zeros(1, 2), "w": torch.zeros(1)}
+    >>> load_strictly(nn.Linear(2, 2), state, "x.pt")
     Traceback (most recent call last):
     ...
     clap_sb.checkpoints.errors.CheckpointError: x.pt does not fit its architecture: \
@@ -135,16 +144,28 @@ missing bias; unexpected w; weight is [1, 2] in the file and [2, 2] in the model
         for key, value in own.items()
         if key in state and state[key].shape != value.shape
     ]
+    # integers would be copied into a model of floats without a word
+    kinds = [
+        f"{key} is {str(state[key].dtype).removeprefix('torch.')} in the file and "
+        f"{str(value.dtype).removeprefix('torch.')} in the model"
+        for key, value in own.items()
+        if key in state and _kind(state[key]) != _kind(value)
+    ]
     faults = [
         *([f"missing {_some(missing)}"] if missing else []),
         *([f"unexpected {_some(unexpected)}"] if unexpected else []),
         *([_some(shapes)] if shapes else []),
+        *([_some(kinds)] if kinds else []),
     ]
     if faults:
         raise CheckpointError(
             f"{what} does not fit its architecture: {'; '.join(faults)}"
         )
     module.load_state_dict(state, strict=True)
+
+
+def _kind(value: torch.Tensor) -> tuple[bool, bool]:
+    return value.is_floating_point(), value.is_complex()
 
 
 def _some(names: list[str]) -> str:

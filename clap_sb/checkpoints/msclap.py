@@ -8,10 +8,11 @@ import torch
 
 from clap_sb.checkpoints.architecture import Architecture, Part, TextTower
 from clap_sb.checkpoints.audio_towers import audio_name, audio_part, audio_state, under
+from clap_sb.checkpoints.describing import joined, two_towers
 from clap_sb.checkpoints.front_end import MS_2022, MS_2023
 from clap_sb.checkpoints.projections import projection_part
 from clap_sb.checkpoints.reading import Weights
-from clap_sb.checkpoints.text_towers import bert_tower, gpt2_tower, is_bert, text_name
+from clap_sb.checkpoints.text_towers import bert_tower, gpt2_tower, is_bert
 
 NAME = "MS-CLAP"
 CLAPCAP = "clapcap"
@@ -54,22 +55,13 @@ def describe(weights: Weights) -> Architecture:
     """
     encoder, captioning = _audio_encoder(weights.state)
     audio = _describe_audio(under(encoder, "base."))
-    projection = projection_part(under(encoder, "projection."))
-    text = None if captioning else _describe_text(weights.state)
-    name = audio_name(audio)
-    return Architecture(
-        family=CLAPCAP if captioning else NAME,
-        description=name if text is None else f"{name} + {text_name(text)}",
-        audio_encoder=audio,
-        audio_projection=projection,
-        joint_dim=projection.arguments["joint_dim"],
-        text=text,
-        text_projection=(
-            None
-            if text is None
-            else projection_part(under(weights.state, "caption_encoder.projection."))
-        ),
-    )
+    head = under(encoder, "projection.")
+    if captioning:
+        projection = projection_part(head)
+        joint_dim = projection.arguments["joint_dim"]
+        return Architecture(CLAPCAP, audio_name(audio), audio, projection, joint_dim)
+    text_head = under(weights.state, "caption_encoder.projection.")
+    return two_towers(NAME, audio, _describe_text(weights.state), head, text_head)
 
 
 def _audio_encoder(
@@ -137,11 +129,7 @@ def from_msclap(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.Tenso
         },
         "text_projection": under(state_dict, "caption_encoder.projection."),
     }
-    ours = {
-        f"{part}.{key}": value
-        for part, state in parts.items()
-        for key, value in state.items()
-    }
+    ours = joined(parts)
     if "logit_scale" in state_dict:
         ours["logit_scale.log_scale"] = state_dict["logit_scale"]
     return ours

@@ -1,7 +1,6 @@
 """PANNs' Cnn14 (1912.10211), trained on AudioSet: an audio tower alone.
 
-Unverified: written from the published source, without a file or a list of its keys at
-hand.
+Names and numbers were compared with the class of ``panns_inference``.
 """
 
 from __future__ import annotations
@@ -10,13 +9,12 @@ from collections.abc import Mapping
 
 import torch
 
-from clap_sb.checkpoints.architecture import Architecture, Part
+from clap_sb.checkpoints.architecture import Architecture
 from clap_sb.checkpoints.audio_towers import (
-    audio_name,
     audio_part,
     audio_state,
-    embedding_dim,
 )
+from clap_sb.checkpoints.describing import audio_alone, joined
 from clap_sb.checkpoints.front_end import PANNS, sample_rate_of
 from clap_sb.checkpoints.reading import Weights
 
@@ -69,14 +67,7 @@ def describe(weights: Weights) -> Architecture:
         padding="pad",
         num_classes=weights.state["fc_audioset.weight"].shape[0],
     )
-    return Architecture(
-        family=NAME,
-        description=f"{audio_name(audio)}, audio tower alone",
-        audio_encoder=audio,
-        audio_projection=Part("torch.nn.Identity"),
-        joint_dim=embedding_dim(audio),
-        verified=False,
-    )
+    return audio_alone(NAME, audio)
 
 
 def from_panns(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -97,5 +88,4 @@ def from_panns(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor
     >>> list(from_panns({"fc_audioset.bias": 0}))
     ['audio_encoder.fc_audioset.bias']
     """
-    tower = audio_state(state_dict, with_classes=True)
-    return {f"audio_encoder.{key}": value for key, value in tower.items()}
+    return joined({"audio_encoder": audio_state(state_dict, with_classes=True)})

@@ -109,10 +109,11 @@ def _shards(path: Path) -> list[Path]:
     """The files that an index names, or the one file."""
     if path.suffix != ".json":
         return [path]
-    names = sorted(set(_read_json(path).get("weight_map", {}).values()))
-    if not names or any(name != Path(name).name for name in names):
+    named = _read_json(path).get("weight_map")
+    names = set(named.values()) if isinstance(named, dict) else set()
+    if not names or not all(isinstance(n, str) and n == Path(n).name for n in names):
         raise CheckpointError(f"{path} does not name weight files of its own folder")
-    return [path.parent / name for name in names]
+    return [path.parent / name for name in sorted(names)]
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -162,7 +163,7 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
 
     try:
         return load_file(path)
-    except SafetensorError as error:
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"{path} is no whole safetensors file ({error}): fetch it again"
         ) from error
@@ -172,7 +173,7 @@ def _start_of(path: Path) -> bytes:
     if not path.is_file():
         raise CheckpointError(f"there is no file {path}")
     with open(path, "rb") as file:
-        return file.read(256)
+        return file.read(512)
 
 
 def _check_content(path: Path, start: bytes) -> None:
@@ -182,6 +183,11 @@ def _check_content(path: Path, start: bytes) -> None:
     if start.startswith(b"version https://git-lfs"):
         raise CheckpointError(
             f"{path} is a Git LFS pointer, not the weights: run 'git lfs pull'"
+        )
+    if start[257:262] == b"ustar":
+        raise CheckpointError(
+            f"{path} is a tar archive, and is not read: unpack it; if the first "
+            "versions of torch wrote it, save its state dict again"
         )
     if start.startswith(b"<"):
         raise CheckpointError(
@@ -214,9 +220,21 @@ def _plain_state(content: Any, path: Path) -> dict[str, torch.Tensor]:
         for key, value in content.items()
         if isinstance(value, torch.Tensor)
     }
+    for key, value in state.items():
+        if not _holds_its_numbers(value):
+            raise CheckpointError(
+                f"{path}: {key} is no plain tensor with all of its numbers in the file"
+            )
     if not state:
         raise CheckpointError(f"{path} holds no state dict: there are no named tensors")
     return state
+
+
+def _holds_its_numbers(value: torch.Tensor) -> bool:
+    """A tensor of stride 0 may claim any shape, and models are built by shapes."""
+    if value.layout != torch.strided or value.is_meta:
+        return False
+    return value.untyped_storage().nbytes() >= value.numel() * value.element_size()
 
 
 def _number(dtype: np.dtype, data: bytes) -> np.generic:

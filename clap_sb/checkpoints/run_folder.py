@@ -8,21 +8,18 @@ from typing import Any
 
 import torch
 
+from clap_sb.checkpoints.architecture import Architecture, build
 from clap_sb.checkpoints.errors import CheckpointError
+from clap_sb.checkpoints.run_description import (
+    MODEL_FILE,
+    PARTS,
+    TEXT_FOLDER,
+    describe_run,
+    read_model_file,
+)
 from clap_sb.model import CLAP
 
-MODEL_FILE = "model.yaml"
 SAVE_FOLDER = "save"
-TEXT_FOLDER = "text"
-
-# one file each in a checkpoint, so that others can take the audio tower alone
-PARTS = (
-    "audio_encoder",
-    "text_encoder",
-    "audio_projection",
-    "text_projection",
-    "logit_scale",
-)
 
 
 @dataclass(frozen=True)
@@ -33,6 +30,8 @@ class LoadedModel:
     ---------
     clap : CLAP
         In eval mode.
+    architecture : Architecture
+        What it is made of.
     system : str
         Name of the system's YAML.
     trained_on : str
@@ -48,12 +47,22 @@ class LoadedModel:
     """
 
     clap: CLAP
+    architecture: Architecture
     system: str
     trained_on: str
     text_tower_origin: str
     selection: str
     path: Path
     run: Path | None
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Its origin, for a model card."""
+        return {
+            "trained on": self.trained_on,
+            "text tower": self.text_tower_origin,
+            "checkpoint": self.selection,
+        }
 
 
 def load_run(path: str | Path, device: str | torch.device = "cpu") -> LoadedModel:
@@ -75,24 +84,20 @@ def load_run(path: str | Path, device: str | torch.device = "cpu") -> LoadedMode
     CheckpointError
         If there is no such run, no finished epoch, or a file does not fit.
     """
-    from hyperpyyaml import load_hyperpyyaml
-
-    run, chosen = _locate(Path(path).resolve())
-    with open(run / MODEL_FILE, encoding="utf-8") as file:
-        description = load_hyperpyyaml(
-            file,
-            {"text_encoder": {"source": str(run / TEXT_FOLDER), "pretrained": False}},
-        )
+    run, chosen = locate_run(Path(path).resolve())
+    description = read_model_file(run)
     metric = description["best_metric"]
     selection = f"the checkpoint {chosen.name}, as given"
     if chosen == run:
         chosen, meta = best_checkpoint(run / SAVE_FOLDER, metric)
         selection = selection_of(metric, meta)
-    clap = description["clap"]
+    architecture = describe_run(run)
+    clap = build(architecture, run / TEXT_FOLDER)
     for name in PARTS:
         _load_part(getattr(clap, name), chosen / f"{name}.ckpt")
     return LoadedModel(
-        clap=clap.eval().to(device),
+        clap=clap.to(device),
+        architecture=architecture,
         system=description["system"],
         trained_on=description["trained_on"],
         text_tower_origin=description["text_tower_origin"],
@@ -155,9 +160,14 @@ def best_checkpoint(folder: Path, metric: str) -> tuple[Path, dict[str, Any]]:
 
     found = []
     for path in sorted(folder.glob("CKPT+*/CKPT.yaml")):
-        meta = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if metric in meta:
-            found.append((meta[metric], meta["unixtime"], path.parent, meta))
+        try:
+            meta = yaml.safe_load(path.read_text(encoding="utf-8"))
+            saved, scored = float(meta["unixtime"]), meta.get(metric)
+            scored = None if scored is None else (float(scored), saved)
+        except (yaml.YAMLError, ValueError, TypeError, KeyError) as error:
+            raise CheckpointError(f"{path} is damaged: delete its folder") from error
+        if scored is not None:
+            found.append((*scored, path.parent, meta))
     if not found:
         raise CheckpointError(
             f"no checkpoint in {folder} was scored by {metric!r}: the run has not "
@@ -167,8 +177,26 @@ def best_checkpoint(folder: Path, metric: str) -> tuple[Path, dict[str, Any]]:
     return path, meta
 
 
-def _locate(path: Path) -> tuple[Path, Path]:
-    """The run's folder, and the checkpoint that was named (or the run itself)."""
+def locate_run(path: Path) -> tuple[Path, Path]:
+    """Finds a run's folder, and the checkpoint that was named (or the run itself).
+
+    Arguments
+    ---------
+    path : Path
+        A run's output folder, or one of the ``CKPT+...`` folders in its ``save/``.
+
+    Returns
+    -------
+    run : Path
+        The run's folder.
+    checkpoint : Path
+        What was named.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such run.
+    """
     for run in (path, path.parent.parent):
         if (run / MODEL_FILE).is_file() and path.is_dir():
             return run, path

@@ -24,10 +24,15 @@ from clap_sb.checkpoints.loading import Loaded, load_strictly
 from clap_sb.checkpoints.model_card import model_card
 from clap_sb.checkpoints.reading import read_weights
 from clap_sb.checkpoints.run_folder import PARTS, TEXT_FOLDER
+from clap_sb.encoders.tokenizer_file import write_tokenizer
 
 DESCRIPTION_FILE = "architecture.json"
 YAML_FILE = "hyperparams.yaml"
 CARD_FILE = "README.md"
+TOKENIZER = "tokenizer"
+INLINE_SOURCE = "clap_sb.encoders.inline_source.InlineSource"
+LOAD_PART = "clap_sb.checkpoints.pretrainer.load_exactly"
+LOAD_TOKENIZER = "clap_sb.encoders.tokenizer_file.load_tokenizer"
 
 
 def write_speechbrain_folder(
@@ -44,7 +49,8 @@ def write_speechbrain_folder(
         The model.
     folder : str or Path
         Receives ``hyperparams.yaml``, ``architecture.json``, one ``.ckpt`` a part, the
-        text tower's configuration and tokenizer, and a model card.
+        text tower's configuration and tokenizer (in ``text/``, and packed for the
+        ``Pretrainer``), and a model card.
     tokenizer : str, Path or None
         Folder with the tokenizer, if it is at hand.
     facts : mapping, optional
@@ -58,9 +64,11 @@ def write_speechbrain_folder(
         torch.save(state, folder / f"{name}.ckpt")
     if architecture.text is not None:
         write_text_source(architecture.text, folder / TEXT_FOLDER, tokenizer)
+    if tokenizer is not None:
+        write_tokenizer(tokenizer, folder / f"{TOKENIZER}.ckpt")
     for name, text in (
         (DESCRIPTION_FILE, to_json(architecture)),
-        (YAML_FILE, hyperparams(architecture)),
+        (YAML_FILE, hyperparams(architecture, tokenizer is not None)),
         (CARD_FILE, model_card(architecture, facts)),
     ):
         (folder / name).write_text(text, encoding="utf-8")
@@ -99,7 +107,7 @@ def load_speechbrain_folder(
             write_text_source(architecture.text, source, tokenizer)
         try:
             clap = build(architecture, source)
-        except (TypeError, ValueError, KeyError) as error:
+        except (TypeError, ValueError, KeyError, RuntimeError) as error:
             raise CheckpointError(
                 f"{folder / DESCRIPTION_FILE} describes no model that can be built: "
                 f"{str(error).splitlines()[0]}"
@@ -135,32 +143,40 @@ def _parts(architecture: Architecture) -> list[str]:
     return [name for name in PARTS if not name.startswith("text_")]
 
 
-def hyperparams(architecture: Architecture) -> str:
+def hyperparams(architecture: Architecture, with_tokenizer: bool) -> str:
     """The YAML of a model.
 
     Arguments
     ---------
     architecture : Architecture
         What the model is made of.
+    with_tokenizer : bool
+        Whether the tokenizer lies beside it, packed.
 
     Returns
     -------
     str
-        A HyperPyYAML document with ``modules`` and ``pretrainer``. The text tower's
-        files lie in ``text_folder``, which a reader elsewhere overrides.
+        A HyperPyYAML document with ``modules`` and ``pretrainer``, which fetches all
+        else: the document is not told where it lies.
     """
     lines = [
         f"# {architecture.family}: {architecture.description}. Written by clap_sb.",
         f"sample_rate: {architecture.sample_rate}",
         f"joint_dim: {architecture.joint_dim}",
         f"strip_punctuation: {json.dumps(architecture.strip_punctuation)}",
-        f"text_folder: {TEXT_FOLDER}",
     ]
+    if architecture.text is not None:
+        config = json.dumps(dict(architecture.text.config))
+        lines += [f"text_source: !new:{INLINE_SOURCE}", f"    config: {config}"]
     for name, part in _described(architecture).items():
         lines += [f"{name}: {_tag(part)}", *_arguments(part.arguments, 1)]
     refs = {name: f"!ref <{name}>" for name in PARTS}
     lines += ["clap: !new:clap_sb.model.CLAP", *_mapping(refs, 1)]
     loadables = {name: refs[name] for name in _parts(architecture)}
+    hooks = dict.fromkeys(loadables, f"!name:{LOAD_PART}")
+    if with_tokenizer:
+        loadables[TOKENIZER] = refs["text_encoder"]
+        hooks[TOKENIZER] = f"!name:{LOAD_TOKENIZER}"
     lines += [
         "modules:",
         "    clap: !ref <clap>",
@@ -169,6 +185,8 @@ def hyperparams(architecture: Architecture) -> str:
         "pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer",
         "    loadables:",
         *_mapping(loadables, 2),
+        "    custom_hooks:",
+        *_mapping(hooks, 2),
     ]
     return "\n".join(lines) + "\n"
 
@@ -177,13 +195,13 @@ def _described(architecture: Architecture) -> dict[str, Part]:
     """All parts of a model, those that stand in for a missing tower included."""
     text_encoder = Part("clap_sb.encoders.no_text_tower.NoTextTower")
     if architecture.text is not None:
-        text_encoder = text_part(architecture.text, "!ref <text_folder>")
+        text_encoder = text_part(architecture.text, "!ref <text_source>")
     return {
         "audio_encoder": architecture.audio_encoder,
         "text_encoder": text_encoder,
         "audio_projection": architecture.audio_projection,
         "text_projection": architecture.text_projection or Part("torch.nn.Identity"),
-        "logit_scale": Part("clap_sb.objectives.logit_scale.LogitScale"),
+        "logit_scale": architecture.logit_scale,
     }
 
 

@@ -13,12 +13,12 @@ from typing import Any
 import torch
 
 from clap_sb.checkpoints.architecture import Architecture
-from clap_sb.checkpoints.audio_towers import audio_name, audio_part, under
+from clap_sb.checkpoints.audio_towers import audio_part, under
+from clap_sb.checkpoints.describing import two_towers
 from clap_sb.checkpoints.front_end import LAION, LAION_FUSED
 from clap_sb.checkpoints.laion import CLIP_SAMPLES, MAX_TOKENS
-from clap_sb.checkpoints.projections import projection_part
 from clap_sb.checkpoints.reading import Weights
-from clap_sb.checkpoints.text_towers import bert_tower, text_name
+from clap_sb.checkpoints.text_towers import bert_tower
 
 NAME = "transformers ClapModel"
 
@@ -95,16 +95,8 @@ def describe(weights: Weights) -> Architecture:
         MAX_TOKENS,
         **_text_numbers(weights.config.get("text_config", {})),
     )
-    projection = projection_part(under(ours, "audio_projection."))
-    return Architecture(
-        family=NAME,
-        description=f"{audio_name(audio)} + {text_name(text)}",
-        audio_encoder=audio,
-        audio_projection=projection,
-        joint_dim=projection.arguments["joint_dim"],
-        text=text,
-        text_projection=projection_part(under(ours, "text_projection.")),
-    )
+    heads = (under(ours, f"{side}_projection.") for side in ("audio", "text"))
+    return two_towers(NAME, audio, text, *heads)
 
 
 def _text_numbers(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,14 @@ from clap_sb.checkpoints.speechbrain_folder import CARD_FILE
 from clap_sb.checkpoints.transformers_clap import is_constant, to_transformers
 
 _FUSION = "aff_2d"
+_FLOOR = 1e-10
 
 
 def write_transformers_folder(
-    loaded: Loaded, folder: str | Path, tokenizer: str | Path | None = None
+    loaded: Loaded,
+    folder: str | Path,
+    tokenizer: str | Path | None = None,
+    facts: Mapping[str, str] | None = None,
 ) -> None:
     """Writes a model for ``ClapModel`` and ``ClapProcessor``.
 
@@ -32,6 +37,8 @@ def write_transformers_folder(
         Receives weights, configurations, tokenizer and a model card.
     tokenizer : str, Path or None
         Folder with the tokenizer, if it is at hand.
+    facts : mapping, optional
+        More rows for the model card, by their names.
 
     Raises
     ------
@@ -54,7 +61,8 @@ def write_transformers_folder(
     _load(model, to_transformers(loaded.clap.state_dict()))
     model.save_pretrained(folder)
     ClapFeatureExtractor(**_processor(architecture)).save_pretrained(folder)
-    (folder / CARD_FILE).write_text(model_card(architecture), encoding="utf-8")
+    card = model_card(architecture, facts)
+    (folder / CARD_FILE).write_text(card, encoding="utf-8")
 
 
 def _load(model: nn.Module, state: dict[str, torch.Tensor]) -> None:
@@ -70,10 +78,24 @@ def _check(loaded: Loaded) -> None:
     architecture = loaded.architecture
     text = architecture.text
     arguments = architecture.audio_encoder.arguments
+    front_end = arguments["log_mel"].arguments
     obstacles = {
         "its audio tower is not HTSAT": "embed_dim" not in arguments,
         "its text tower is not RoBERTa": (
-            text is None or text.config["model_type"] != "roberta"
+            text is None or text.config.get("model_type") != "roberta"
+        ),
+        "its captions are not pooled by RoBERTa's pooler": (
+            text is None or text.part.arguments.get("pooling") != "pooler"
+        ),
+        "its patches come from a convolutional stem": (
+            arguments.get("stem_channels") is not None
+        ),
+        "its waveforms are not at the rate of its filterbank": (
+            architecture.sample_rate != front_end["sample_rate"]
+        ),
+        "its window is no whole number of seconds": architecture.seconds % 1 != 0,
+        "its log-mel has another floor than -100 dB": (
+            front_end.get("amin", _FLOOR) != _FLOOR
         ),
         "its projections are not LAION's": (
             not architecture.audio_projection.name.endswith("MLPProjection")
@@ -84,7 +106,7 @@ def _check(loaded: Loaded) -> None:
         ),
         "its filterbank is not the one that its numbers give": not is_built_by(
             loaded.clap.audio_encoder.log_mel.mel_filters,
-            arguments["log_mel"].arguments,
+            front_end,
         ),
     }
     for obstacle, holds in obstacles.items():

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 import torch
 
 from clap_sb.checkpoints.architecture import Architecture
-from clap_sb.checkpoints.audio_towers import audio_name, audio_part, audio_state, under
+from clap_sb.checkpoints.audio_towers import audio_part, audio_state, under
+from clap_sb.checkpoints.describing import joined, two_towers
 from clap_sb.checkpoints.front_end import PANNS
-from clap_sb.checkpoints.projections import projection_part
 from clap_sb.checkpoints.reading import Weights
-from clap_sb.checkpoints.text_towers import bert_tower, text_name
+from clap_sb.checkpoints.text_towers import bert_tower
 
 NAME = "WavCaps"
 MAX_TOKENS = 30
@@ -64,18 +64,8 @@ def describe(weights: Weights) -> Architecture:
         **({"last_pool": 2} if cnn14 else {}),
     )
     text = bert_tower(under(weights.state, _TEXT), "cls", MAX_TOKENS)
-    projection = projection_part(under(weights.state, "audio_proj."))
-    return Architecture(
-        family=NAME,
-        description=f"{audio_name(audio)} + {text_name(text)}",
-        audio_encoder=audio,
-        audio_projection=projection,
-        joint_dim=projection.arguments["joint_dim"],
-        text=text,
-        text_projection=projection_part(under(weights.state, "text_proj.")),
-        strip_punctuation=True,
-        verified=False,
-    )
+    heads = (under(weights.state, f"{side}_proj.") for side in ("audio", "text"))
+    return two_towers(NAME, audio, text, *heads, strip_punctuation=True, verified=False)
 
 
 def from_wavcaps(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -108,11 +98,7 @@ def from_wavcaps(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.Tens
         "text_encoder.model": text,
         "text_projection": under(state_dict, "text_proj."),
     }
-    ours = {
-        f"{part}.{key}": value
-        for part, state in parts.items()
-        for key, value in state.items()
-    }
+    ours = joined(parts)
     if "temp" in state_dict:
         ours["logit_scale.log_scale"] = -state_dict["temp"].log()
     return ours

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from clap_sb.search.hits import Hit
+    from clap_sb.search.index import Rescore
+    from clap_sb.search.searcher import Searcher
 
 _EXAMPLE = """\
 example:
@@ -72,6 +74,17 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="list near-duplicates with the best of them (default cosine: 0.98)",
     )
     parser.add_argument(
+        "--bank",
+        metavar="FILE",
+        help="typical queries, one a line: corrects for sounds that are near to all",
+    )
+    parser.add_argument(
+        "--rescore",
+        choices=["nnn", "qb_norm", "inverted_softmax"],
+        default="nnn",
+        help="how the bank corrects (default: %(default)s)",
+    )
+    parser.add_argument(
         "--checkpoint", help="where the index's model is now, if it was moved"
     )
     parser.add_argument(
@@ -98,6 +111,7 @@ def _run(arguments: argparse.Namespace) -> None:
     searcher = Searcher.open(
         arguments.index, arguments.checkpoint, arguments.tokenizer, arguments.device
     )
+    rescore = _rescore(searcher, arguments) if arguments.bank else None
     for texts in _queries(arguments.query):
         hits = searcher.find(
             texts,
@@ -108,8 +122,17 @@ def _run(arguments: argparse.Namespace) -> None:
             k=arguments.k,
             every_window=arguments.every_window,
             fold=arguments.fold,
+            rescore=rescore,
         )
         print(_shown(hits, texts, arguments), flush=True)
+
+
+def _rescore(searcher: Searcher, arguments: argparse.Namespace) -> Rescore:
+    from clap_sb.search.rescoring import against_bank
+
+    with open(arguments.bank, encoding="utf-8") as file:
+        bank = [line.strip() for line in file if line.strip()]
+    return against_bank(searcher.clap.encode_text(bank).numpy(), arguments.rescore)
 
 
 def _queries(words: list[str]) -> Iterator[list[str]]:

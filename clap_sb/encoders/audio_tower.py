@@ -38,6 +38,8 @@ class AudioTower(nn.Module, ABC):
         One of :data:`clap_sb.encoders.fusion.FUSIONS`; None for none.
     spec_augment : SpecAugment, optional
         Masking in training mode; None for none.
+    num_classes : int
+        With more than 0, the tower builds a class head and has ``classify_log_mel``.
     freeze : bool
         Keep all parameters and batch statistics as they are; a tower calls
         :meth:`freeze_if_asked` when it is built.
@@ -66,6 +68,7 @@ class AudioTower(nn.Module, ABC):
         padding: str = "repeatpad",
         fusion: str | None = None,
         spec_augment: SpecAugment | None = None,
+        num_classes: int = 0,
         freeze: bool = False,
     ):
         super().__init__()
@@ -77,6 +80,7 @@ class AudioTower(nn.Module, ABC):
         self.padding = padding
         self.fusion = fusion
         self.fusion_dims = fusion_dims(fusion)
+        self.num_classes = num_classes
         self.frozen = freeze
 
         self.log_mel = log_mel
@@ -166,6 +170,32 @@ class AudioTower(nn.Module, ABC):
             )
         filled = fill(wavs, lengths, self.clip_samples, self.padding)
         return self.log_mel(filled), None
+
+    def classify(
+        self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Scores each class with the head of the tower's AudioSet task.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            ``[batch, time]``, at most ``clip_samples`` long without fusion.
+        wav_lens : torch.Tensor, optional
+            Relative lengths, ``[batch]``.
+
+        Returns
+        -------
+        torch.Tensor
+            Logits, ``[batch, num_classes]``.
+
+        Raises
+        ------
+        ValueError
+            If the clips are longer than a window, or there is no head.
+        """
+        if not self.num_classes:
+            raise ValueError("this tower has no class head: build it with num_classes")
+        return self.classify_log_mel(*self.views(wavs, num_samples(wavs, wav_lens)))
 
     @abstractmethod
     def embed_log_mel(

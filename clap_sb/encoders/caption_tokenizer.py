@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,11 @@ import torch
 import torch.nn.functional as F
 
 from clap_sb.encoders.missing_tokenizer import MissingTokenizer, has_tokenizer
+from clap_sb.encoders.punctuation import without_punctuation
 from clap_sb.encoders.sentencepiece_tokenizer import (
     MODEL_FILE,
     SentencePieceTokenizer,
 )
-
-_PUNCTUATION = re.compile(r'[(),.!?;:|*"]')
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,10 @@ class CaptionTokenizer:
         else:
             from transformers import AutoTokenizer
 
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            # never the code that a folder may bring along
+            tokenizer = AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
         return cls(tokenizer, max_tokens, suffix, pad_to_max)
 
     def __len__(self) -> int:
@@ -163,26 +164,6 @@ class CaptionTokenizer:
             (folder / MODEL_FILE).write_bytes(model)
         else:
             self.tokenizer.save_pretrained(folder)
-
-
-def without_punctuation(caption: str) -> str:
-    """WavCaps' own rule: lower case, a space for each sign, doubled spaces once.
-
-    Arguments
-    ---------
-    caption : str
-        Caption.
-
-    Returns
-    -------
-    str
-
-    Example
-    -------
-    >>> without_punctuation("A dog barks, twice.")
-    'a dog barks twice '
-    """
-    return _PUNCTUATION.sub(" ", caption.lower()).replace("  ", " ")
 
 
 def _check(captions: list[str]) -> None:

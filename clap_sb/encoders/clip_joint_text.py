@@ -96,7 +96,7 @@ class ClipJointText(TextTower):
         self.model = _load_model(folder, self.config, pretrained)
         self.embedding_dim = joint_dim
         if gradient_checkpointing:
-            self.model.gradient_checkpointing_enable({"use_reentrant": False})
+            self.model.activation_checkpointing_enable({"use_reentrant": False})
         self.freeze_if_asked()
 
     @property
@@ -126,7 +126,9 @@ class ClipJointText(TextTower):
 def _read_config(folder: Path, joint_dim: int, max_tokens: int):
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    config = AutoConfig.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False
+    )
     if config.model_type == "clip":
         # the two may differ in files, and CLIPModel goes by the outer one
         config.text_config.projection_dim = config.projection_dim

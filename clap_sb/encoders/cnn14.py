@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from clap_sb.clips import num_samples
 from clap_sb.encoders.audio_tower import AudioTower
 from clap_sb.encoders.fusion import CHANNEL_MAP, fuse_long_clips, fusion_block
 from clap_sb.encoders.spec_augment import SpecAugment
@@ -122,6 +121,7 @@ class CNN14(AudioTower):
             padding=padding,
             fusion=fusion,
             spec_augment=spec_augment,
+            num_classes=num_classes,
             freeze=freeze,
         )
         self._check_geometry(channels, last_pool)
@@ -159,25 +159,11 @@ class CNN14(AudioTower):
                 "lengthen clip_samples, or give fewer channels"
             )
 
-    def classify(
-        self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
+    def classify_log_mel(
+        self, log_mel: torch.Tensor, longer: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Scores each class with the linear head (PANNs' AudioSet task).
-
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            ``[batch, time]``, at most ``clip_samples`` long without fusion.
-        wav_lens : torch.Tensor, optional
-            Relative lengths, ``[batch]``.
-
-        Returns
-        -------
-        torch.Tensor
-            Logits, ``[batch, num_classes]``.
-        """
-        views = self.views(wavs, num_samples(wavs, wav_lens))
-        return self.fc_audioset(self._pooled(*views))
+        """PANNs' linear head on log-mels: logits, ``[batch, num_classes]``."""
+        return self.fc_audioset(self._pooled(log_mel, longer))
 
     def embed_log_mel(
         self, log_mel: torch.Tensor, longer: torch.Tensor | None = None

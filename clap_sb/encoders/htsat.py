@@ -124,6 +124,7 @@ class HTSAT(AudioTower):
             padding=padding,
             fusion=fusion,
             spec_augment=spec_augment,
+            num_classes=num_classes,
             freeze=freeze,
         )
         self.spec_size = spec_size
@@ -230,43 +231,14 @@ class HTSAT(AudioTower):
             ``[batch, parts, embedding_dim]``: equal parts of the ``clip_samples``
             that the window is filled up to. Their mean is the clip's embedding.
         """
-        return self._one_window(wavs, wav_lens).mean(1)
+        return self._tokens(wavs, num_samples(wavs, wav_lens)).mean(1)
 
-    def classify(
-        self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
+    def classify_log_mel(
+        self, log_mel: torch.Tensor, longer: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Scores each class with the token-semantic head (HTSAT's AudioSet task).
-
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            ``[batch, time]``, at most ``clip_samples`` long without fusion.
-        wav_lens : torch.Tensor, optional
-            Relative lengths, ``[batch]``.
-
-        Returns
-        -------
-        torch.Tensor
-            Logits, ``[batch, num_classes]``.
-
-        Raises
-        ------
-        ValueError
-            If the clips are longer than a window.
-        """
-        tokens = self._one_window(wavs, wav_lens)
+        """The token-semantic head on log-mels: logits, ``[batch, num_classes]``."""
+        tokens = self._tokens_of_log_mel(log_mel, longer)
         return self.tscam_conv(tokens.permute(0, 3, 1, 2)).mean((2, 3))
-
-    def _one_window(
-        self, wavs: torch.Tensor, wav_lens: torch.Tensor | None
-    ) -> torch.Tensor:
-        if wavs.shape[1] > self.clip_samples:
-            raise ValueError(
-                f"this takes clips of at most {self.clip_samples} samples, got "
-                f"{wavs.shape[1]}: cut them into windows first "
-                "(clap_sb.clips.window_starts)"
-            )
-        return self._tokens(wavs, num_samples(wavs, wav_lens))
 
     def _tokens(self, wavs: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         return self._tokens_of_log_mel(*self.views(wavs, lengths))

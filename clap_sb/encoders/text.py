@@ -134,12 +134,14 @@ class TransformersText(TextTower):
         self.embedding_dim = self.model.config.hidden_size
         self._check_length(max_tokens)
         if gradient_checkpointing:
-            self.model.gradient_checkpointing_enable({"use_reentrant": False})
+            self.model.activation_checkpointing_enable({"use_reentrant": False})
         self.freeze_if_asked()
 
     def _check_length(self, max_tokens: int) -> None:
         config = self.model.config
-        positions = getattr(config, "max_position_embeddings", max_tokens)
+        if not hasattr(config, "max_position_embeddings"):
+            return  # positions are relative: captions of any length
+        positions = config.max_position_embeddings
         if config.model_type in ("roberta", "xlm-roberta", "camembert"):
             positions -= config.pad_token_id + 1  # these count from the padding id on
         if max_tokens > positions:
@@ -168,7 +170,10 @@ class TransformersText(TextTower):
 def _read_config(folder: Path):
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    # never the code that a folder may bring along: transformers would ask the user
+    config = AutoConfig.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False
+    )
     return config.text_config if config.model_type == "clip" else config
 
 
@@ -184,8 +189,12 @@ def _load_model(folder: Path, config, pretrained: bool, with_pooler: bool) -> nn
         options["add_pooling_layer"] = with_pooler
     if pretrained:
         model = AutoModel.from_pretrained(
-            folder, config=config, local_files_only=True, **options
+            folder,
+            config=config,
+            local_files_only=True,
+            trust_remote_code=False,
+            **options,
         )
     else:
-        model = AutoModel.from_config(config, **options)
+        model = AutoModel.from_config(config, trust_remote_code=False, **options)
     return model.get_encoder() if config.is_encoder_decoder else model

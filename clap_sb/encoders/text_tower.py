@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -87,6 +88,17 @@ class TextTower(nn.Module, ABC):
         torch.Tensor
             ``[batch, embedding_dim]``.
         """
+
+    def load_tokenizer(self, folder: Path) -> None:
+        """Takes the tokenizer in a folder; the rules on length and padding stay.
+
+        Arguments
+        ---------
+        folder : Path
+            With the tokenizer's files.
+        """
+        found = CaptionTokenizer.from_folder(folder, self.tokenize.max_tokens)
+        self.tokenize = replace(self.tokenize, tokenizer=found.tokenizer)
 
     def save_source(self, folder: str | Path) -> None:
         """Writes the tokenizer, so that no hub is needed later.

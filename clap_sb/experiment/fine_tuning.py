@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from speechbrain.utils.distributed import if_main_process, infer_device
 
-from clap_sb.brain import BEST_METRICS, CLAPBrain
+from clap_sb.brain import CLAPBrain
 from clap_sb.data.manifest import Clip
 from clap_sb.evaluation.card import ProtocolCard
 from clap_sb.evaluation.embedding import embed_clips
@@ -14,6 +14,7 @@ from clap_sb.evaluation.report import write_results
 from clap_sb.evaluation.retrieval import Retrieval, retrieval
 from clap_sb.experiment.initial import read_initial
 from clap_sb.experiment.run import Experiment
+from clap_sb.training.best_metric import BEST_METRICS
 
 
 def _score_initial(experiment: Experiment, clips: Sequence[Clip]) -> Retrieval | None:

@@ -166,7 +166,7 @@ def read_initial(source: str | Path, tokenizer: str | None = None) -> Initial:
         clap=opened.loaded.clap,
         description=f"{source} ({what.family}: {what.description})",
         trained_on=f"the data of {source}",
-        parts=training_parts(hyperparams(what)),
+        parts=training_parts(hyperparams(what, with_tokenizer=True)),
         text_files=_text_files(what.text, opened.tokenizer),
     )
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import torch
 
-from clap_sb.brain import LAST, CLAPBrain
+from clap_sb.brain import CLAPBrain
 from clap_sb.data.manifest import Clip
 from clap_sb.evaluation.embedding import embed_captions
 from clap_sb.evaluation.zero_shot import ZeroShot, prompt, zero_shot
+from clap_sb.training.best_metric import LAST
 
 
 class LabelBrain(CLAPBrain):

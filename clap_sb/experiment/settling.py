@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from speechbrain.utils.distributed import if_main_process
 
-from clap_sb.brain import LAST
 from clap_sb.checkpoints.run_folder import TEXT_FOLDER
 from clap_sb.config import ConfigError
 from clap_sb.data.manifest import Clip
 from clap_sb.experiment.initial import Initial, read_initial
+from clap_sb.training.best_metric import LAST
 from clap_sb.training.text_tower import settle_text_tower
 
 if TYPE_CHECKING:

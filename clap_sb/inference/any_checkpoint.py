@@ -53,6 +53,7 @@ def load_any(
         text.tokenize = replace(text.tokenize, strip_punctuation=True)
     return LoadedModel(
         clap=clap.eval().to(device),
+        architecture=what,
         system=f"{what.family} ({what.description})",
         trained_on=UNKNOWN,
         text_tower_origin="the checkpoint",

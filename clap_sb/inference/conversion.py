@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from clap_sb.checkpoints.detect import detect
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.reading import read_weights
-from clap_sb.checkpoints.run_export import EXPORT_FOLDER
+from clap_sb.checkpoints.run_description import FAMILY as OWN_FAMILY
+from clap_sb.checkpoints.run_folder import load_run
 from clap_sb.checkpoints.speechbrain_folder import (
     DESCRIPTION_FILE,
     read_description,
     write_speechbrain_folder,
 )
 from clap_sb.checkpoints.transformers_folder import write_transformers_folder
-from clap_sb.inference.opening import open_checkpoint
+from clap_sb.inference.opening import is_run, open_checkpoint
 from clap_sb.inference.source import find_checkpoint
 
 FORMATS: dict[str, Callable[..., None]] = {
@@ -48,7 +49,9 @@ class CheckpointFacts:
     verified : bool
         Whether the layout was checked against the family's own classes.
     numbers : int or None
-        Numbers in all tensors of the file; not counted for an export.
+        Numbers in all tensors of the file; not counted for an export or a run.
+    origin : mapping
+        What a training run tells of itself, by names.
     """
 
     path: str
@@ -60,6 +63,7 @@ class CheckpointFacts:
     tokenizer: str | None
     verified: bool
     numbers: int | None
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     def table(self) -> str:
         """The same in a few lines for people.
@@ -76,15 +80,19 @@ class CheckpointFacts:
             "sample rate": f"{self.sample_rate} Hz",
             "window": f"{self.window:g} s",
             "tokenizer": self.tokenizer or "none: an audio tower alone",
-            "layout": (
-                "verified against the family's own classes"
-                if self.verified
-                else "unverified: taken from the family's published source"
-            ),
+            "layout": self._layout(),
+            **self.origin,
         }
         if self.numbers is not None:
             rows["numbers"] = f"{self.numbers:,} in all tensors of the file"
         return "\n".join(f"{name:<16} {value}" for name, value in rows.items())
+
+    def _layout(self) -> str:
+        if self.family == OWN_FAMILY:
+            return "our own"
+        if self.verified:
+            return "verified against the family's own classes"
+        return "unverified: taken from the family's published source"
 
 
 def inform(source: str | Path) -> CheckpointFacts:
@@ -93,7 +101,7 @@ def inform(source: str | Path) -> CheckpointFacts:
     Arguments
     ---------
     source : str or Path
-        A file, a folder, or a name on the Hugging Face hub.
+        A file, a folder (a training run's too), or a name on the Hugging Face hub.
 
     Returns
     -------
@@ -104,11 +112,12 @@ def inform(source: str | Path) -> CheckpointFacts:
     CheckpointError
         If it cannot be read, or is of no known family.
     """
-    path = find_checkpoint(source)
-    if (path / EXPORT_FOLDER / DESCRIPTION_FILE).is_file():  # a training run
-        path = path / EXPORT_FOLDER
-    if (path / DESCRIPTION_FILE).is_file():
-        architecture, count = read_description(path), None
+    path, count, origin = find_checkpoint(source), None, {}
+    if is_run(path):
+        run = load_run(path)
+        architecture, origin = run.architecture, run.facts
+    elif (path / DESCRIPTION_FILE).is_file():
+        architecture = read_description(path)
     else:
         weights = read_weights(path)
         architecture = detect(weights).describe(weights)
@@ -124,6 +133,7 @@ def inform(source: str | Path) -> CheckpointFacts:
         tokenizer=None if text is None else text.tokenizer,
         verified=architecture.verified,
         numbers=count,
+        origin=origin,
     )
 
 
@@ -176,7 +186,7 @@ def convert(
     Arguments
     ---------
     source : str or Path
-        A file, a folder, or a name on the Hugging Face hub.
+        A file, a folder (a training run's too), or a name on the Hugging Face hub.
     out : str or Path
         Folder to write.
     to : str
@@ -198,7 +208,7 @@ def convert(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise CheckpointError(f"{out} exists already: name another folder")
     opened = open_checkpoint(find_checkpoint(source), tokenizer)
-    FORMATS[to](opened.loaded, out, opened.tokenizer)
+    FORMATS[to](opened.loaded, out, opened.tokenizer, opened.facts)
     architecture = opened.loaded.architecture
     missing = None
     if architecture.text is not None and opened.tokenizer is None:

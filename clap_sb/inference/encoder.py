@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from clap_sb.encoders.punctuation import without_punctuation
 from clap_sb.inference.audio_input import open_input, split_inputs
-from clap_sb.inference.punctuation import without_punctuation
 from clap_sb.inference.run_options import autocast_dtype
 from clap_sb.inference.windows import batched, read_windows
 from clap_sb.model import CLAP as Model

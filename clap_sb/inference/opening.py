@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from clap_sb.checkpoints.architecture import Architecture
 from clap_sb.checkpoints.detect import detect
 from clap_sb.checkpoints.loading import Loaded, load_weights
 from clap_sb.checkpoints.reading import read_weights
-from clap_sb.checkpoints.run_folder import TEXT_FOLDER
+from clap_sb.checkpoints.run_description import MODEL_FILE, TEXT_FOLDER
+from clap_sb.checkpoints.run_folder import load_run
 from clap_sb.checkpoints.speechbrain_folder import (
     DESCRIPTION_FILE,
     load_speechbrain_folder,
@@ -29,10 +31,13 @@ class Opened:
     tokenizer : Path or None
         Folder with the tokenizer; None if there is no text tower, or the tokenizer
         cannot be fetched.
+    facts : mapping
+        What is known of the origin of a model of our own.
     """
 
     loaded: Loaded
     tokenizer: Path | None
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 def open_checkpoint(path: Path, tokenizer: str | Path | None = None) -> Opened:
@@ -41,7 +46,8 @@ def open_checkpoint(path: Path, tokenizer: str | Path | None = None) -> Opened:
     Arguments
     ---------
     path : Path
-        A public checkpoint's file or folder, or an export.
+        A public checkpoint's file or folder, an export, a training run's folder, or
+        one checkpoint of it.
     tokenizer : str, Path or None
         Folder or hub name of the tokenizer; searched for unless given.
 
@@ -54,6 +60,8 @@ def open_checkpoint(path: Path, tokenizer: str | Path | None = None) -> Opened:
     CheckpointError
         If the checkpoint is not to be had, or of no known kind, or does not fit.
     """
+    if is_run(path):
+        return _open_run(path, tokenizer)
     if (path / DESCRIPTION_FILE).is_file():
         architecture = read_description(path)
         found = _tokenizer(architecture, tokenizer, path / TEXT_FOLDER)
@@ -61,6 +69,31 @@ def open_checkpoint(path: Path, tokenizer: str | Path | None = None) -> Opened:
     weights = read_weights(path)
     found = _tokenizer(detect(weights).describe(weights), tokenizer, path)
     return Opened(load_weights(weights, found), found)
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder is a training run's, or one checkpoint of it.
+
+    Arguments
+    ---------
+    path : Path
+        A file or folder.
+
+    Returns
+    -------
+    bool
+    """
+    folders = (path.resolve(), path.resolve().parent.parent)
+    return path.is_dir() and any((run / MODEL_FILE).is_file() for run in folders)
+
+
+def _open_run(path: Path, tokenizer: str | Path | None) -> Opened:
+    run = load_run(path)
+    loaded = Loaded(run.clap, run.architecture)
+    found = _tokenizer(run.architecture, tokenizer, run.run / TEXT_FOLDER)
+    if tokenizer is not None:
+        run.clap.text_encoder.load_tokenizer(found)
+    return Opened(loaded, found, run.facts)
 
 
 def _tokenizer(

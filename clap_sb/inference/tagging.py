@@ -80,10 +80,11 @@ class Tagging:
 class Tagger:
     """Finds when each of some labels sounds, without any training.
 
-    Each piece of a sound (a window, or a frame) has a cosine with each label. Above the
-    label's threshold it speaks for the label, below against it: the probabilities are
-    the softmax of ``logit_scale * (cosine - threshold)``, with a 0 for none of these. A
-    bin of the curves is the mean over the pieces that cover it.
+    Each piece of a sound (a window, or a frame) has a cosine with each label. Its
+    probability is the softmax over the labels of ``logit_scale * cosine``, times how
+    far the cosine is above the label's threshold, ``sigmoid(logit_scale * (cosine -
+    threshold))``; what is left is none of these. A bin of the curves is the mean over
+    the pieces that cover it.
 
     Arguments
     ---------
@@ -133,9 +134,11 @@ class Tagger:
         """
         pieces = self._listen(wav, sample_rate)
         similarity = self.clap.similarity(pieces.embedding, self._text)
-        logits = self.clap.logit_scale * (similarity - self._thresholds)
-        none = torch.zeros(len(logits), 1)
-        probability = torch.cat([logits, none], dim=1).softmax(1)
+        scale = self.clap.logit_scale
+        believed = (scale * (similarity - self._thresholds)).sigmoid()
+        among = (scale * similarity).softmax(1) * believed
+        none = 1.0 - among.sum(1, keepdim=True)
+        probability = torch.cat([among, none], dim=1)
         edges = bin_edges(pieces.end.max().item(), self.options.hop)
         probability = mean_over_pieces(probability, pieces, edges)
         segments = find_segments(

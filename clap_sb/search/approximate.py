@@ -175,8 +175,6 @@ class Approximate:
         faiss = _faiss()
         self._index = _read(path, mapped=True)
         self._index.nprobe = min(probes, self._index.nlist)
-        # one query at a time: threads share its cells
-        self._index.parallel_mode = 1
         lists = faiss.downcast_InvertedLists(self._index.invlists)
         if isinstance(lists, faiss.OnDiskInvertedLists):
             lists.prefetch_nthread = 0

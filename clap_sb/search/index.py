@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -17,6 +17,11 @@ from clap_sb.search.store import Store
 
 # Vectors looked at for one query, to find sounds that differ.
 _MOST = 50_000
+# Vectors that are scored again, where that is asked for.
+_RESCORED = 1000
+
+
+Rescore = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class SearchIndex:
@@ -91,13 +96,14 @@ class SearchIndex:
         k: int = 10,
         every_window: bool = False,
         fold: float | None = None,
+        rescore: Rescore | None = None,
     ) -> list[Hit]:
         """Finds the sounds that are nearest to a query.
 
         Arguments
         ---------
         query : np.ndarray
-            ``[dim]``, of any length but zero; see :func:`combine`.
+            ``[dim]``, of any length but zero; from `combine`, for instance.
         k : int
             Hits wanted.
         every_window : bool
@@ -105,6 +111,9 @@ class SearchIndex:
         fold : float, optional
             Cosine from which on a window is a near-duplicate of a better hit, and
             listed with it.
+        rescore : callable, optional
+            Scores and vectors ``[rows, dim]`` of the nearest 1,000 windows to better
+            scores ``[rows]``; see :func:`~clap_sb.search.rescoring.against_bank`.
 
         Returns
         -------
@@ -117,9 +126,13 @@ class SearchIndex:
             If the query is no vector of the index's space.
         """
         query = self._checked(query)
-        count = max(64, 8 * k)
+        count = max(64 if rescore is None else _RESCORED, 8 * k)
         while True:
             rows, scores, all_seen = self._nearest.find(query, count)
+            if rescore is not None and len(rows):
+                scores = rescore(scores, self._vectors[rows])
+                order = np.argsort(-scores, kind="stable")
+                rows, scores = rows[order], scores[order]
             chosen = self._choose(rows, k, every_window, fold)
             if len(chosen) >= k or all_seen or count >= _MOST:
                 break

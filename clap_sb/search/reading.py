@@ -120,7 +120,7 @@ def open_sound(path: str, sample_rate: int, known: Collection[str]) -> Opened:
     -------
     Opened
     """
-    from clap_sb.data.audio import AudioError, probe
+    from clap_sb.data.audio_file import AudioError, AudioFile
 
     try:
         digest = file_hash(path)
@@ -129,11 +129,10 @@ def open_sound(path: str, sample_rate: int, known: Collection[str]) -> Opened:
     if digest in known:
         return Opened(path, digest)
     try:
-        info = probe(path)
-    except AudioError as error:
+        with AudioFile(path, sample_rate) as file:
+            return Opened(path, digest, file.num_samples)
+    except (AudioError, OSError) as error:
         return Opened(path, digest, error=str(error))
-    frames = round(info.duration * info.sample_rate)
-    return Opened(path, digest, -(-frames * sample_rate // info.sample_rate))
 
 
 def pieces(opened: Opened, size: int, most: int) -> Iterator[Piece]:
@@ -181,12 +180,12 @@ def decode(piece: Piece, sample_rate: int, size: int) -> Decoded:
     -------
     Decoded
     """
-    from clap_sb.data.audio import AudioError, read_wav
+    from clap_sb.data.audio_file import AudioError, AudioFile
 
     first, last = piece.starts[0], piece.starts[-1] + size
-    span = (first / sample_rate, (last - first) / sample_rate)
     try:
-        wav = read_wav(piece.path, sample_rate, *span)
+        with AudioFile(piece.path, sample_rate) as file:
+            wav = file.read(first, min(last, file.num_samples))
     except (AudioError, OSError) as error:
         return Decoded(piece, error=str(error))
     # a copy, for a window must not keep the whole span in memory

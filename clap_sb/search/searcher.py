@@ -11,7 +11,7 @@ import numpy as np
 
 from clap_sb.search.errors import SearchError
 from clap_sb.search.hits import Hit
-from clap_sb.search.index import SearchIndex
+from clap_sb.search.index import Rescore, SearchIndex
 from clap_sb.search.matching import check_model
 from clap_sb.search.query import combine
 
@@ -100,6 +100,7 @@ class Searcher:
         k: int = 10,
         every_window: bool = False,
         fold: float | None = None,
+        rescore: Rescore | None = None,
     ) -> list[Hit]:
         """Finds the sounds that are nearest to a sum of queries.
 
@@ -122,6 +123,8 @@ class Searcher:
         every_window : bool
             See `SearchIndex.search`.
         fold : float, optional
+            See `SearchIndex.search`.
+        rescore : callable, optional
             See `SearchIndex.search`.
 
         Returns
@@ -153,4 +156,4 @@ class Searcher:
         if not parts:
             raise SearchError("there is no query: give a text, a sound or a picture")
         query = combine(np.concatenate(parts), weights)
-        return self.index.search(query, k, every_window, fold)
+        return self.index.search(query, k, every_window, fold, rescore)

@@ -249,9 +249,7 @@ class Store:
         """
         row = self.num_rows
         self.vectors.write(row, np.concatenate([sound.embedding for sound in sounds]))
-        query = (
-            "INSERT INTO sounds (hash, first_row, windows, samples) VALUES (?, ?, ?, ?)"
-        )
+        query = "INSERT INTO sounds VALUES (NULL, ?, ?, ?, ?)"
         ids = {}
         with self._database as database:
             for sound in sounds:

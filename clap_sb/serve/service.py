@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from clap_sb.data.audio import read_wav
+from clap_sb.data.audio import AudioError, read_wav
 from clap_sb.evaluation.zero_shot import prompt
 from clap_sb.search.errors import SearchError
 from clap_sb.search.formats import printable
@@ -213,14 +212,12 @@ class Service:
         return spectrogram_png(clap, wav)
 
     def _embedding(self, example: bytes, is_picture: bool) -> np.ndarray:
-        clap = self._searcher.clap
-        if is_picture:
-            return clap.encode_image(io.BytesIO(example))[0].numpy()
-        # through a file, as the decoder wants one
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "the sound"
-            path.write_bytes(example)
-            return clap.embed_files([path])[0].numpy()
+        if not example:
+            raise AudioError("the file is empty (0 bytes)")
+        clap, file = self._searcher.clap, io.BytesIO(example)
+        file.name = "dropped"  # what an error calls it
+        rows = clap.encode_image(file) if is_picture else clap.embed_files([file])
+        return rows[0].numpy()
 
     def _takes_pictures(self) -> bool:
         try:

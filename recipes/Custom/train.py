@@ -39,18 +39,17 @@ SPLITS = ("train", "valid", "test")
 def main(argv: list[str]) -> None:
     """Reads the lists, trains, tests and reports."""
     experiment = begin(argv, FILES)
-    clips = read_splits(experiment)
-    print(", ".join(f"{len(clips[split])} clips to {split}" for split in SPLITS))
+
+    def prepare(trust: bool) -> tuple[Experiment, dict[str, list[Clip]]]:
+        clips = read_splits(experiment)
+        print(", ".join(f"{len(clips[split])} clips to {split}" for split in SPLITS))
+        return suit_settings(experiment, len(clips["train"])), clips
 
     def evaluate(run: Experiment, brain: CLAPBrain, testing: list[Clip]) -> None:
         finish_by_retrieval(run, brain, testing)
         report_gain(run, brain, testing)
 
-    run_stages(
-        suit_settings(experiment, len(clips["train"])),
-        prepare=lambda trust: clips,
-        evaluate=evaluate,
-    )
+    run_stages(experiment, prepare, evaluate)
 
 
 def read_splits(experiment: Experiment) -> dict[str, list[Clip]]:

@@ -106,11 +106,8 @@ def train_without(
     def evaluate(run: Experiment, brain: LabelBrain, testing: list[Clip]) -> None:
         tested[fold] = finish_fold(run, brain, testing)
 
-    run_stages(
-        suit_settings(experiment, len(splits["train"])),
-        prepare=lambda trust: splits,
-        evaluate=evaluate,
-    )
+    suited = suit_settings(experiment, len(splits["train"]))
+    run_stages(experiment, prepare=lambda trust: (suited, splits), evaluate=evaluate)
     return tested
 
 
