@@ -194,7 +194,7 @@ def read_descriptions(path: str | Path) -> dict[str, tuple[str, ...]]:
         raise ValueError(f"{path} must hold a sentence, or a list of them, by label")
     described = {}
     for label, given in values.items():
-        sentences = (given,) if isinstance(given, str) else tuple(given or ())
+        sentences = tuple(given) if isinstance(given, list) else (given,)
         if not sentences or not all(isinstance(s, str) and s for s in sentences):
             raise ValueError(f"{path}: {label!r} has no sentence, or one that is none")
         described[str(label)] = sentences
