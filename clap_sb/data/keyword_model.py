@@ -44,7 +44,9 @@ class KeywordModel:
         folder = _fetch(source)
         self.num_beams = num_beams
         self.max_tokens = max_tokens
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self.tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
         self.model = T5ForConditionalGeneration.from_pretrained(
             folder, local_files_only=True
         ).eval()

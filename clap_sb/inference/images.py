@@ -194,7 +194,7 @@ def _read(folder: Path) -> tuple[torch.nn.Module, Any]:
         )
     # by PIL, as CLIP was trained; torchvision resizes a little differently
     processor = AutoImageProcessor.from_pretrained(
-        folder, local_files_only=True, backend="pil"
+        folder, local_files_only=True, trust_remote_code=False, backend="pil"
     )
     return model.eval(), processor
 
