@@ -24,7 +24,10 @@ demo: $(VENV)/.installed  ## Train on built-in sounds, classify sounds, answer q
 		"a dog barking quickly" "rain falling" "a siren in the distance"
 
 test: $(VENV)/.tested  ## Run the tests, offline
-	HF_HUB_OFFLINE=1 $(RUN) -m pytest -q --durations=15 -m "not parity and not full_size"
+	@# A process a core, each with one thread: threads of several processes get in each
+	@# other's way.
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(RUN) -m pytest -q --durations=15 \
+		-n auto --dist loadfile -m "not parity and not full_size"
 
 recipes: $(VENV)/.tested  ## Run every system at full size for one step
 	HF_HUB_OFFLINE=1 $(RUN) -m pytest -q -m full_size

@@ -72,7 +72,13 @@ setup(
         # The browser page.
         "serve": SERVE,
         # Another minor release of ruff may format differently.
-        "test": ["pytest>=8", "ruff==0.17.*", "yamllint>=1.35", "selenium>=4.11"]
+        "test": [
+            "pytest>=8",
+            "pytest-xdist>=3",
+            "ruff==0.17.*",
+            "yamllint>=1.35",
+            "selenium>=4.11",
+        ]
         + [*SEARCH, *SERVE, *VIDEO, *ONNX],
         # What the tests marked `parity` compare with.
         "parity": ["librosa", "torchlibrosa"],
