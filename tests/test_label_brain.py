@@ -41,6 +41,9 @@ def label_brain(model, folder, **settings):  # noqa: F811
 def test_captions_are_the_prompts_of_the_label(labelled):
     (first, *_) = captioned(labelled, [PROMPT, "{label}!"])
     assert first.captions == ("the sound of dog barks", "dog barks!")
+    described = captioned(labelled, [PROMPT], {"rain": ["it pours", "drizzle"]})
+    assert described[0].captions == ("the sound of dog barks",)
+    assert described[1].captions == ("the sound of rain", "it pours", "drizzle")
     with pytest.raises(ValueError, match="no template"):
         captioned(labelled, [])
 

@@ -83,6 +83,7 @@ def test_each_fold_is_held_out_and_all_are_summed_up(row, folds):
     assert each[4]["card"]["split"] == "fold 5"
     assert "the last epoch (1); none was selected" in each[4]["card"]["selection"]
     assert "builtin (synthetic)" in summed["title"]
+    assert "of 16 labels are described, in descriptions.yaml" in finished.output
     # a fifth of the clips is not trained on
     assert finished.output.count("for 64 clips") == 5
 
@@ -156,6 +157,12 @@ def test_labels_are_fine_tuned_on_with_a_fold_to_choose_settings_by(folds, esc, 
         (LABELS, {"valid_fold": 5}, "fold 5 cannot be validated on and tested on"),
         (LABELS, {"mode": "probe"}, "a probe needs a trained model: give --init"),
         (LABELS, {"best_metric": "accuracy"}, "no validation clips.*best_metric epoch"),
+        (
+            LABELS,
+            {"descriptions": "OTHERS"},
+            "describes moths.* none of the set",
+        ),
+        (LABELS, {"descriptions": "no.yaml"}, "descriptions: .*No such file"),
         (OWN, {}, "what is there to train on.*--train_csv"),
         (OWN, {"train_csv": "MY", "test_csv": "MY"}, "27 clips of test_csv are in"),
         (OWN, {"train_csv": "MY", "init": "RUN", "joint_dim": 8}, "joint_dim cannot"),
@@ -165,7 +172,9 @@ def test_labels_are_fine_tuned_on_with_a_fold_to_choose_settings_by(folds, esc, 
 def test_what_is_said_of_a_mistake(
     script, settings, message, folds, my_csv, esc, tmp_path
 ):
-    known = {"MY": my_csv, "RUN": folds[0] / "fold_5"}
+    others = tmp_path / "others.yaml"
+    others.write_text("moths: wings flutter\n")
+    known = {"MY": my_csv, "RUN": folds[0] / "fold_5", "OTHERS": others}
     settings = {key: known.get(value, value) for key, value in settings.items()}
     settings |= {"output_folder": tmp_path / "run", "device": "cpu"}
     settings |= {"data_folder": esc} if script == LABELS else {}

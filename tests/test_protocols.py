@@ -122,6 +122,12 @@ def test_laion_gives_the_unsorted_map_of_its_script():
     unsorted = perfect.scores(PROTOCOLS["laion"].sort_ranks)["a2t_map_at_10"]
     # (1/5 + 2/4 + 3/3 + 4/2 + 5/1) / 5
     assert unsorted == pytest.approx(174.0)
+    # two clips of five captions: 1.27 as the script has it, and 0.919 as it should be
+    ranks = torch.tensor([0, 1, 2, 3, 5, 4, 1, 8, 2, 0])
+    pair = Retrieval(ranks, ranks, torch.arange(2).repeat_interleave(5))
+    unsorted = pair.scores(PROTOCOLS["laion"].sort_ranks)["a2t_map_at_10"]
+    assert round(unsorted / 100, 2) == 1.27
+    assert round(pair.scores()["a2t_map_at_10"] / 100, 3) == 0.919
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import torch
 
@@ -57,8 +58,12 @@ class LabelBrain(CLAPBrain):
         return {name: scores[name] for name in ("accuracy", "top_5_accuracy")}
 
 
-def captioned(clips: Sequence[Clip], templates: Sequence[str]) -> list[Clip]:
-    """Gives labelled clips their prompts as captions.
+def captioned(
+    clips: Sequence[Clip],
+    templates: Sequence[str],
+    descriptions: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> list[Clip]:
+    """Gives labelled clips the prompts and the descriptions of their label as captions.
 
     Arguments
     ---------
@@ -66,11 +71,13 @@ def captioned(clips: Sequence[Clip], templates: Sequence[str]) -> list[Clip]:
         Each with a label.
     templates : sequence of str
         Each with ``{label}`` where the label goes.
+    descriptions : mapping
+        Sentences by label, taken as they are; of some labels, of all, or of none.
 
     Returns
     -------
     list of Clip
-        With one caption a template.
+        With one caption a template and description.
 
     Raises
     ------
@@ -86,6 +93,12 @@ def captioned(clips: Sequence[Clip], templates: Sequence[str]) -> list[Clip]:
     if not templates:
         raise ValueError("there is no template to make captions of labels with")
     return [
-        replace(clip, captions=tuple(prompt(clip.label, text) for text in templates))
+        replace(
+            clip,
+            captions=(
+                *(prompt(clip.label, text) for text in templates),
+                *descriptions.get(clip.label, ()),
+            ),
+        )
         for clip in clips
     ]

@@ -16,9 +16,12 @@ Authors
 from dataclasses import replace
 from pathlib import Path
 
+from speechbrain.utils.distributed import if_main_process
+
 from clap_sb.config import ConfigError
 from clap_sb.data.builtin import write_esc50
 from clap_sb.data.manifest import Clip, read_manifest
+from clap_sb.evaluation.prompts import read_descriptions
 from clap_sb.experiment.folds import (
     HeldOutFold,
     finish_fold,
@@ -67,9 +70,10 @@ def main(argv: list[str]) -> None:
     if values["mode"] == "probe":
         probe_folds(experiment, clips)
     elif values["mode"] == "contrastive":
+        described = descriptions_of(experiment, labels)
         tested: dict[int, HeldOutFold] = {}
         for fold in folds:
-            tested |= train_without(experiment, clips, fold)
+            tested |= train_without(experiment, clips, fold, described)
         report_trained_folds(experiment, tested)
     else:
         raise ConfigError(f"mode is contrastive or probe, not {values['mode']!r}")
@@ -85,8 +89,34 @@ def held_out(fold: int | str, clips: list[Clip]) -> list[int]:
     return [fold]
 
 
+def descriptions_of(
+    experiment: Experiment, labels: list[str]
+) -> dict[str, tuple[str, ...]]:
+    """What a file, here or beside this recipe, says of the labels."""
+    file = experiment.values["descriptions"]
+    if file is None:
+        return {}
+    path = Path(file) if Path(file).is_file() else HERE / file
+    try:
+        described = read_descriptions(path)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"descriptions: {error}") from error
+    known = {label: described[label] for label in labels if label in described}
+    if not known and "descriptions" in experiment.config.given:
+        raise ConfigError(
+            f"{path} describes {', '.join(list(described)[:5])}, ..., and none of the "
+            f"set's labels: {', '.join(labels[:5])}, ..."
+        )
+    if if_main_process():
+        print(f"  {len(known)} of {len(labels)} labels are described, in {path.name}")
+    return known
+
+
 def train_without(
-    experiment: Experiment, clips: list[Clip], fold: int
+    experiment: Experiment,
+    clips: list[Clip],
+    fold: int,
+    described: dict[str, tuple[str, ...]],
 ) -> dict[int, HeldOutFold]:
     """Trains on the clips of the other folds, and classifies those of this one."""
     values = experiment.values
@@ -94,7 +124,7 @@ def train_without(
     classified = captioned(clips, [values["prompt"]])
     splits = {
         "train": captioned(
-            [c for c in clips if c.fold not in held], values["templates"]
+            [c for c in clips if c.fold not in held], values["templates"], described
         ),
         "valid": [c for c in classified if c.fold == values["valid_fold"]],
         "test": [c for c in classified if c.fold == fold],
