@@ -7,6 +7,7 @@ the word for it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -51,6 +52,7 @@ _CLAUSE_FORMS = {
 }
 
 _CLAUSE_SHARE = 0.45
+_BARE_SHARE = 0.2  # of nouns without their article, as labels are: "barking dog"
 
 
 def _choose(rng: np.random.Generator, options: Sequence):
@@ -70,12 +72,14 @@ def _with_adjectives(noun: str, adjectives: list[str], comma: str) -> str:
 
 
 def _noun_phrase(rng: np.random.Generator, event: Event) -> str:
-    """Such as "a fast, high siren"."""
+    """Such as "a fast, high siren", or "fast, high siren"."""
     adjectives = [_choose(rng, ADJECTIVES[trait]) for trait in event.traits]
     if rng.random() < 0.5:
         adjectives.reverse()
     comma = _choose(rng, (", ", " "))
-    return _with_adjectives(_choose(rng, NOUNS[event.kind]), adjectives, comma)
+    phrase = _with_adjectives(_choose(rng, NOUNS[event.kind]), adjectives, comma)
+    bare = rng.random() < _BARE_SHARE
+    return re.sub("^an? ", "", phrase) if bare else phrase
 
 
 def _clause(rng: np.random.Generator, event: Event) -> str:
