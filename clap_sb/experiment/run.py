@@ -193,6 +193,8 @@ def train(
         If the checkpoint is to be selected by a score, and there are no validation
         clips, or if settings contradict each other.
     """
+    if not experiment.values["validate"]:
+        valid_clips = ()
     check_selection(experiment, valid_clips)
     initial = find_initial(experiment)
     experiment = settle(experiment, train_clips, initial)
