@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import shutil
@@ -299,6 +300,15 @@ def test_two_writers_do_not_meet(made, tmp_path):
         with pytest.raises(SearchError, match="another process"):
             made()
     assert made().unchanged == NUM
+
+
+def test_a_disk_without_locks_is_told(made, monkeypatch):
+    def refuse(descriptor):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("clap_sb.search.lock._lock", refuse)
+    with pytest.raises(SearchError, match="No locks available.*network"):
+        made()
 
 
 def test_progress_counts_each_file_once(sounds, clap, tmp_path):
