@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,12 @@ def write_sound(path: Path, seed: int, seconds: float = 1.0) -> Path:
 
 def updater(out: Path, clap: CLAP, **options) -> Updater:
     return Updater(out, lambda checkpoint, tokenizer: clap, **options)
+
+
+def in_eight_days(monkeypatch) -> None:
+    """Puts the clock forward: what has long been lost is not kept for ever."""
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now + 8 * 24 * 3600)
 
 
 def store_of(folder: Path, embeddings: list[np.ndarray]) -> Store:

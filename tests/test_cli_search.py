@@ -184,6 +184,36 @@ def test_embeddings_are_exported(kind, made, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
+def test_a_folder_that_moved_and_one_that_cannot_be_read(
+    run, tmp_path, capsys, monkeypatch
+):
+    out, old, new = (str(tmp_path / name) for name in ("index", "old", "new"))
+    write_sound(tmp_path / "old" / "0.wav", 0)
+    assert main(["index", old, "--checkpoint", str(run), "--out", out]) == 0
+    os.rename(old, new)
+    assert main(["index", "--out", out]) == 1
+    assert "--forget" in capsys.readouterr().err
+    assert main(["index", new, "--forget", old, "--out", out]) == 0
+    assert "1 files, 1 windows" in capsys.readouterr().out
+    os.rename(tmp_path / "new" / "0.wav", tmp_path / "0.wav")
+    assert main(["index", "--out", out]) == 1
+    assert "--allow-empty" in capsys.readouterr().err
+    listed = os.scandir
+
+    def scandir(path):
+        if str(path) == new:
+            raise PermissionError(13, "Permission denied")
+        return listed(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", scandir)
+        assert main(["index", "--out", out]) == 0
+    told = capsys.readouterr().out
+    assert "unseen      1" in told and f"{new}: Permission denied" in told
+    assert main(["index", "--allow-empty", "--out", out]) == 0
+    assert "removed     1" in capsys.readouterr().out
+
+
 def test_an_export_of_another_kind_is_an_error(made, tmp_path, capsys):
     words = ["index", "--out", str(made[1]), "--export", str(tmp_path / "a.csv")]
     assert main(words) == 1

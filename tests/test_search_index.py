@@ -14,6 +14,7 @@ from clap_sb.search import SearchIndex
 from clap_sb.search.approximate import number_of_cells, update_approximate
 from clap_sb.search.compaction import alive_rows, compact
 from clap_sb.search.errors import SearchError
+from clap_sb.search.nearest import Nearest
 from clap_sb.search.query import combine
 from clap_sb.search.rescoring import against_bank
 
@@ -89,6 +90,18 @@ def test_of_a_long_sound_among_many_one_window_is_listed(folder):
     assert [os.path.basename(hit.path) for hit in hits] == [n for _, n, _ in expected]
 
 
+def test_all_vectors_are_compared_once_a_query(folder, monkeypatch):
+    """However often more of the nearest are asked for."""
+    long = unit(DIM, seed=10) + 0.01 * unit(500, DIM, seed=1)
+    index = SearchIndex(store_of(folder, [long, *windows(unit(40, DIM))]).folder)
+    compared, calls = Nearest._compared, []
+    monkeypatch.setattr(
+        Nearest, "_compared", lambda *given: calls.append(1) or compared(*given)
+    )
+    assert len(index.search(unit(DIM, seed=10), 10)) == 10
+    assert len(calls) == 1
+
+
 def test_equal_scores_come_in_the_order_of_the_index(folder):
     index = SearchIndex(store_of(folder, windows(np.ones((9, DIM)))).folder)
     assert [hit.row for hit in index.search(np.ones(DIM), 5)] == [0, 1, 2, 3, 4]
@@ -115,15 +128,28 @@ def test_sounds_without_a_file_are_not_found(sounds, folder):
     paths = {hit.path for hit in index.search(unit(DIM, seed=1), 30)}
     assert len(paths) == 27 == index.num_sounds
     assert not compact(store)
-    assert compact(store, dead_share=0.01)
+    assert not compact(store, dead_share=0.01)  # they may come back
+    assert compact(store, dead_share=0.01, kept_seconds=0)
     kept = SearchIndex(folder)
     assert kept.num_windows == store.num_rows == index.num_windows
     for seed in range(3):
         query = unit(DIM, seed=seed)
         before, after = index.search(query, 9), kept.search(query, 9)
+        for hit in before:  # its row may be another one's now
+            row, *times = kept.window(hit.sound, hit.window)
+            assert times == [hit.start, hit.end]
+            vectors = index.embeddings(np.array([hit.row]))
+            assert np.array_equal(kept.embeddings(np.array([row])), vectors)
         assert [(hit.path, hit.start) for hit in before] == [
             (hit.path, hit.start) for hit in after
         ]
+
+
+@pytest.mark.parametrize(("sound", "number"), [(1, 1), (1, -1), (99, 0)])
+def test_a_window_that_is_not_there_is_an_error(sound, number, folder):
+    index = SearchIndex(store_of(folder, [np.ones((1, DIM))]).folder)
+    with pytest.raises(SearchError, match="no window"):
+        index.window(sound, number)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +164,7 @@ def test_an_empty_index_finds_nothing(folder):
     store = store_of(folder, [np.ones((1, DIM))])
     store.remove_files([f"{os.sep}000000.wav"])
     assert SearchIndex(folder).search(np.ones(DIM)) == []
-    assert compact(store)
+    assert compact(store, kept_seconds=0)
     assert SearchIndex(folder).search(np.ones(DIM)) == []
 
 
@@ -226,7 +252,7 @@ def test_what_is_gone_is_not_found(large):
     store.remove_files(gone)
     hits = SearchIndex(store.folder).search(query, 100)
     assert len(hits) == 100 and not {hit.path for hit in hits} & set(gone)
-    compact(store, dead_share=0.01)
+    assert compact(store, dead_share=0.01, kept_seconds=0)
     assert SearchIndex(store.folder).is_exact  # until the next line
     update_approximate(store, 1000)
     again = SearchIndex(store.folder).search(query, 100)

@@ -78,7 +78,7 @@ def test_the_page_takes_pictures(searcher, picture, tmp_path):
     assert service.about()["pictures"]
     found = service.search(example=picture.read_bytes(), is_picture=True)["hits"]
     expected = searcher.find(pictures=[picture])
-    assert [hit["row"] for hit in found] == [hit.row for hit in expected]
+    assert [hit["sound"] for hit in found] == [hit.sound for hit in expected]
     tags = service.tags(picture.read_bytes(), CAPTIONS, is_picture=True)["tags"]
     prompts = [f"This is a sound of {caption}." for caption in CAPTIONS]
     clap = searcher.clap

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import shutil
@@ -14,7 +15,7 @@ import pytest
 import soundfile
 import torch
 from builders import SAMPLE_RATE, tiny_clap
-from indexes import WINDOW, Counting, updater, write_sound
+from indexes import WINDOW, Counting, in_eight_days, updater, write_sound
 
 from clap_sb.data.audio import read_wav
 from clap_sb.search import SearchIndex
@@ -146,8 +147,8 @@ def test_a_changed_file_has_its_new_embedding(sounds, made, tmp_path):
     assert changed == {(str(sounds / "3.wav"), 0.0)}
 
 
-def test_deleted_files_are_not_found_and_their_room_is_given_back(
-    sounds, made, tmp_path
+def test_deleted_files_are_not_found_and_their_room_is_given_back_later(
+    sounds, made, tmp_path, monkeypatch
 ):
     made()
     kept = embeddings(tmp_path / "sounds.index")
@@ -159,8 +160,14 @@ def test_deleted_files_are_not_found_and_their_room_is_given_back(
     found = embeddings(tmp_path / "sounds.index")
     assert found.keys() == kept.keys()
     assert all(np.array_equal(found[key], kept[key]) for key in kept)
-    assert Store(tmp_path / "sounds.index").num_rows == NUM - 2
+    store = Store(tmp_path / "sounds.index")
+    assert store.num_rows == NUM  # in case they come back
+    in_eight_days(monkeypatch)
+    made()
+    assert store.num_rows == NUM - 2
     assert len(list((tmp_path / "sounds.index").glob("vectors-*"))) == 1
+    found = embeddings(tmp_path / "sounds.index")
+    assert all(np.array_equal(found[key], kept[key]) for key in kept)
 
 
 def test_a_file_that_comes_back_soon_is_recognised(sounds, made, clap, tmp_path):
@@ -251,6 +258,9 @@ def test_the_same_model_from_elsewhere_is_welcome(sounds, made, clap, tmp_path):
     assert update.unchanged == NUM
     index = updater(tmp_path / "sounds.index", None)
     assert index.run(checkpoint=str(tmp_path / "moved.pt")).unchanged == NUM
+    # and the index remembers where it is now
+    assert index.run().unchanged == NUM
+    assert Store(tmp_path / "sounds.index").model.checkpoint.endswith("moved.pt")
 
 
 @pytest.mark.parametrize("found", ["file", "folder"])
@@ -290,6 +300,15 @@ def test_two_writers_do_not_meet(made, tmp_path):
         with pytest.raises(SearchError, match="another process"):
             made()
     assert made().unchanged == NUM
+
+
+def test_a_disk_without_locks_is_told(made, monkeypatch):
+    def refuse(descriptor):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("clap_sb.search.lock._lock", refuse)
+    with pytest.raises(SearchError, match="No locks available.*network"):
+        made()
 
 
 def test_progress_counts_each_file_once(sounds, clap, tmp_path):

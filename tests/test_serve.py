@@ -7,6 +7,7 @@ import io
 import json
 import os
 import socket
+from types import SimpleNamespace
 from urllib.parse import urlencode, urlsplit
 
 import numpy as np
@@ -18,8 +19,10 @@ from serving import NAMES, serving, write_index
 
 from clap_sb.cli import main
 from clap_sb.search import SearchIndex
+from clap_sb.search.reading import file_hash
 from clap_sb.serve.guard import host_is_safe
 from clap_sb.serve.playback import Playback
+from clap_sb.serve.service import Service
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
@@ -75,13 +78,14 @@ def test_search_answers_what_the_command_answers(ask, index, capsys):
     answer = json.loads(ask("/api/search", text=CAPTIONS[0])[2])["hits"]
     for hit, of_command in zip(answer, expected, strict=True):
         assert os.path.join(hit["folder"], hit["name"]) == of_command["path"]
-        for name in ("start", "end", "sound", "row"):
+        for name in ("start", "end", "sound", "window"):
             assert hit[name] == of_command[name]
         assert hit["score"] == pytest.approx(of_command["score"], abs=1e-6)
 
 
 def test_more_like_a_hit(ask, found):
-    again = hits(ask("/api/search", like=found["small.ogg"]["row"]))
+    hit = found["small.ogg"]
+    again = hits(ask("/api/search", like=hit["sound"], window=hit["window"]))
     assert next(iter(again)) == "small.ogg"
     assert again["small.ogg"]["score"] == pytest.approx(1, abs=1e-5)
 
@@ -130,7 +134,7 @@ def test_a_part_of_a_sound_is_given_for_seeking(name, ask, found):
 
 
 def test_pictures_are_of_the_window(ask, found):
-    status, headers, png = ask(f"/picture/{found['wave.wav']['row']}")
+    status, headers, png = ask(f"/picture/{found['wave.wav']['sound']}/0")
     assert (status, headers["content-type"]) == (200, "image/png")
     from matplotlib.image import imread
 
@@ -159,7 +163,7 @@ def test_a_file_that_has_changed_is_not_served(ask, index):
     write_sound(secret, 41, 2.0)
     path.unlink()
     path.symlink_to(secret)
-    for address in (f"/audio/{hit['sound']}", f"/picture/{hit['row']}"):
+    for address in (f"/audio/{hit['sound']}", f"/picture/{hit['sound']}/0"):
         status, _, body = ask(address)
         assert status == 404 and "changed" in json.loads(body)["error"]
     path.unlink()
@@ -207,7 +211,7 @@ def test_the_page_takes_nothing_from_elsewhere(ask):
         ("/api/search", b"", {}, 415, "empty"),
         ("/api/tags", b"no sound", {"labels": "a"}, 415, "cannot be decoded"),
         ("/api/tags", b"no sound", {"labels": " , "}, 400, "labels"),
-        ("/picture/100000", None, {}, 400, "no window"),
+        ("/picture/100000/0", None, {}, 400, "no window"),
     ],
 )
 def test_what_the_server_says_of_a_mistake(path, body, words, status, message, ask):
@@ -249,15 +253,29 @@ def test_safe_hosts(host, safe):
     assert host_is_safe(host, ["My.Name"]) == safe
 
 
-def test_copies_for_the_player_do_not_pile_up(index, tmp_path):
-    store = SearchIndex(index).store
-    sound = next(
+def aiff_of(store) -> int:
+    """The sound that no browser plays."""
+    return next(
         sound
         for sound in store.known_sounds().values()
         if any(path.endswith(".aiff") for path in store.files_of(sound))
     )
+
+
+def test_a_copy_for_the_player_goes_by_what_it_is(index, tmp_path):
+    """Not by an id, which another index may have for another sound."""
+    opened = SearchIndex(index)
+    sound = aiff_of(opened.store)
+    service = Service(SimpleNamespace(index=opened), tmp_path)
+    path = service.playable(sound).path
+    assert path == tmp_path / f"{file_hash(str(sounds(index) / 'old.aiff'))}.wav"
+
+
+def test_copies_for_the_player_do_not_pile_up(index, tmp_path):
+    store = SearchIndex(index).store
+    sound = aiff_of(store)
     playback = Playback(tmp_path)
     for place in range(40):
-        playable = playback.of(1000 + place, store.files_of(sound))
+        playable = playback.of(f"{place}", store.files_of(sound))
         assert playable.path.exists() and playable.media_type == "audio/wav"
     assert len(list(tmp_path.iterdir())) <= 16

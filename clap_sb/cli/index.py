@@ -17,10 +17,11 @@ example:
   clap-sb index ~/sounds --checkpoint laion/clap-htsat-unfused --out sounds.index
   clap-sb search sounds.index "a dog barking"
   clap-sb index --out sounds.index          # later: only what has changed
+  clap-sb index ~/archive --forget ~/sounds --out sounds.index    # it was moved
 
 It can be interrupted at any time; the same command goes on where it was.
 """
-_ERRORS_SHOWN = 5
+_REASONS_SHOWN = 5
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -67,6 +68,18 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--retry", action="store_true", help="read files again that had an error"
     )
     parser.add_argument(
+        "--forget",
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="a folder that the index is to follow no longer; it may be missing",
+    )
+    parser.add_argument(
+        "--allow-empty",
+        action="store_true",
+        help="take the sounds of a folder that is empty now for deleted",
+    )
+    parser.add_argument(
         "--export", metavar="FILE", help="write the embeddings, as .parquet or .npz"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -92,6 +105,8 @@ def _run(arguments: argparse.Namespace) -> None:
         arguments.tokenizer,
         arguments.retry,
         _progress,
+        arguments.forget,
+        arguments.allow_empty,
     )
     if arguments.json:
         print(json.dumps({"index": arguments.out, **asdict(update)}, indent=1))
@@ -126,10 +141,20 @@ def _told(out: str, update: Update) -> str:
         f"  unchanged   {update.unchanged}",
         f"  removed     {update.removed}",
     ]
-    if update.errors:
-        lines.append(f"  unusable    {len(update.errors)}")
-        reasons = list(update.errors.values())
-        lines += [f"    {reason}" for reason in reasons[:_ERRORS_SHOWN]]
-        if len(reasons) > _ERRORS_SHOWN:
-            lines.append(f"    and {len(reasons) - _ERRORS_SHOWN} more: see --json")
-    return "\n".join(lines)
+    lines += _some("unusable", list(update.errors.values()))
+    unseen = [f"{path}: {reason}" for path, reason in update.unseen.items()]
+    return "\n".join(lines + _some("unseen", unseen))
+
+
+def _some(title: str, reasons: list[str]) -> list[str]:
+    """How many there are, and the first of them; nothing of none."""
+    # heavy: `clap-sb --help` should not wait for it
+    from clap_sb.search.formats import printable
+
+    if not reasons:
+        return []
+    lines = [f"  {title:<11} {len(reasons)}"]
+    lines += [f"    {printable(reason)}" for reason in reasons[:_REASONS_SHOWN]]
+    if len(reasons) > _REASONS_SHOWN:
+        lines.append(f"    and {len(reasons) - _REASONS_SHOWN} more: see --json")
+    return lines

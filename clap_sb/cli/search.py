@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -124,7 +125,14 @@ def _run(arguments: argparse.Namespace) -> None:
             fold=arguments.fold,
             rescore=rescore,
         )
-        print(_shown(hits, texts, arguments), flush=True)
+        _print(_shown(hits, texts, arguments))
+
+
+def _print(answer: str) -> None:
+    """As bytes: names of files in a playlist need not be valid Unicode."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(os.fsencode(f"{answer}\n"))
+    sys.stdout.buffer.flush()
 
 
 def _rescore(searcher: Searcher, arguments: argparse.Namespace) -> Rescore:

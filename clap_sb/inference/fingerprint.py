@@ -5,21 +5,32 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from clap_sb.encoders.text_tower import TextTower
     from clap_sb.inference.clap import CLAP
 
 # What is no tensor, and changes embeddings.
 _TOWER = ("sample_rate", "clip_samples", "padding", "fusion", "takes_whole_clips")
 _LOG_MEL = ("sample_rate", "n_fft", "hop_length", "n_mels", "amin")
+_TOKENS = ("max_tokens", "suffix", "pad_to_max")
+# Captions that tokenizers differ in: case, punctuation, numbers, letters, rare words.
+_PROBES = (
+    "a dog barks, then whines",
+    "Rain on a Tin Roof!",
+    "3 sirens (far away) wail at 12:45; birds-song isn't heard",
+    "na\u00efve caf\u00e9 chatter \u2013 \u72ac",
+    "a hydrophone's stridulation, onomatopoeically",
+)
 
 
 def fingerprint(clap: CLAP) -> str:
     """Hashes a model.
 
-    Two models with the same fingerprint give the same embeddings, wherever they were
-    loaded from and in whatever format.
+    Two models with the same fingerprint give the same embeddings of sounds and of
+    tokens, wherever they were loaded from and in whatever format; those of sentences
+    too if :func:`tokenizer_fingerprint` agrees.
 
     Arguments
     ---------
@@ -52,10 +63,10 @@ def fingerprint(clap: CLAP) -> str:
     tower = clap.model.audio_encoder
     settings = {
         "class": type(tower).__name__,
-        "strip_punctuation": clap.strip_punctuation,
         "int16": clap.int16,
         "tower": {name: getattr(tower, name) for name in _TOWER},
         "log_mel": {name: getattr(tower.log_mel, name) for name in _LOG_MEL},
+        "text": _text_settings(clap),
     }
     digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode())
     # buffers that are not saved count too, such as the mel filters
@@ -67,18 +78,76 @@ def fingerprint(clap: CLAP) -> str:
     return digest.hexdigest()[:32]
 
 
-def signature(checkpoint: str | Path) -> str:
-    """Sizes and times of a checkpoint's files: the same ones hold the same model.
+def _text_tower(clap: CLAP) -> TextTower | None:
+    from clap_sb.encoders.text_tower import TextTower
+
+    tower = clap.model.text_encoder
+    return tower if isinstance(tower, TextTower) else None
+
+
+def _text_settings(clap: CLAP) -> dict[str, Any]:
+    """Empty where there is no text tower."""
+    tower = _text_tower(clap)
+    if tower is None:
+        return {}
+    tokenize = tower.tokenize
+    settings = {name: getattr(tokenize, name) for name in _TOKENS}
+    settings["class"] = type(tower).__name__
+    # of the model as it was trained, or of the interface to it
+    settings["strip_punctuation"] = clap.strip_punctuation or tokenize.strip_punctuation
+    # a choice of one kind of tower; the others have one pooling each
+    if hasattr(tower, "pool"):
+        settings["pooling"] = tower.pool.__name__
+    return settings
+
+
+def tokenizer_fingerprint(clap: CLAP) -> str:
+    """Hashes what a model's tokenizer does.
+
+    One of transformers goes by its vocabulary and by what becomes of some sentences,
+    since the files of the same tokenizer differ from format to format.
 
     Arguments
     ---------
-    checkpoint : str or Path
-        A file, a folder, or a name on the hub.
+    clap : CLAP
+        The model.
 
     Returns
     -------
     str
-        32 hexadecimal digits; empty for what is not on this machine by that name.
+        32 hexadecimal digits; empty if the model came without its tokenizer, or has no
+        text tower.
+    """
+    from clap_sb.encoders.missing_tokenizer import MissingTokenizer
+    from clap_sb.encoders.sentencepiece_tokenizer import SentencePieceTokenizer
+
+    tower = _text_tower(clap)
+    if tower is None or isinstance(tower.tokenize.tokenizer, MissingTokenizer):
+        return ""
+    tokenizer = tower.tokenize.tokenizer
+    if isinstance(tokenizer, SentencePieceTokenizer):
+        content = tokenizer.model.serialized_model_proto()
+    else:
+        vocabulary = sorted(tokenizer.get_vocab().items())
+        ids = tokenizer(list(_PROBES))["input_ids"]
+        content = json.dumps([vocabulary, ids]).encode()
+    return hashlib.blake2b(content).hexdigest()[:32]
+
+
+def signature(checkpoint: str | Path, tokenizer: str | Path | None = None) -> str:
+    """Sizes and times of a model's files: the same ones hold the same model.
+
+    Arguments
+    ---------
+    checkpoint : str or Path
+        A file, a folder, or a name on the hub, whose files are in its cache.
+    tokenizer : str, Path or None
+        The tokenizer that is given beside it: a folder, or a name on the hub.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits; empty if one of them is not to be had.
 
     Example
     -------
@@ -89,13 +158,31 @@ def signature(checkpoint: str | Path) -> str:
     >>> len(signature(path))
     32
     """
-    path = Path(checkpoint).resolve()
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
     rows = []
-    for file in files:
-        if file.is_file():
-            status = file.stat()
-            rows.append([str(file), status.st_size, status.st_mtime_ns])
+    for path in _on_this_machine(checkpoint, tokenizer):
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                status = file.stat()
+                rows.append([str(file), status.st_size, status.st_mtime_ns])
     if not rows:
         return ""
     return hashlib.blake2b(json.dumps(rows).encode()).hexdigest()[:32]
+
+
+def _on_this_machine(
+    checkpoint: str | Path, tokenizer: str | Path | None
+) -> list[Path]:
+    """Full names; empty if one is nowhere, which whoever loads the model will tell."""
+    paths = [Path(given) for given in (checkpoint, tokenizer) if given is not None]
+    if not all(path.exists() for path in paths):
+        # heavy, and of no use for what has a plain path
+        from clap_sb.checkpoints.errors import CheckpointError
+        from clap_sb.inference.source import find_checkpoint, find_tokenizer
+
+        try:
+            paths = [find_checkpoint(checkpoint)]
+            if tokenizer is not None:
+                paths.append(find_tokenizer(tokenizer, paths[0], str(tokenizer)))
+        except CheckpointError:
+            return []
+    return [path.resolve() for path in paths]

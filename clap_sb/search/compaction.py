@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 
 from clap_sb.search.store import Store
 from clap_sb.search.vectors import Vectors
 
-# Of all vectors, before it pays to write them again; a file that was moved away and
-# comes back before that is recognised.
+# Of all vectors, before it pays to write them again.
 _DEAD_SHARE = 0.2
+# How long the vectors of a sound without a file are kept, at least: files that were
+# moved away, or whose disk was not mounted, are recognised when they are back.
+_KEPT_SECONDS = 7 * 24 * 3600
 
 
-def compact(store: Store, dead_share: float = _DEAD_SHARE) -> bool:
+def compact(
+    store: Store, dead_share: float = _DEAD_SHARE, kept_seconds: int = _KEPT_SECONDS
+) -> bool:
     """Writes the vectors again without those that are of no use, if they are many.
 
     A reader that is open keeps the file that it has.
@@ -23,6 +29,8 @@ def compact(store: Store, dead_share: float = _DEAD_SHARE) -> bool:
         The index, locked.
     dead_share : float
         Share of the vectors from which on it is done.
+    kept_seconds : int
+        For how long a sound must have had no file, as far as updates have seen.
 
     Returns
     -------
@@ -30,9 +38,12 @@ def compact(store: Store, dead_share: float = _DEAD_SHARE) -> bool:
         Whether it was.
     """
     remove_leftovers(store)
-    spans = store.spans()
-    rows, alive = store.num_rows, int(spans[:, 2].sum())
-    if rows - alive <= dead_share * rows:
+    now = int(time.time())
+    store.note_lost(now)
+    lost_before = now - kept_seconds
+    spans = store.kept_spans(lost_before)
+    rows, kept_rows = store.num_rows, int(spans[:, 2].sum())
+    if rows - kept_rows <= dead_share * rows:
         return False
     old = store.vectors
     number = int(old.path.stem.partition("-")[2]) + 1
@@ -44,12 +55,9 @@ def compact(store: Store, dead_share: float = _DEAD_SHARE) -> bool:
         new.write(written, kept)
         written += len(kept)
     firsts = np.cumsum(spans[:, 2]) - spans[:, 2]
-    with store.moving(new.path.name) as database:
-        database.execute(
-            "DELETE FROM sounds WHERE id NOT IN "
-            "(SELECT sound FROM files WHERE sound IS NOT NULL)"
-        )
-        database.executemany(
+    with store.moving(new.path.name) as connection:
+        connection.execute("DELETE FROM sounds WHERE lost_at <= ?", (lost_before,))
+        connection.executemany(
             "UPDATE sounds SET first_row = ? WHERE id = ?",
             np.stack([firsts, spans[:, 0]], axis=1).tolist(),
         )
@@ -58,12 +66,12 @@ def compact(store: Store, dead_share: float = _DEAD_SHARE) -> bool:
 
 
 def alive_rows(spans: np.ndarray, rows: int) -> np.ndarray:
-    """Which vectors belong to a sound that some file holds.
+    """Which vectors belong to one of some sounds.
 
     Arguments
     ---------
     spans : np.ndarray
-        From `Store.spans`.
+        From `Store.spans` or `Store.kept_spans`.
     rows : int
         Number of vectors.
 

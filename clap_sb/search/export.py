@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from clap_sb.search.errors import SearchError
-from clap_sb.search.formats import printable
 from clap_sb.search.index import SearchIndex
 
 _SOUNDS = 1024
@@ -24,7 +24,9 @@ def export(index: SearchIndex, path: str | os.PathLike) -> int:
         The index.
     path : str or path-like
         ``.parquet`` (columns ``path``, ``start``, ``end``, ``embedding``) or ``.npz``
-        (arrays of these names).
+        (arrays of these names). Where a file's name is no valid Unicode, ``path`` is
+        binary in Parquet, and has Python's surrogate escapes in NumPy: `os.fsdecode`
+        and `os.fsencode` take one to the other.
 
     Returns
     -------
@@ -61,22 +63,25 @@ def _write_parquet(index: SearchIndex, path: Path) -> int:
             "Parquet takes pyarrow: install it, as with `pip install "
             "'clap_sb[search]'`, or export to .npz"
         ) from error
+    rows = _rows(index)
+    unicode = all(_is_unicode(path) for path, *_ in rows)
     embedding = pa.list_(pa.float32(), index.model.dim)
-    fields = {"path": pa.string(), "start": pa.float64(), "end": pa.float64()}
+    fields = {"path": pa.string() if unicode else pa.binary()}
+    fields |= {"start": pa.float64(), "end": pa.float64()}
     schema = pa.schema({**fields, "embedding": embedding})
-    rows = 0
     with pq.ParquetWriter(path, schema) as writer:
-        for table in _tables(index):
+        for table in _tables(index, rows):
+            if not unicode:
+                table["path"] = [os.fsencode(name) for name in table["path"]]
             flat = pa.array(table["embedding"].reshape(-1))
             columns = [pa.array(table[name], kind) for name, kind in fields.items()]
             columns.append(pa.FixedSizeListArray.from_arrays(flat, index.model.dim))
             writer.write_table(pa.Table.from_arrays(columns, schema=schema))
-            rows += len(table["embedding"])
-    return rows
+    return len(rows)
 
 
 def _write_npz(index: SearchIndex, path: Path) -> int:
-    tables = list(_tables(index))
+    tables = list(_tables(index, _rows(index)))
     names = ("path", "start", "end", "embedding")
     columns = {name: np.concatenate([t[name] for t in tables]) for name in names}
     with open(path, "wb") as file:
@@ -84,14 +89,24 @@ def _write_npz(index: SearchIndex, path: Path) -> int:
     return len(columns["embedding"])
 
 
-def _tables(index: SearchIndex) -> Iterator[dict[str, np.ndarray]]:
+def _rows(index: SearchIndex) -> list[tuple[str, float, float, int]]:
     rows = list(index.windows())
     if not rows:
         raise SearchError("the index holds no sound, so there is nothing to export")
+    return rows
+
+
+def _is_unicode(path: str) -> bool:
+    return not any("\ud800" <= char <= "\udfff" for char in path)
+
+
+def _tables(
+    index: SearchIndex, rows: list[tuple[str, float, float, int]]
+) -> Iterator[dict[str, Any]]:
     for begin in range(0, len(rows), _SOUNDS):
         paths, starts, ends, places = zip(*rows[begin : begin + _SOUNDS], strict=True)
         yield {
-            "path": np.array([printable(path) for path in paths]),
+            "path": np.array(paths),
             "start": np.array(starts),
             "end": np.array(ends),
             "embedding": index.embeddings(np.array(places)),

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from clap_sb.search.hits import Hit
 
@@ -48,7 +49,7 @@ def as_table(hits: Sequence[Hit]) -> str:
 
     Example
     -------
-    >>> print(as_table([Hit(0.512, "/sounds/a.wav", 0.0, 10.0, 25.0, 1, 1)]))
+    >>> print(as_table([Hit(0.512, "/sounds/a.wav", 0.0, 10.0, 25.0, 1, 0, 1)]))
      rank  score   start      end  file
         1  0.512  0:00.0   0:10.0  /sounds/a.wav
     """
@@ -65,6 +66,8 @@ def as_table(hits: Sequence[Hit]) -> str:
 
 def printable(path: str) -> str:
     """A name that can be shown, also if it is not valid Unicode or has line breaks.
+
+    For the eye alone: what it gives may be no file's name.
 
     Arguments
     ---------
@@ -114,7 +117,7 @@ def as_json(
     Example
     -------
     >>> found = json.loads(
-    ...     as_json([Hit(0.5, "a.wav", 0.0, 10.0, 25.0, 1, 1)], ["rain"])
+    ...     as_json([Hit(0.5, "a.wav", 0.0, 10.0, 25.0, 1, 0, 1)], ["rain"])
     ... )
     >>> found["texts"], found["hits"][0]["path"]
     (['rain'], 'a.wav')
@@ -128,6 +131,9 @@ def as_json(
 def as_m3u(hits: Sequence[Hit]) -> str:
     """A playlist; VLC and players of its kind begin at the hit and end with it.
 
+    Files go by their names as they are, which need not be valid Unicode: write it with
+    `os.fsencode`. A name with a line break, which no line can hold, goes by its URI.
+
     Arguments
     ---------
     hits : sequence of Hit
@@ -139,7 +145,7 @@ def as_m3u(hits: Sequence[Hit]) -> str:
 
     Example
     -------
-    >>> print(as_m3u([Hit(0.5, "/sounds/a.wav", 10.0, 20.0, 25.0, 1, 1)]))
+    >>> print(as_m3u([Hit(0.5, "/sounds/a.wav", 10.0, 20.0, 25.0, 1, 0, 1)]))
     #EXTM3U
     #EXTVLCOPT:start-time=10.000
     #EXTVLCOPT:stop-time=20.000
@@ -148,9 +154,10 @@ def as_m3u(hits: Sequence[Hit]) -> str:
     """
     lines = ["#EXTM3U"]
     for hit in hits:
-        name = printable(os.path.basename(hit.path))
+        name = " ".join(os.path.basename(hit.path).splitlines())
         lines.append(f"#EXTVLCOPT:start-time={hit.start:.3f}")
         lines.append(f"#EXTVLCOPT:stop-time={hit.end:.3f}")
         lines.append(f"#EXTINF:{hit.end - hit.start:.0f},{name}")
-        lines.append(printable(hit.path))
+        broken = "\n" in hit.path or "\r" in hit.path
+        lines.append(Path(hit.path).as_uri() if broken else hit.path)
     return "\n".join(lines)

@@ -14,7 +14,7 @@ class Hit:
     score : float
         Cosine with the query.
     path : str
-        File that holds the sound.
+        File that holds the sound; one that is there, if there is one.
     start : float
         Where the window begins, in seconds.
     end : float
@@ -22,9 +22,11 @@ class Hit:
     duration : float
         Length of the file, in seconds.
     sound : int
-        Id of the sound in the index.
+        Id of the sound in the index; no other one will ever have it.
+    window : int
+        Which of the sound's windows it is, from 0.
     row : int
-        Where its vector is.
+        Where its vector is, in the index as it was searched.
     copies : tuple of str
         Other files with the same bytes.
     similar : tuple of str
@@ -32,7 +34,7 @@ class Hit:
 
     Example
     -------
-    >>> Hit(0.5, "a.wav", 10.0, 20.0, 25.0, 1, 2).end
+    >>> Hit(0.5, "a.wav", 10.0, 20.0, 25.0, 7, 1, 2).end
     20.0
     """
 
@@ -42,6 +44,7 @@ class Hit:
     end: float
     duration: float
     sound: int
+    window: int
     row: int
     copies: tuple[str, ...] = ()
     similar: tuple[str, ...] = ()

@@ -127,16 +127,14 @@ class SearchIndex:
         """
         query = self._checked(query)
         count = max(64 if rescore is None else _RESCORED, 8 * k)
-        while True:
-            rows, scores, all_seen = self._nearest.find(query, count)
+        for rows, scores in self._nearest.growing(query, count, _MOST):
             if rescore is not None and len(rows):
                 scores = rescore(scores, self._vectors[rows])
                 order = np.argsort(-scores, kind="stable")
                 rows, scores = rows[order], scores[order]
             chosen = self._choose(rows, k, every_window, fold)
-            if len(chosen) >= k or all_seen or count >= _MOST:
+            if len(chosen) >= k:
                 break
-            count *= 4
         score_of = dict(zip(rows.tolist(), scores.tolist(), strict=True))
         hits = [self._hit(row, score_of[row], chosen[row]) for row in chosen]
         return [hit for hit in hits if hit is not None]
@@ -161,36 +159,38 @@ class SearchIndex:
                     times = self._times(window, samples)
                     yield (path, *times, first_row + window)
 
-    def locate(self, row: int) -> tuple[int, float, float, float]:
-        """Tells what a vector is of.
+    def window(self, sound: int, number: int) -> tuple[int, float, float]:
+        """Finds a window of a sound, also after its vector was moved.
 
         Arguments
         ---------
-        row : int
-            Where it is.
+        sound : int
+            Id of the sound.
+        number : int
+            Which of its windows, from 0.
 
         Returns
         -------
-        sound : int
-            Id of the sound.
+        row : int
+            Where its vector is.
         start : float
-            Where the window begins, in seconds.
+            Where it begins, in seconds.
         end : float
             Where it ends, in seconds.
-        duration : float
-            Length of the sound, in seconds.
 
         Raises
         ------
         SearchError
-            If no sound has it.
+            If there is none.
         """
-        if not (0 <= row < len(self._alive) and self._alive[row]):
-            raise SearchError(f"there is no window {row} in {self.store.folder}")
-        place = self._sounds_of(np.array([row]))[0]
-        sound, first_row, _, samples = self._spans[place].tolist()
-        times = self._times(row - first_row, samples)
-        return (sound, *times, samples / self.model.sample_rate)
+        spans = self._spans[self._spans[:, 0] == sound].tolist()
+        if not (spans and 0 <= number < spans[0][2]):
+            raise SearchError(
+                f"there is no window {number} of a sound {sound} in "
+                f"{self.store.folder}, or not any more: search again"
+            )
+        _, first_row, _, samples = spans[0]
+        return (first_row + number, *self._times(number, samples))
 
     def is_outdated(self) -> bool:
         """Whether another process has changed the index since it was opened."""
@@ -248,10 +248,14 @@ class SearchIndex:
 
     def _hit(self, row: int, score: float, similar: Sequence[int]) -> Hit | None:
         """None if its files went away after the index was opened."""
-        sound, start, end, duration = self.locate(row)
+        place = self._sounds_of(np.array([row]))[0]
+        sound, first_row, _, samples = self._spans[place].tolist()
         paths = list(self.store.files_of(sound))
         if not paths:
             return None
+        if len(paths) > 1:  # a sorting that keeps the order of those that are there
+            paths.sort(key=lambda path: not os.path.exists(path))
+        start, end = self._times(row - first_row, samples)
         folded = {
             path
             for place in similar
@@ -262,8 +266,9 @@ class SearchIndex:
             path=paths[0],
             start=start,
             end=end,
-            duration=duration,
+            duration=samples / self.model.sample_rate,
             sound=sound,
+            window=row - first_row,
             row=row,
             copies=tuple(paths[1:]),
             similar=tuple(sorted(folded - set(paths))),

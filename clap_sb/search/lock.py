@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ def locked(path: Path) -> Iterator[None]:
     Raises
     ------
     SearchError
-        If another process holds it.
+        If another process holds it, or the disk has no locks.
 
     Example
     -------
@@ -34,6 +35,11 @@ def locked(path: Path) -> Iterator[None]:
         try:
             _lock(file.fileno())
         except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise SearchError(
+                    f"{path} cannot be locked ({error.strerror}): put the index on a "
+                    "disk that has locks, which some network disks do not"
+                ) from error
             raise SearchError(
                 f"another process is writing to {path.parent}: wait until it is done"
             ) from error

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clap_sb.inference.fingerprint import fingerprint, signature
+from clap_sb.inference.fingerprint import (
+    fingerprint,
+    signature,
+    tokenizer_fingerprint,
+)
 from clap_sb.search.errors import SearchError
 from clap_sb.search.records import ModelFacts
 from clap_sb.search.store import Store
@@ -40,10 +45,78 @@ def describe_model(clap: CLAP, checkpoint: str, tokenizer: str | None) -> ModelF
         description=clap.description,
         checkpoint=_full_name(checkpoint),
         tokenizer=None if tokenizer is None else _full_name(tokenizer),
-        signature=signature(checkpoint),
+        signature=signature(checkpoint, tokenizer),
         dim=probe.shape[1],
         sample_rate=clap.sample_rate,
         clip_samples=clap.model.clip_samples,
+        tokenizer_fingerprint=tokenizer_fingerprint(clap),
+    )
+
+
+def sources(
+    model: ModelFacts, checkpoint: str | None, tokenizer: str | None
+) -> tuple[str, str | None]:
+    """Completes what a user says on where an index's model is.
+
+    Arguments
+    ---------
+    model : ModelFacts
+        What was noted.
+    checkpoint : str or None
+        Where it is; where it was noted, unless given.
+    tokenizer : str or None
+        The tokenizer beside it; the one that was noted with this checkpoint, unless
+        given.
+
+    Returns
+    -------
+    checkpoint : str
+    tokenizer : str or None
+
+    Example
+    -------
+    >>> facts = ModelFacts("f00d", "a model", "model.pt", "words", "", 2, 10, 20)
+    >>> sources(facts, None, None), sources(facts, "other.pt", None)
+    (('model.pt', 'words'), ('other.pt', None))
+    """
+    checkpoint = checkpoint or model.checkpoint
+    if _full_name(checkpoint) == model.checkpoint:
+        tokenizer = tokenizer or model.tokenizer
+    return checkpoint, tokenizer
+
+
+def located(
+    model: ModelFacts, clap: CLAP, checkpoint: str, tokenizer: str | None
+) -> ModelFacts:
+    """Notes where an index's model is now.
+
+    Arguments
+    ---------
+    model : ModelFacts
+        What was noted.
+    clap : CLAP
+        The same model, as :func:`check_model` has seen.
+    checkpoint : str
+        Where it was loaded from.
+    tokenizer : str or None
+        The tokenizer that was given beside it.
+
+    Returns
+    -------
+    ModelFacts
+        Equal to what was noted if nothing is new.
+    """
+    words = tokenizer_fingerprint(clap)
+    if tokenizer is not None:
+        tokenizer = _full_name(tokenizer)
+    elif not words:  # who searches will want the one that is known
+        tokenizer = model.tokenizer
+    return replace(
+        model,
+        checkpoint=_full_name(checkpoint),
+        tokenizer=tokenizer,
+        signature=signature(checkpoint, tokenizer),
+        tokenizer_fingerprint=model.tokenizer_fingerprint or words,
     )
 
 
@@ -71,7 +144,8 @@ def check_model(store: Store, clap: CLAP) -> None:
     Raises
     ------
     SearchError
-        If it is another one: its embeddings cannot be compared.
+        If it is another one, or has another tokenizer: its embeddings cannot be
+        compared.
     """
     model, given = store.model, fingerprint(clap)
     if given != model.fingerprint:
@@ -82,6 +156,15 @@ def check_model(store: Store, clap: CLAP) -> None:
             f"{clap.description or 'this one'} (fingerprint {given[:8]}). Give the "
             "checkpoint that it was made with, or make a new index by `clap-sb index` "
             "with another --out"
+        )
+    tokenizer = tokenizer_fingerprint(clap)
+    if tokenizer and model.tokenizer_fingerprint not in ("", tokenizer):
+        raise SearchError(
+            f"{store.folder} was made with another tokenizer "
+            f"(fingerprint {model.tokenizer_fingerprint[:8]}) than this one "
+            f"(fingerprint {tokenizer[:8]}): words would be taken for others. Give the "
+            "--tokenizer that it was made with"
+            f"{f', {model.tokenizer}' if model.tokenizer else ', or none'}"
         )
 
 

@@ -16,7 +16,7 @@ class ModelFacts:
     Arguments
     ---------
     fingerprint : str
-        Hash of its weights and settings.
+        Hash of its weights and settings, its tokenizer aside.
     description : str
         What it is, in words.
     checkpoint : str
@@ -24,13 +24,15 @@ class ModelFacts:
     tokenizer : str or None
         The tokenizer that was given beside it.
     signature : str
-        Sizes and times of the checkpoint's files; empty if it has none here.
+        Sizes and times of the files of both; empty if they are not here.
     dim : int
         Joint dimension.
     sample_rate : int
         In Hz.
     clip_samples : int
         Samples in a window.
+    tokenizer_fingerprint : str
+        Hash of what its tokenizer does; empty as long as it was seen without one.
     """
 
     fingerprint: str
@@ -41,6 +43,7 @@ class ModelFacts:
     dim: int
     sample_rate: int
     clip_samples: int
+    tokenizer_fingerprint: str = ""
 
 
 @dataclass(frozen=True)

@@ -75,8 +75,8 @@ def full_names(folders: Sequence[str | os.PathLike]) -> list[str]:
     Raises
     ------
     SearchError
-        If one is missing, or is no folder: nothing is taken for deleted because a
-        disk is not mounted.
+        If one is missing, or is no folder: a disk that is not there is no folder whose
+        sounds were deleted.
 
     Example
     -------
@@ -87,8 +87,12 @@ def full_names(folders: Sequence[str | os.PathLike]) -> list[str]:
     """
     for folder in folders:
         if not os.path.isdir(folder):
-            what = "is a file" if os.path.exists(folder) else "does not exist"
-            raise SearchError(f"{folder} {what}: give a folder with sounds")
+            if os.path.exists(folder):
+                raise SearchError(f"{folder} is a file: give a folder with sounds")
+            raise SearchError(
+                f"{folder} does not exist: give a folder with sounds, or mount its "
+                "disk; one that was moved or deleted leaves an index by --forget"
+            )
     return outermost([str(Path(folder).resolve()) for folder in folders])
 
 
@@ -138,10 +142,58 @@ def lies_in(path: str, folder: str) -> bool:
     return path.startswith(os.path.join(folder, ""))
 
 
-def scan(folders: Sequence[str]) -> dict[str, Stamp]:
+@dataclass(frozen=True)
+class Scan:
+    """What was found in folders, and what could not be looked at.
+
+    Arguments
+    ---------
+    folders : tuple of str
+        Where was looked: full names.
+    files : dict
+        Full name to stamp, sorted by name.
+    unseen : dict
+        Folders, and single files, that could not be looked at: full name to reason.
+
+    Example
+    -------
+    >>> from os.path import join
+    >>> seen = Scan(("a",), {join("a", "1.wav"): Stamp(3, 1)}, {join("a", "b"): "why"})
+    >>> paths = join("a", "1.wav"), join("a", "2.wav"), join("a", "b", "3.wav")
+    >>> [seen.misses(path) for path in paths]
+    [False, True, False]
+    """
+
+    folders: tuple[str, ...]
+    files: dict[str, Stamp]
+    unseen: dict[str, str]
+
+    def misses(self, path: str) -> bool:
+        """Whether a file is gone: it was looked for, and is not there.
+
+        Arguments
+        ---------
+        path : str
+            Full name.
+
+        Returns
+        -------
+        bool
+            False for what lies elsewhere, or where one cannot look.
+        """
+        return (
+            path not in self.files
+            and any(lies_in(path, folder) for folder in self.folders)
+            and path not in self.unseen
+            and not any(lies_in(path, folder) for folder in self.unseen)
+        )
+
+
+def scan(folders: Sequence[str]) -> Scan:
     """Finds the sounds in folders and all folders below.
 
-    Links to folders are not followed; names that begin with a dot are left out.
+    Links to folders are not followed; names that begin with a dot are left out. A
+    folder that cannot be listed, or is taken away meanwhile, is noted and passed by.
 
     Arguments
     ---------
@@ -150,44 +202,49 @@ def scan(folders: Sequence[str]) -> dict[str, Stamp]:
 
     Returns
     -------
-    dict
-        Full name to stamp, sorted by name.
-
-    Raises
-    ------
-    OSError
-        If a folder cannot be listed.
+    Scan
 
     Example
     -------
     >>> folder = getfixture("tmp_path")
     >>> for name in ("b.WAV", "a.flac", "notes.txt", ".c.wav"):
     ...     _ = (folder / name).write_bytes(b"")
-    >>> [os.path.basename(path) for path in scan([str(folder)])]
+    >>> [os.path.basename(path) for path in scan([str(folder)]).files]
     ['a.flac', 'b.WAV']
     """
-    found = {}
+    found: dict[str, Stamp] = {}
+    unseen: dict[str, str] = {}
     waiting = list(folders)
     while waiting:
-        with os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(entry.path)
-                elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
-                    stamp = _stamp(entry)
-                    if stamp is not None:
-                        found[entry.path] = stamp
-    return dict(sorted(found.items()))
+        folder = waiting.pop()
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if not entry.name.startswith("."):
+                        _look(entry, waiting, found, unseen)
+        except OSError as error:
+            unseen[folder] = _reason(error)
+    return Scan(tuple(folders), dict(sorted(found.items())), unseen)
 
 
-def _stamp(entry: os.DirEntry) -> Stamp | None:
-    """None for what is no file: a broken link, a pipe, or gone in the meantime."""
+def _look(
+    entry: os.DirEntry,
+    waiting: list[str],
+    found: dict[str, Stamp],
+    unseen: dict[str, str],
+) -> None:
+    """Sorts an entry of a folder into one of these, or none if it is no sound."""
     try:
-        if not entry.is_file():
-            return None
-        status = entry.stat()
+        if entry.is_dir(follow_symlinks=False):
+            waiting.append(entry.path)
+        elif os.path.splitext(entry.name)[1].lower() in SUFFIXES and entry.is_file():
+            status = entry.stat()
+            found[entry.path] = Stamp(status.st_size, status.st_mtime_ns)
     except FileNotFoundError:
-        return None
-    return Stamp(status.st_size, status.st_mtime_ns)
+        pass  # gone in the meantime
+    except OSError as error:
+        unseen[entry.path] = _reason(error)
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)

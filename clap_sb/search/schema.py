@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-# A sound is known by its bytes; any number of files may hold it.
+# A sound is known by its bytes; any number of files may hold it. Its id is never given
+# to another one: whoever was told it may ask for it later. `lost_at` is when an update
+# first saw, in seconds since 1970, that no file holds it.
 TABLES = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE sounds (
-    id INTEGER PRIMARY KEY, hash TEXT UNIQUE NOT NULL, first_row INTEGER NOT NULL,
-    windows INTEGER NOT NULL, samples INTEGER NOT NULL
+    id INTEGER PRIMARY KEY AUTOINCREMENT, hash TEXT UNIQUE NOT NULL,
+    first_row INTEGER NOT NULL, windows INTEGER NOT NULL, samples INTEGER NOT NULL,
+    lost_at INTEGER
 );
 CREATE TABLE files (
     path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,

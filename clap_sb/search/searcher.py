@@ -12,7 +12,7 @@ import numpy as np
 from clap_sb.search.errors import SearchError
 from clap_sb.search.hits import Hit
 from clap_sb.search.index import Rescore, SearchIndex
-from clap_sb.search.matching import check_model
+from clap_sb.search.matching import check_model, sources
 from clap_sb.search.query import combine
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ class Searcher:
         folder : str or path-like
             The index.
         checkpoint : str, optional
-            The model, if it is no longer where the index was made from.
+            The model, if it is no longer where the index notes it.
         tokenizer : str, optional
-            The text tower's.
+            The text tower's, likewise.
         device : str, optional
             Where the model goes.
 
@@ -77,16 +77,15 @@ class Searcher:
         from clap_sb.inference import CLAP
 
         index = SearchIndex(folder)
-        facts = index.model
-        if checkpoint is None:
-            checkpoint, tokenizer = facts.checkpoint, tokenizer or facts.tokenizer
+        checkpoint, tokenizer = sources(index.model, checkpoint, tokenizer)
         return cls(index, CLAP.from_checkpoint(checkpoint, tokenizer, device))
 
     def refresh(self) -> None:
         """Opens the index again if it was changed since."""
         if self.index.is_outdated():
             index = SearchIndex(self.index.store.folder)
-            check_model(index.store, self.clap)
+            if index.model != self.index.model:
+                check_model(index.store, self.clap)
             self.index = index
 
     def find(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from clap_sb.search.database import Database
 from clap_sb.search.errors import SearchError
 from clap_sb.search.records import FileRecord, ModelFacts, NewSound
 from clap_sb.search.scan import Stamp
@@ -19,8 +20,9 @@ from clap_sb.search.schema import TABLES
 from clap_sb.search.vectors import Vectors
 
 # Raised whenever an older index cannot be read any more.
-FORMAT = 1
+FORMAT = 2
 DATABASE = "index.sqlite"
+_SET_FACT = "UPDATE facts SET value = ? WHERE name = ?"
 
 
 class Store:
@@ -37,7 +39,8 @@ class Store:
     Raises
     ------
     SearchError
-        If there is none, or its format is another one.
+        If there is none, or its format is another one; by all methods, if it cannot be
+        read or written.
 
     Example
     -------
@@ -55,14 +58,8 @@ class Store:
             raise SearchError(
                 f"there is no index in {folder}: make one with `clap-sb index`"
             )
-        self._database = _connect(self.folder / DATABASE)
-        try:
-            facts = self._facts()
-        except sqlite3.DatabaseError as error:
-            raise SearchError(
-                f"{self.folder / DATABASE} is no index, or damaged ({error}): delete "
-                f"{folder} and make it again with `clap-sb index`"
-            ) from None
+        self._database = Database(self.folder / DATABASE)
+        facts = self._facts()
         if facts.get("format") != FORMAT:
             raise SearchError(
                 f"{folder} has format {facts.get('format')}, and this version of "
@@ -88,18 +85,18 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = folder / f"{DATABASE}.tmp"
         unfinished.unlink(missing_ok=True)
-        database = _connect(unfinished)
-        with contextlib.closing(database), database:
-            database.executescript(TABLES)
-            facts = {"format": FORMAT, "model": asdict(model), "folders": []}
-            facts |= {"vectors": "vectors-1.f32", "approximate": None}
-            rows = [(name, json.dumps(value)) for name, value in facts.items()]
-            database.executemany("INSERT INTO facts VALUES (?, ?)", rows)
+        facts = {"format": FORMAT, "model": asdict(model), "folders": []}
+        facts |= {"vectors": "vectors-1.f32", "approximate": None}
+        rows = [(name, json.dumps(value)) for name, value in facts.items()]
+        with contextlib.closing(Database(unfinished)) as database:
+            with database.transaction() as connection:
+                connection.executescript(TABLES)
+                connection.executemany("INSERT INTO facts VALUES (?, ?)", rows)
         os.replace(unfinished, folder / DATABASE)
         return cls(folder)
 
     def _facts(self) -> dict:
-        rows = self._database.execute("SELECT name, value FROM facts")
+        rows = self._database.rows("SELECT name, value FROM facts")
         return {name: json.loads(value) for name, value in rows}
 
     def fact(self, name: str):
@@ -126,10 +123,8 @@ class Store:
         value : anything JSON can hold
             What it is from now on.
         """
-        with self._database as database:
-            database.execute(
-                "UPDATE facts SET value = ? WHERE name = ?", (json.dumps(value), name)
-            )
+        with self._database.transaction() as connection:
+            connection.execute(_SET_FACT, (json.dumps(value), name))
 
     @property
     def model(self) -> ModelFacts:
@@ -145,7 +140,7 @@ class Store:
     def num_rows(self) -> int:
         """Vectors that count, those of sounds without a file too."""
         query = "SELECT COALESCE(MAX(first_row + windows), 0) FROM sounds"
-        return self._database.execute(query).fetchone()[0]
+        return self._database.value(query)
 
     def files(self) -> dict[str, FileRecord]:
         """All files that were looked at.
@@ -155,7 +150,7 @@ class Store:
         dict
             Full name to record.
         """
-        rows = self._database.execute(
+        rows = self._database.rows(
             "SELECT path, size, mtime_ns, sound, error FROM files ORDER BY path"
         )
         return {
@@ -177,8 +172,8 @@ class Store:
             for path, record in records.items()
         ]
         query = "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)"
-        with self._database as database:
-            database.executemany(query, rows)
+        with self._database.transaction() as connection:
+            connection.executemany(query, rows)
 
     def remove_files(self, paths: Sequence[str]) -> None:
         """Forgets files; their sounds stay, for they may come back elsewhere.
@@ -188,9 +183,9 @@ class Store:
         paths : sequence of str
             Full names.
         """
-        with self._database as database:
-            rows = [(os.fsencode(path),) for path in paths]
-            database.executemany("DELETE FROM files WHERE path = ?", rows)
+        rows = [(os.fsencode(path),) for path in paths]
+        with self._database.transaction() as connection:
+            connection.executemany("DELETE FROM files WHERE path = ?", rows)
 
     def files_of(self, sound: int) -> dict[str, Stamp]:
         """Files that hold a sound.
@@ -205,24 +200,34 @@ class Store:
         dict
             Full name to stamp, sorted; empty if there is none any more.
         """
-        rows = self._database.execute(
+        rows = self._database.rows(
             "SELECT path, size, mtime_ns FROM files WHERE sound = ? ORDER BY path",
             (sound,),
         )
-        return {os.fsdecode(path): Stamp(*stamp) for path, *stamp in rows.fetchall()}
+        return {os.fsdecode(path): Stamp(*stamp) for path, *stamp in rows}
 
-    @contextlib.contextmanager
-    def snapshot(self) -> Iterator[None]:
+    def hash_of(self, sound: int) -> str:
+        """The hash of a sound's bytes.
+
+        Arguments
+        ---------
+        sound : int
+            Its id; one that the index has.
+
+        Returns
+        -------
+        str
+        """
+        query = "SELECT hash FROM sounds WHERE id = ?"
+        return self._database.value(query, (sound,))
+
+    def snapshot(self) -> contextlib.AbstractContextManager[None]:
         """What is read within belongs together: nobody writes meanwhile."""
-        self._database.execute("BEGIN")
-        try:
-            yield
-        finally:
-            self._database.execute("COMMIT")
+        return self._database.snapshot()
 
     def version(self) -> int:
         """Changes whenever another process has written."""
-        return self._database.execute("PRAGMA data_version").fetchone()[0]
+        return self._database.value("PRAGMA data_version")
 
     def known_sounds(self) -> dict[str, int]:
         """Sounds that are embedded already.
@@ -232,7 +237,7 @@ class Store:
         dict
             Hash to id.
         """
-        return dict(self._database.execute("SELECT hash, id FROM sounds"))
+        return dict(self._database.rows("SELECT hash, id FROM sounds"))
 
     def add_sounds(self, sounds: Sequence[NewSound]) -> dict[str, int]:
         """Adds sounds: their vectors first, then the rows that make them count.
@@ -249,13 +254,13 @@ class Store:
         """
         row = self.num_rows
         self.vectors.write(row, np.concatenate([sound.embedding for sound in sounds]))
-        query = "INSERT INTO sounds VALUES (NULL, ?, ?, ?, ?)"
+        query = "INSERT INTO sounds VALUES (NULL, ?, ?, ?, ?, NULL)"
         ids = {}
-        with self._database as database:
+        with self._database.transaction() as connection:
             for sound in sounds:
                 windows = len(sound.embedding)
                 values = (sound.hash, row, windows, sound.samples)
-                ids[sound.hash] = database.execute(query, values).lastrowid
+                ids[sound.hash] = connection.execute(query, values).lastrowid
                 row += windows
         return ids
 
@@ -268,11 +273,41 @@ class Store:
             ``[sounds, 4]``, int64, in the order of their vectors: id, first row,
             number of windows, samples.
         """
-        rows = self._database.execute(
-            "SELECT id, first_row, windows, samples FROM sounds WHERE id IN "
-            "(SELECT sound FROM files) ORDER BY first_row"
-        )
+        return self._spans("id IN (SELECT sound FROM files)")
+
+    def kept_spans(self, lost_before: int) -> np.ndarray:
+        """The sounds that some file holds, or held not long ago.
+
+        Arguments
+        ---------
+        lost_before : int
+            What was lost by then is left out; in seconds since 1970.
+
+        Returns
+        -------
+        np.ndarray
+            Like :meth:`spans`.
+        """
+        return self._spans("lost_at IS NULL OR lost_at > ?", (lost_before,))
+
+    def _spans(self, which: str, values: Sequence[int] = ()) -> np.ndarray:
+        query = "SELECT id, first_row, windows, samples FROM sounds"
+        rows = self._database.rows(f"{query} WHERE {which} ORDER BY first_row", values)
         return np.fromiter(rows, dtype=np.dtype((np.int64, 4)))
+
+    def note_lost(self, now: int) -> None:
+        """Notes which sounds no file holds any more, and which are back.
+
+        Arguments
+        ---------
+        now : int
+            The time, in seconds since 1970.
+        """
+        held = "EXISTS (SELECT 1 FROM files WHERE sound = sounds.id)"
+        query = "UPDATE sounds SET lost_at = ? WHERE lost_at IS"
+        with self._database.transaction() as connection:
+            connection.execute(f"{query} NULL AND NOT {held}", (now,))
+            connection.execute(f"{query} NOT NULL AND {held}", (None,))
 
     @contextlib.contextmanager
     def moving(self, vectors: str) -> Iterator[sqlite3.Connection]:
@@ -288,13 +323,7 @@ class Store:
         sqlite3.Connection
             To change the sounds' rows with.
         """
-        with self._database as database:
-            yield database
-            query = "UPDATE facts SET value = ? WHERE name = ?"
-            database.execute(query, (json.dumps(vectors), "vectors"))
-            database.execute(query, (json.dumps(None), "approximate"))
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    # a server answers from several threads, one after the other
-    return sqlite3.connect(path, check_same_thread=False)
+        with self._database.transaction() as connection:
+            yield connection
+            connection.execute(_SET_FACT, (json.dumps(vectors), "vectors"))
+            connection.execute(_SET_FACT, (json.dumps(None), "approximate"))

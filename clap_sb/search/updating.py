@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clap_sb.inference.fingerprint import signature
 from clap_sb.search.approximate import update_approximate
+from clap_sb.search.changes import Changes, check_not_emptied
 from clap_sb.search.compaction import compact
 from clap_sb.search.embedding import Counts, SoundEmbedder
 from clap_sb.search.errors import SearchError
 from clap_sb.search.lock import locked
-from clap_sb.search.matching import check_model, describe_model, encoder
-from clap_sb.search.records import FileRecord
-from clap_sb.search.scan import Stamp, full_names, lies_in, outermost, scan
+from clap_sb.search.matching import (
+    check_model,
+    describe_model,
+    encoder,
+    located,
+    sources,
+)
+from clap_sb.search.scan import Stamp, full_names, outermost, scan
 from clap_sb.search.store import DATABASE, Store
 
 if TYPE_CHECKING:
@@ -25,6 +31,9 @@ if TYPE_CHECKING:
 # Vectors up to which every query is compared with every vector.
 EXACT_UP_TO = 300_000
 LOCK = "lock"
+
+# Called with the number of files to read; gives what counts those that are finished.
+Progress = Callable[[int], Callable[[int], object]]
 
 
 @dataclass(frozen=True)
@@ -42,13 +51,16 @@ class Update:
     unchanged : int
         Files that were not read.
     removed : int
-        Files that are gone.
+        Files that are gone, or whose folder was forgotten.
     files : int
         Files in the index now.
     windows : int
         Windows in the index now.
     errors : dict
         Why files of the folders cannot be used, by full name.
+    unseen : dict
+        Why folders, and single files, could not be looked at, by full name; what the
+        index knows of there is kept.
     """
 
     embedded: int
@@ -59,6 +71,7 @@ class Update:
     files: int
     windows: int
     errors: dict[str, str]
+    unseen: dict[str, str]
 
 
 class Updater:
@@ -99,7 +112,9 @@ class Updater:
         checkpoint: str | None = None,
         tokenizer: str | None = None,
         retry: bool = False,
-        progress: Callable[[int], Callable[[int], object]] | None = None,
+        progress: Progress | None = None,
+        forget: Sequence[str | os.PathLike] = (),
+        allow_empty: bool = False,
     ) -> Update:
         """Does it.
 
@@ -116,6 +131,11 @@ class Updater:
         progress : callable, optional
             Called with the number of files to read; gives what is called with each
             number of files that were finished.
+        forget : sequence of str or path-like
+            Folders of the index that it is to follow no longer; they may be missing.
+        allow_empty : bool
+            Whether a folder may have lost all of its sounds: without it that is taken
+            for a disk that is not mounted.
 
         Returns
         -------
@@ -124,15 +144,25 @@ class Updater:
         Raises
         ------
         SearchError
-            If a folder is missing, the index holds another model's embeddings, or
-            another process is writing to it.
+            If a folder is missing, or empty all of a sudden, the index holds another
+            model's embeddings, or another process is writing to it.
         """
         chosen = full_names(folders)
         _check_folder(self.out)
         self.out.mkdir(parents=True, exist_ok=True)
         with locked(self.out / LOCK):
             store = self._open(checkpoint, tokenizer)
-            return self._update(store, chosen, retry, progress)
+            folders = outermost([*_without(store, forget), *chosen])
+            looked_at = chosen or full_names(folders)
+            if not looked_at and not forget:
+                raise SearchError(f"{self.out} has no folder yet: give one with sounds")
+            found = scan(looked_at)
+            known = store.files()
+            if not allow_empty:
+                check_not_emptied(known, found)
+            changes = Changes.between(known, found, folders, retry)
+            counts = self._apply(store, folders, changes, progress)
+            return _summary(store, counts, changes, found.unseen)
 
     def _open(self, checkpoint: str | None, tokenizer: str | None) -> Store:
         if (self.out / DATABASE).exists():
@@ -151,48 +181,39 @@ class Updater:
     ) -> None:
         """Sees that it is the same model, which takes no loading if no file changed."""
         model = store.model
-        if checkpoint is None:
-            checkpoint, tokenizer = model.checkpoint, tokenizer or model.tokenizer
-        seen = signature(checkpoint)
+        checkpoint, tokenizer = sources(model, checkpoint, tokenizer)
+        seen = signature(checkpoint, tokenizer)
         if seen and seen == model.signature:
             return
         self._clap = self.load(checkpoint, tokenizer)
         check_model(store, self._clap)
-        store.set_fact("model", asdict(replace(model, signature=seen)))
+        noted = located(model, self._clap, checkpoint, tokenizer)
+        if noted != model:
+            store.set_fact("model", asdict(noted))
 
-    def _update(
+    def _apply(
         self,
         store: Store,
-        chosen: list[str],
-        retry: bool,
-        progress: Callable[[int], Callable[[int], object]] | None,
-    ) -> Update:
-        folders = outermost([*store.fact("folders"), *chosen])
-        looked_at = chosen or full_names(folders)
-        if not looked_at:
-            raise SearchError(f"{self.out} has no folder yet: give one with sounds")
-        found = scan(looked_at)
-        known = store.files()
-        gone = [
-            path
-            for path in known
-            if path not in found and any(lies_in(path, name) for name in looked_at)
-        ]
-        todo = _to_read(found, known, retry)
-        if gone:
-            store.remove_files(gone)
+        folders: list[str],
+        changes: Changes,
+        progress: Progress | None,
+    ) -> Counts:
         if folders != store.fact("folders"):
             store.set_fact("folders", folders)
-        counts = self._embed(store, todo, progress) if todo else Counts()
+        if changes.gone:
+            store.remove_files(changes.gone)
+        counts = Counts()
+        if changes.to_read:
+            counts = self._embed(store, changes.to_read, progress)
         compact(store)
         update_approximate(store, self.exact_up_to)
-        return _summary(store, counts, len(found) - len(todo), len(gone))
+        return counts
 
     def _embed(
         self,
         store: Store,
         todo: dict[str, Stamp],
-        progress: Callable[[int], Callable[[int], object]] | None,
+        progress: Progress | None,
     ) -> Counts:
         model = store.model
         if self._clap is None:
@@ -222,25 +243,31 @@ def _check_folder(out: Path) -> None:
         )
 
 
-def _to_read(
-    found: dict[str, Stamp], known: dict[str, FileRecord], retry: bool
-) -> dict[str, Stamp]:
-    """New and changed files, and on request those that could not be used."""
-    return {
-        path: stamp
-        for path, stamp in found.items()
-        if path not in known
-        or known[path].stamp != stamp
-        or (retry and known[path].error is not None)
-    }
+def _without(store: Store, forget: Sequence[str | os.PathLike]) -> list[str]:
+    """The folders of an index but for some of them, which it must have."""
+    folders = store.fact("folders")
+    kept = set(folders)
+    for folder in forget:
+        # by the name that was given too: a link may have taken the folder's place
+        given, resolved = os.path.abspath(folder), str(Path(folder).resolve())
+        name = given if given in folders else resolved
+        if name not in folders:
+            raise SearchError(
+                f"{folder} is no folder of {store.folder}, so it cannot be forgotten; "
+                f"its folders are: {', '.join(folders) or 'none'}"
+            )
+        kept.discard(name)
+    return sorted(kept)
 
 
-def _summary(store: Store, counts: Counts, unchanged: int, removed: int) -> Update:
+def _summary(
+    store: Store, counts: Counts, changes: Changes, unseen: dict[str, str]
+) -> Update:
     files = store.files()
     return Update(
         **asdict(counts),
-        unchanged=unchanged,
-        removed=removed,
+        unchanged=changes.unchanged,
+        removed=len(changes.gone),
         files=sum(record.sound is not None for record in files.values()),
         windows=int(store.spans()[:, 2].sum()),
         errors={
@@ -248,4 +275,5 @@ def _summary(store: Store, counts: Counts, unchanged: int, removed: int) -> Upda
             for path, record in files.items()
             if record.error is not None
         },
+        unseen=unseen,
     )

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from clap_sb.search.errors import SearchError
+
 _TYPE = np.dtype("<f4")
 
 
@@ -46,13 +48,25 @@ class Vectors:
             Place of the first one.
         values : np.ndarray
             ``[rows, dim]``.
+
+        Raises
+        ------
+        SearchError
+            If the disk is full, or may not be written to.
         """
-        with open(self.path, "r+b" if self.path.exists() else "w+b") as file:
-            file.seek(row * self.dim * _TYPE.itemsize)
-            file.write(np.ascontiguousarray(values, dtype=_TYPE).data)
-            file.truncate()
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with open(self.path, "r+b" if self.path.exists() else "w+b") as file:
+                file.seek(row * self.dim * _TYPE.itemsize)
+                file.write(np.ascontiguousarray(values, dtype=_TYPE).data)
+                file.truncate()
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise SearchError(
+                f"{self.path} cannot be written to ({error.strerror}): mend that, as "
+                "by making room on the disk, and run this again; nothing that was "
+                "finished is lost"
+            ) from error
 
     def mapped(self, rows: int) -> np.ndarray:
         """The rows without reading them: the system loads what is looked at.

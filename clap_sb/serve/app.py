@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 PAGE = Path(__file__).parent / "page"
 # A dropped file may have, in bytes.
 MOST_BYTES = 100 * 2**20
+_NUMBERS = {"like": int, "window": int, "k": int, "words": float}
 
 
 class _TooLarge(ValueError):
@@ -28,8 +29,8 @@ class _TooLarge(ValueError):
 def create_app(service: Service, trusted: Collection[str] = ()) -> Callable[..., Any]:
     """Makes the application.
 
-    Nothing in a request is a path: sounds and windows go by their numbers in the
-    index.
+    Nothing in a request is a path: a sound goes by its id in the index, which no other
+    sound ever gets, and a window by its number in the sound.
 
     Arguments
     ---------
@@ -74,7 +75,7 @@ def create_app(service: Service, trusted: Collection[str] = ()) -> Callable[...,
         )
 
     def picture(request: Request) -> Response:
-        png = service.picture(request.path_params["row"])
+        png = service.picture(**request.path_params)
         return Response(png, media_type="image/png")
 
     def wrong(status: int) -> Callable[[Request, Exception], Response]:
@@ -87,7 +88,7 @@ def create_app(service: Service, trusted: Collection[str] = ()) -> Callable[...,
             Route("/api/search", search, methods=["GET", "POST"]),
             Route("/api/tags", tags, methods=["POST"]),
             Route("/audio/{sound:int}", audio),
-            Route("/picture/{row:int}", picture),
+            Route("/picture/{sound:int}/{window:int}", picture),
         ],
         exception_handlers={
             ValueError: wrong(400),
@@ -106,12 +107,9 @@ def _search_words(request: Request) -> dict[str, Any]:
     given = request.query_params
     words: dict[str, Any] = {"text": given.get("text", "")}
     try:
-        if "like" in given:
-            words["like"] = int(given["like"])
-        if "words" in given:
-            words["words"] = float(given["words"])
-        if "k" in given:
-            words["k"] = int(given["k"])
+        for name, kind in _NUMBERS.items():
+            if name in given:
+                words[name] = kind(given[name])
     except ValueError as error:
         raise SearchError(f"a number is wrong: {error}") from None
     for name in ("fold", "every_window"):

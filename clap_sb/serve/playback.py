@@ -53,13 +53,13 @@ class Playback:
         self._folder = folder
         self._lock = threading.Lock()
 
-    def of(self, sound: int, files: dict[str, Stamp]) -> Playable:
+    def of(self, digest: str, files: dict[str, Stamp]) -> Playable:
         """Gives a sound.
 
         Arguments
         ---------
-        sound : int
-            Its id.
+        digest : str
+            Hash of its bytes, which a copy goes by.
         files : dict
             Files that hold it, from `Store.files_of`.
 
@@ -80,7 +80,7 @@ class Playback:
         if media_type is not None:
             return Playable(path, media_type)
         with self._lock:
-            copy = self._folder / f"{sound}.wav"
+            copy = self._folder / f"{digest}.wav"
             if not copy.exists():
                 self._make_room()
                 _write_wav(path, copy)

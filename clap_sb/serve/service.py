@@ -59,6 +59,7 @@ class Service:
         self,
         text: str = "",
         like: int | None = None,
+        window: int = 0,
         example: bytes | None = None,
         is_picture: bool = False,
         words: float = 0.5,
@@ -73,7 +74,9 @@ class Service:
         text : str
             What to listen for; empty for nothing.
         like : int, optional
-            Vector of the index that is to sound alike.
+            Id of a sound of the index that is to sound alike.
+        window : int
+            Which of its windows.
         example : bytes, optional
             Content of a sound file that is to sound alike, or of a picture.
         is_picture : bool
@@ -95,7 +98,7 @@ class Service:
         Raises
         ------
         SearchError
-            If there is nothing to search for.
+            If there is nothing to search for, or no such window.
         AudioError
             If the sound cannot be used.
         """
@@ -105,8 +108,8 @@ class Service:
             self._searcher.refresh()
             index, vectors = self._searcher.index, []
             if like is not None:
-                index.locate(like)
-                vectors.append(index.embeddings(np.array([like]))[0])
+                row, *_ = index.window(like, window)
+                vectors.append(index.embeddings(np.array([row]))[0])
             if example is not None:
                 vectors.append(self._embedding(example, is_picture))
             texts = [text] if text.strip() else []
@@ -181,16 +184,22 @@ class Service:
             If the index has no such sound, or its files have changed.
         """
         with self._lock:
-            files = self._searcher.index.store.files_of(sound)
-        return self._playback.of(sound, files)
+            store = self._searcher.index.store
+            files = store.files_of(sound)
+            if not files:
+                raise FileNotFoundError(f"there is no sound {sound} in the index")
+            digest = store.hash_of(sound)
+        return self._playback.of(digest, files)
 
-    def picture(self, row: int) -> bytes:
+    def picture(self, sound: int, window: int) -> bytes:
         """Draws a window.
 
         Arguments
         ---------
-        row : int
-            Where its vector is.
+        sound : int
+            Id of the sound.
+        window : int
+            Which of its windows.
 
         Returns
         -------
@@ -206,7 +215,7 @@ class Service:
         """
         with self._lock:
             index, clap = self._searcher.index, self._searcher.clap
-            sound, start, end, _ = index.locate(row)
+            _, start, end = index.window(sound, window)
             path = first_unchanged(index.store.files_of(sound))
         wav = read_wav(path, clap.sample_rate, start, end - start)
         return spectrogram_png(clap, wav)
@@ -235,7 +244,7 @@ class Service:
             "end": hit.end,
             "duration": hit.duration,
             "sound": hit.sound,
-            "row": hit.row,
+            "window": hit.window,
             "copies": [printable(path) for path in hit.copies],
             "similar": [printable(path) for path in hit.similar],
         }

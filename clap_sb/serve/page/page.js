@@ -36,7 +36,7 @@ function searchFor() {
   if (!text && !example && !like) return;
   const words = { text, words: 1 - part("words").value / 100 };
   for (const name of ["fold", "every_window"]) words[name] = part(name).checked;
-  if (like) words.like = like.row;
+  if (like) Object.assign(words, { like: like.sound, window: like.window });
   const number = ++latest;
   shown(async () => {
     const { hits } = await ask("/api/search", words, example);

@@ -64,7 +64,7 @@ function cardOf(hit, rank, onMore) {
   picture.setAttribute("aria-label", `Play ${hit.name} from ${clock(hit.start)}`);
   picture.title = "Play from here";
   const image = card.querySelector("img");
-  image.src = `/picture/${hit.row}`;
+  image.src = `/picture/${hit.sound}/${hit.window}`;
   image.alt = `Spectrogram, ${span}`;
   card.querySelector(".rank").textContent = rank;
   card.querySelector(".name").textContent = hit.name;
