@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import functools
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import speechbrain as sb
@@ -38,8 +39,24 @@ max_grad_norm: 1000000000.0
 """
 SGD = functools.partial(torch.optim.SGD, momentum=0.9)
 
-JOINT_BATCH = {1: 8, 2: 4}  # clips of all ranks together, by accumulation factor
 STEPS = 3
+
+
+@dataclass(frozen=True)
+class Case:
+    """A way to train."""
+
+    joint_batch: int  # clips of all ranks together
+    factor: int = 1  # of accumulation
+    caption_policy: str = "random"
+
+
+CASES = {
+    "plain": Case(8),
+    "accumulated": Case(4, factor=2),
+    # ranks have different numbers of captions then
+    "all captions": Case(8, caption_policy="all"),
+}
 
 
 class FixedBatchNorm(CLAPBrain):
@@ -53,14 +70,16 @@ class FixedBatchNorm(CLAPBrain):
 
 
 def train(
-    clips: list[Clip], factor: int, ranks: int, text_folder: Path
+    clips: list[Clip], case: Case, ranks: int, text_folder: Path
 ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """Trains for one epoch; gives the model's state before and after.
 
     The joint batch is split evenly over the ranks.
     """
+    if case.caption_policy == "all":
+        clips = [with_more(clip, place % 3) for place, clip in enumerate(clips)]
     captions = [caption for clip in clips for caption in clip.captions]
-    config = join(FILES, OVERRIDES)
+    config = join(FILES, OVERRIDES + f"caption_policy: {case.caption_policy}")
     config, _ = settle_text_tower(config, captions, text_folder)
     hparams = config.build()
     clap = hparams["clap"]
@@ -73,16 +92,22 @@ def train(
         {
             "device": "cpu",
             "distributed_backend": "gloo",
-            "grad_accumulation_factor": factor,
+            "grad_accumulation_factor": case.factor,
             "noprogressbar": True,
         },
     )
     start = copy.deepcopy(clap.state_dict())
     brain.fit(
         [1],
-        PairDataset(clips, clap.sample_rate, clap.clip_samples, seed=1),
+        PairDataset(
+            clips,
+            clap.sample_rate,
+            clap.clip_samples,
+            seed=1,
+            caption_policy=case.caption_policy,
+        ),
         train_loader_kwargs={
-            "batch_size": JOINT_BATCH[factor] // ranks,
+            "batch_size": case.joint_batch // ranks,
             "collate_fn": PairCollate(clap.text_encoder.tokenize),
         },
     )
@@ -90,14 +115,20 @@ def train(
     return start, brain.clap.state_dict()
 
 
+def with_more(clip: Clip, number: int) -> Clip:
+    """A clip with some more captions."""
+    more = [f"{clip.captions[0]}, version {count}" for count in range(number)]
+    return replace(clip, captions=(*clip.captions, *more))
+
+
 def main(manifest: str, folder: str) -> None:
-    """Trains with each accumulation factor; each rank writes what it ends with."""
+    """Trains in each way; each rank writes what it ends with."""
     sb.utils.distributed.ddp_init_group({"distributed_backend": "gloo"})
     rank = torch.distributed.get_rank()
     clips = read_manifest(manifest)
-    for factor in JOINT_BATCH:
-        _, end = train(clips, factor, 2, Path(folder) / f"text{rank}")
-        torch.save(end, Path(folder) / f"{factor}_{rank}.pt")
+    for name, case in CASES.items():
+        _, end = train(clips, case, 2, Path(folder) / f"text {name} {rank}")
+        torch.save(end, Path(folder) / f"{name} {rank}.pt")
     torch.distributed.destroy_process_group()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from distributed_worker import JOINT_BATCH, train
+from distributed_worker import CASES, train
 from scripts import ROOT, TINY, TRAIN, command
 
 from audiocaps_prepare import prepare_audiocaps
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def torchrun(*words: object) -> str:
-    """Runs a script in two processes; a deadlock is an error after two minutes."""
+    """Runs a script in two processes; a deadlock is an error after five minutes."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     finished = subprocess.run(
         [*command, "--nproc-per-node", "2", *map(str, words)],
@@ -63,22 +63,20 @@ def ranks(data, clips) -> Path:
     return data
 
 
-@pytest.mark.parametrize("factor", JOINT_BATCH)
-def test_two_ranks_equal_one_process_with_the_joint_batch(
-    factor, ranks, clips, tmp_path
-):
+@pytest.mark.parametrize("name", CASES)
+def test_two_ranks_equal_one_process_with_the_joint_batch(name, ranks, clips, tmp_path):
     first, second = (
-        torch.load(ranks / f"{factor}_{rank}.pt", weights_only=True) for rank in (0, 1)
+        torch.load(ranks / f"{name} {rank}.pt", weights_only=True) for rank in (0, 1)
     )
-    start, alone = train(clips, factor, 1, tmp_path)
-    for name, tensor in alone.items():
-        assert torch.equal(first[name], second[name]), name
-        assert torch.allclose(first[name], tensor, rtol=0, atol=1e-5), name
-        error, moved = (first[name] - tensor).abs(), (tensor - start[name]).abs()
+    start, alone = train(clips, CASES[name], 1, tmp_path)
+    for key, tensor in alone.items():
+        assert torch.equal(first[key], second[key]), key
+        assert torch.allclose(first[key], tensor, rtol=0, atol=1e-5), key
+        error, moved = (first[key] - tensor).abs(), (tensor - start[key]).abs()
         # no parameter moved so little that the line above says nothing of it
-        assert error.max() <= 0.01 * moved.max() + 2e-7, name
+        assert error.max() <= 0.01 * moved.max() + 2e-7, key
     scale = "logit_scale.log_scale"
-    assert (first[scale] - start[scale]).abs() > 0.01
+    assert (first[scale] - start[scale]).abs() > 0.001
 
 
 def test_the_recipe_runs_on_two_ranks_and_writes_its_results_once(data, tmp_path):
