@@ -106,7 +106,7 @@ def test_fine_tuning_on_a_list_of_ones_own(row, folds, my_csv, place):
     assert gain["t2a_map_at_10_fine_tuned"] == tested["t2a_map_at_10"]
     assert tested["card"]["num_captions"] == 12
     loaded = load_run(place / "own")
-    assert loaded.trained_on == "builtin (synthetic), then Custom"
+    assert loaded.trained_on == "builtin (synthetic), then my.csv"
     # architecture and tokenizer are the checkpoint's
     source = load_run(folds[0] / "fold_5")
     assert loaded.clap.audio_encoder.embedding_dim == 16
