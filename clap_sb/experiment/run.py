@@ -179,7 +179,7 @@ def begin(argv: Sequence[str], files: Sequence[Path]) -> Experiment:
     sb.create_experiment_directory(str(experiment.folder), save_env_desc=False)
     if if_main_process():
         # SpeechBrain copies the file that calls it, which is this one
-        (experiment.folder / Path(__file__).name).unlink()
+        (experiment.folder / Path(__file__).name).unlink(missing_ok=True)
         if "stage" not in config.values():  # a training keeps what it is settled on
             experiment.keep_settings()
         _tell_builtin(experiment)

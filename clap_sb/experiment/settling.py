@@ -124,7 +124,8 @@ def _begin(
         origin = f"that of {initial.description}"
     experiment = experiment.updated({"text_tower_origin": origin})
     if if_main_process():
-        settled = {key: experiment.values[key] for key in _FOUND}
+        values = experiment.values
+        settled = {key: values[key] for key in _FOUND if key in values}
         identity.write(experiment.folder, settled)
     return experiment
 
