@@ -170,8 +170,8 @@ def plain(node: Any) -> Any:
     Example
     -------
     >>> import ruamel.yaml
-    >>> plain(ruamel.yaml.YAML().load("{heads: [1, 2], log_mel: !new:a.LogMel {n: 3}}"))
-    {'heads': [1, 2], 'log_mel': Part(name='a.LogMel', arguments={'n': 3})}
+    >>> plain(ruamel.yaml.YAML().load("!new:clap_sb.features.LogMel {n_mels: 32}"))
+    Part(name='clap_sb.features.LogMel', arguments={'n_mels': 32})
     """
     tag = getattr(node, "tag", None)
     if tag is not None and tag.value is not None:
