@@ -23,6 +23,9 @@ from clap_sb.training.schedule import warmup_cosine
 from clap_sb.training.train_loader import train_loader
 from clap_sb.training.validation_loss import first_caption_loss
 
+# of a parameter group: the schedule makes the learning rate of the first and the step
+_GIVEN_RATES = ("base_lr", "weight_decay")
+
 
 class CLAPBrain(sb.Brain):
     """Trains a :class:`~clap_sb.model.CLAP`; validates it by retrieval.
@@ -75,6 +78,7 @@ class CLAPBrain(sb.Brain):
         self._embedder: Embedder | None = None
         self._clips: dict[sb.Stage, list] = {}
         self._train_row: dict[str, float] = {}
+        self._rates: list[dict[str, float]] = []
 
     @property
     def clap(self) -> CLAP:
@@ -282,10 +286,17 @@ class CLAPBrain(sb.Brain):
             text_lr=self.hparams.text_lr,
             weight_decay=self.hparams.weight_decay,
         )
+        self._rates = [{key: g[key] for key in _GIVEN_RATES} for g in groups]
         self.optimizer = self.opt_class(groups)
         self.optimizers_dict = {"opt_class": self.optimizer}
         if self.checkpointer is not None:
             self.checkpointer.add_recoverable("optimizer", self.optimizer)
+
+    def on_fit_start(self) -> None:
+        """Recovers the latest checkpoint; the rates are those that are given now."""
+        super().on_fit_start()
+        for group, rates in zip(self.optimizer.param_groups, self._rates, strict=True):
+            group.update(rates)
 
     def on_evaluate_start(
         self, max_key: str | None = None, min_key: str | None = None

@@ -351,7 +351,8 @@ def test_without_validation_the_last_epoch_is_kept_and_gone_on_from(
             lr=0.1,
             audio_lr=0.1,
             text_lr=0.1,
-            run_opts={"debug": stop < 3, "debug_batches": 99, "debug_epochs": stop},
+            run_opts={"debug": stop < 3, "debug_batches": 99, "debug_epochs": stop}
+            | {"debug_persistently": True},  # else each begins anew
         )
         fit(brain, clips)
         return brain
@@ -367,3 +368,32 @@ def test_without_validation_the_last_epoch_is_kept_and_gone_on_from(
         whole.clap.parameters(), resumed.clap.parameters(), strict=True
     ):
         assert torch.equal(one, other)
+
+
+def test_a_run_goes_on_with_the_rates_it_is_given_then(model, clips, tmp_path):
+    """And with its optimizer's state: only what the command line names is new."""
+
+    def trained(stop: int, **rates: float) -> CLAPBrain:
+        brain = make_brain(
+            copy.deepcopy(model),
+            tmp_path,
+            opt_class=functools.partial(torch.optim.SGD, lr=1.0, momentum=0.5),
+            epochs=2,
+            best_metric="epoch",
+            run_opts={"debug": stop < 2, "debug_batches": 99, "debug_epochs": stop}
+            | {"debug_persistently": True},
+            **rates,
+        )
+        fit(brain, clips)
+        return brain
+
+    def found(brain: CLAPBrain) -> set[tuple[float, float]]:
+        groups = brain.optimizer.param_groups
+        return {(group["base_lr"], group["weight_decay"]) for group in groups}
+
+    first = trained(1, weight_decay=0.25)
+    assert found(first) == {(1.0, 0.25), (1.0, 0.0)}
+    later = trained(2, lr=0.25, audio_lr=0.5, text_lr=0.125, weight_decay=0.75)
+    assert found(later) == {(rate, w) for rate in (0.25, 0.5, 0.125) for w in (0.75, 0)}
+    assert later.optimizer_step == 2 * first.optimizer_step
+    assert all("momentum_buffer" in state for state in later.optimizer.state.values())

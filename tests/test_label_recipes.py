@@ -106,7 +106,7 @@ def test_fine_tuning_on_a_list_of_ones_own(row, folds, my_csv, place):
     assert gain["t2a_map_at_10_fine_tuned"] == tested["t2a_map_at_10"]
     assert tested["card"]["num_captions"] == 12
     loaded = load_run(place / "own")
-    assert loaded.trained_on == "builtin (synthetic), then Custom"
+    assert loaded.trained_on == "builtin (synthetic), then my.csv"
     # architecture and tokenizer are the checkpoint's
     source = load_run(folds[0] / "fold_5")
     assert loaded.clap.audio_encoder.embedding_dim == 16
@@ -164,7 +164,18 @@ def test_labels_are_fine_tuned_on_with_a_fold_to_choose_settings_by(folds, esc, 
         ),
         (LABELS, {"descriptions": "no.yaml"}, "descriptions: .*No such file"),
         (OWN, {"train_csv": "MY", "validate": False}, "validate is False: .*epoch"),
+        (LABELS, {"stage": "trian"}, "no stage 'trian': choose one of all, prepare"),
+        (
+            LABELS,
+            {"mode": "probe", "init": "RUN", "stage": "train"},
+            "a probe is fitted and scored at once.*choose all, or prepare",
+        ),
         (OWN, {}, "what is there to train on.*--train_csv"),
+        (
+            OWN,
+            {"train_csv": "MY", "test_share": 0, "test_only": None},
+            "no test clips to evaluate with",
+        ),
         (OWN, {"train_csv": "MY", "test_csv": "MY"}, "27 clips of test_csv are in"),
         (OWN, {"train_csv": "MY", "init": "RUN", "joint_dim": 8}, "joint_dim cannot"),
     ],
@@ -181,3 +192,51 @@ def test_what_is_said_of_a_mistake(
     settings |= {"data_folder": esc} if script == LABELS else {}
     finished = run(script, tmp_path / "log", **settings)
     assert re.search(message, error_of(finished))
+
+
+def test_a_probe_is_prepared_alone(esc, tmp_path):
+    settings = {"data_folder": esc, "output_folder": tmp_path / "run", "mode": "probe"}
+    settings |= {"init": "nowhere", "stage": "prepare", "device": "cpu"}
+    finished = run(LABELS, tmp_path / "log", **settings)
+    assert finished.code == 0, finished.output
+    assert (tmp_path / "run" / "manifests" / "esc50.json").is_file()
+    assert not (tmp_path / "run" / "results").exists()
+
+
+def test_ones_own_clips_are_not_prepared_a_second_time(my_csv, place, tmp_path):
+    listed = place / "listed.csv"
+    listed.write_bytes(my_csv.read_bytes())
+    settings = {"train_csv": listed, "output_folder": tmp_path / "run", "device": "cpu"}
+    settings |= {"stage": "prepare"}
+    finished = run(OWN, tmp_path / "log", **settings)
+    assert finished.code == 0, finished.output
+    listed.unlink()
+    finished = run(OWN, tmp_path / "log", **settings, skip_prep=True)
+    assert finished.code == 0, finished.output
+    assert "train: 21 clips, 42 captions" in finished.output
+
+
+def test_a_folder_is_that_of_the_clips_that_were_trained_on(my_csv, place):
+    """All 30 are trained on, in steps of three batches; others are refused."""
+    folder = place / "all_of_them"
+    settings = {**TINY, "output_folder": folder, "train_csv": my_csv}
+    settings |= {"valid_share": 0, "test_share": 0, "best_metric": "epoch"}
+    settings |= {"grad_accumulation_factor": 3}
+    finished = run(OWN, place / "all.log", **settings)
+    assert finished.code == 0, finished.output
+    assert "no test clips: nothing is scored" in finished.output
+    assert load_run(folder).trained_on == "my.csv"
+    assert (folder / "export" / "hyperparams.yaml").is_file()
+    # what was used: as given to SpeechBrain, and as suited to so few clips
+    used = (folder / "hyperparams.yaml").read_text()
+    assert "grad_accumulation_factor: 3" in used and "batch_size: 10" in used
+    assert (folder / "train.py").is_file() and not (folder / "run.py").exists()
+
+    other = place / "other.csv"
+    other.write_text(my_csv.read_text().replace("somewhere", "anywhere"))
+    kept = [path for path in folder.rglob("*") if path.is_file()]
+    before = {path: path.read_bytes() for path in kept if path.name != "log.txt"}
+    finished = run(OWN, place / "other.log", **settings | {"train_csv": other, "lr": 1})
+    error = error_of(finished)
+    assert "train_csv (my.csv there, other.csv here), training_clips" in error
+    assert {path: path.read_bytes() for path in before} == before

@@ -213,10 +213,13 @@ def run(short) -> Path:
 
 
 @pytest.mark.parametrize(
-    "option", [{}, {"test_only": None}], ids=["again", "test_only"]
+    "option",
+    [{}, {"test_only": None}, {"stage": "evaluate", "lr": 0.5}],
+    ids=["again", "test_only", "evaluate"],
 )
 def test_a_finished_run_is_not_trained_on_and_scores_the_same(option, run, short):
     scores, history = results(run, "retrieval"), (run / "history.json").read_bytes()
+    settings = (run / "hyperparams.yaml").read_bytes()
     assert scores["title"] == "demo on AudioCaps, test: retrieval"
     (run / "results" / "retrieval.json").unlink()
     finished, _ = short(**option)
@@ -224,17 +227,23 @@ def test_a_finished_run_is_not_trained_on_and_scores_the_same(option, run, short
     assert "Going into epoch" not in finished.output
     assert results(run, "retrieval") == scores
     assert (run / "history.json").read_bytes() == history
+    assert (run / "hyperparams.yaml").read_bytes() == settings
 
 
 def test_a_run_is_not_gone_on_with_over_another_vocabulary(run, tmp_path):
-    """Another tokenizer under trained weights would go unnoticed, and ruin them."""
+    """Nor over other clips: some of the training clips would be tested on."""
     other = write_audiocaps(tmp_path / "other", 24, 6, 6, seed=2)
-    vocabulary = (run / "text" / "sentencepiece.model").read_bytes()
+    kept = [
+        path for path in run.rglob("*") if path.is_file() and path.name != "log.txt"
+    ]
+    before = {path: path.read_bytes() for path in kept}
     settings = {"data_folder": other, "output_folder": run, "test_only": None}
     words = command(DEMO, {**SHORT, **settings})
     finished = run_script(TRAIN, words, log=tmp_path / "log")
-    assert "other captions" in error_of(finished)
-    assert (run / "text" / "sentencepiece.model").read_bytes() == vocabulary
+    error = error_of(finished)
+    assert "(20 clips, 20 captions), this one would be on AudioCaps (24 clips" in error
+    assert {path: path.read_bytes() for path in kept} == before
+    assert not (run / "manifests.before").exists()
 
 
 def lose_a_file(path: Path) -> None:

@@ -21,6 +21,7 @@ FIGURES = {
     "finetune_steps": 40,
     "finetune_lr_factor": 0.1,
 }
+RATES = ("lr", "audio_lr", "text_lr")
 
 
 @pytest.mark.parametrize("num_clips", [1, 5, 63, 64, 65, 5000])
@@ -50,7 +51,7 @@ def test_a_large_set_keeps_the_systems_figures():
 def test_fine_tuning_is_short_and_slow():
     suited = suited_settings({**FIGURES, "init": "run"}, 50000)
     assert suited["number_of_epochs"] == 5
-    rates = [suited[key] for key in ("lr", "audio_lr", "text_lr")]
+    rates = [suited[key] for key in RATES]
     assert rates == pytest.approx([0.001, 0.002, 0.003])
 
 
@@ -63,6 +64,28 @@ def test_fine_tuning_on_few_clips_takes_some_steps_all_the_same(num_clips, epoch
 def test_what_is_given_on_the_command_line_stays(capsys):
     config = joined("{init: run, lr: 0.5, batch_size: 7, train_csv: my.csv}")
     values = suit_settings(Experiment(config, None), 28).values
-    assert values["lr"] == 0.5 and values["batch_size"] == 7
+    assert [values[rate] for rate in RATES] == [0.5, 0.5, 0.5]
+    assert values["batch_size"] == 7
     assert values["number_of_epochs"] == 25  # 100 steps, 4 an epoch
     assert "number_of_epochs: 25 (instead of 60" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "rates"),
+    [
+        ("lr: 0.5, text_lr: 0.1", [0.5, 0.5, 0.1]),
+        ("text_lr: 0.1", [0.0003, 0.0003, 0.1]),
+        ("audio_lr: 0.1", [0.0003, 0.1, 0.0003]),
+    ],
+)
+def test_each_rate_that_is_given_stays_and_no_other(given, rates):
+    config = joined(f"{{init: run, {given}, train_csv: my.csv}}")
+    values = suit_settings(Experiment(config, None), 28).values
+    assert [values[rate] for rate in RATES] == pytest.approx(rates)
+
+
+def test_a_rate_of_its_own_does_not_stay_for_another_one():
+    config = joined("{init: run, lr: 0.5, train_csv: my.csv}")
+    config = config.redefined("audio_lr: 0.01\ntext_lr: !ref <audio_lr>")
+    values = suit_settings(Experiment(config, None), 28).values
+    assert [values[rate] for rate in RATES] == pytest.approx([0.5, 0.003, 0.003])

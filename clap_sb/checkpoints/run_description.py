@@ -52,7 +52,7 @@ def read_model_file(run: Path) -> dict[str, Any]:
     try:
         values = ruamel.yaml.YAML().load(path.read_text(encoding="utf-8"))
         absent = {*PARTS, *_FACTS} - set(values)
-        found = {key: _plain(values[key]) for key in (*PARTS, *_FACTS) if key in values}
+        found = {key: plain(values[key]) for key in (*PARTS, *_FACTS) if key in values}
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
     except (ruamel.yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
@@ -149,15 +149,37 @@ def with_defaults(part: Part) -> Part:
     )
 
 
-def _plain(node: Any) -> Any:
-    """A YAML node as plain Python; what the YAML builds as a part, unbuilt."""
+def plain(node: Any) -> Any:
+    """Turns a YAML node into plain Python; nothing is built.
+
+    Arguments
+    ---------
+    node : Any
+        What ruamel.yaml reads: a mapping, a list or a scalar.
+
+    Returns
+    -------
+    Any
+        What the YAML would build is a :class:`Part`.
+
+    Raises
+    ------
+    CheckpointError
+        If something is to be built by other means than ``!new:``.
+
+    Example
+    -------
+    >>> import ruamel.yaml
+    >>> plain(ruamel.yaml.YAML().load("!new:clap_sb.features.LogMel {n_mels: 32}"))
+    Part(name='clap_sb.features.LogMel', arguments={'n_mels': 32})
+    """
     tag = getattr(node, "tag", None)
     if tag is not None and tag.value is not None:
         return _part(node, str(tag.value))
     if isinstance(node, Mapping):
-        return {str(key): _plain(value) for key, value in node.items()}
+        return {str(key): plain(value) for key, value in node.items()}
     if isinstance(node, list):
-        return [_plain(value) for value in node]
+        return [plain(value) for value in node]
     for kind in (bool, int, float, str):  # ruamel's own kinds remember their layout
         if isinstance(node, kind):
             return kind(node)
@@ -169,5 +191,5 @@ def _part(node: Any, tag: str) -> Part:
         raise CheckpointError(f"a model is built by {_NEW}, and not by {tag}")
     arguments = node if isinstance(node, Mapping) else {}
     return Part(
-        tag.removeprefix(_NEW), {str(k): _plain(v) for k, v in arguments.items()}
+        tag.removeprefix(_NEW), {str(k): plain(v) for k, v in arguments.items()}
     )

@@ -1,40 +1,27 @@
-"""What every training recipe does: begin, train, and leave a model that can be used."""
+"""What every recipe's script does first: read its settings, and make its folder."""
 
 from __future__ import annotations
 
 import functools
 import logging
-import os
+import shutil
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import speechbrain as sb
+import torch
 from speechbrain.utils.distributed import if_main_process, run_on_main
+from speechbrain.utils.run_opts import RunOptions
 
-from clap_sb.brain import CLAPBrain
-from clap_sb.checkpoints.audio_weights import load_audio_weights
-from clap_sb.checkpoints.run_export import export_run
-from clap_sb.checkpoints.run_folder import MODEL_FILE, PARTS, SAVE_FOLDER, TEXT_FOLDER
 from clap_sb.config import BUILTIN, Config, join
-from clap_sb.data.manifest import Clip
-from clap_sb.data.pairs import PairCollate, PairDataset
-from clap_sb.data.whole_clips import WholeClipDataset, WindowCollate
-from clap_sb.experiment.settling import check_selection, find_initial, settle
+from clap_sb.data.whole_clips import WindowCollate
 
 logger = logging.getLogger(__name__)
 
 BUILTIN_NAME = "builtin (synthetic)"
-MODEL_KEYS = (
-    "system",
-    *PARTS,
-    "clap",
-    "trained_on",
-    "text_tower_origin",
-    "best_metric",
-)
 
 
 @dataclass(frozen=True)
@@ -45,12 +32,12 @@ class Experiment:
     ---------
     config : Config
         Joined settings.
-    run_opts : Any
+    run_opts : RunOptions
         SpeechBrain's run options.
     """
 
     config: Config
-    run_opts: Any
+    run_opts: RunOptions
 
     @functools.cached_property
     def values(self) -> dict[str, Any]:
@@ -71,6 +58,43 @@ class Experiment:
     def dataset_name(self) -> str:
         """Name of the data for titles and cards."""
         return BUILTIN_NAME if self.is_builtin else self.values["dataset"]
+
+    @property
+    def trains(self) -> bool:
+        """Whether this command trains, or tests alone what is trained already."""
+        return not self.run_opts.test_only and self.values.get("stage") != "evaluate"
+
+    def updated(self, settings: Mapping[str, Any]) -> Experiment:
+        """The same run with some settings changed.
+
+        Arguments
+        ---------
+        settings : mapping
+            Flat values; each key must be a setting.
+
+        Returns
+        -------
+        Experiment
+        """
+        return replace(self, config=self.config.updated(settings))
+
+    def keep_settings(self) -> None:
+        """Writes, on the main process, what the results come from.
+
+        The settings (``hyperparams.yaml``), the recipe's script, and the environment
+        (``env.log``).
+        """
+        if not if_main_process():
+            return
+        described = sb.utils.logger.get_environment_description()
+        for name, text in (
+            ("hyperparams.yaml", self.config.resolved()),
+            ("env.log", described),
+        ):
+            (self.folder / name).write_text(text, encoding="utf-8")
+        script = Path(sys.argv[0])
+        if script.is_file():  # not where Python itself was asked interactively
+            shutil.copy(script, self.folder)
 
     def data_folder(self, write_builtin: Callable[..., Path]) -> Path:
         """The data folder, after writing the built-in set where that was asked for.
@@ -127,10 +151,15 @@ def run_recipe(main: Callable[[list[str]], None]) -> None:
     except (ValueError, OSError) as error:
         logger.debug("stopped by an error", exc_info=True)
         sys.exit(f"error: {error}")
+    finally:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()  # it was made by `begin`
 
 
 def begin(argv: Sequence[str], files: Sequence[Path]) -> Experiment:
     """Reads the command line and the YAML files, and makes the output folder.
+
+    Nothing that a finished training has left there is touched yet.
 
     Arguments
     ---------
@@ -145,14 +174,25 @@ def begin(argv: Sequence[str], files: Sequence[Path]) -> Experiment:
     """
     system, run_opts, overrides = sb.parse_arguments(list(argv))
     sb.utils.distributed.ddp_init_group(run_opts)
-    config = join([*files, system], overrides)
+    config = _with_run_options(join([*files, system], overrides), run_opts)
     experiment = Experiment(config, run_opts)
-    sb.create_experiment_directory(str(experiment.folder))
+    sb.create_experiment_directory(str(experiment.folder), save_env_desc=False)
     if if_main_process():
-        text = config.resolved()
-        (experiment.folder / "hyperparams.yaml").write_text(text, encoding="utf-8")
+        # SpeechBrain copies the file that calls it, which is this one
+        (experiment.folder / Path(__file__).name).unlink(missing_ok=True)
+        if "stage" not in config.values():  # a training keeps what it is settled on
+            experiment.keep_settings()
         _tell_builtin(experiment)
     return experiment
+
+
+def _with_run_options(config: Config, run_opts: RunOptions) -> Config:
+    """Settings of the YAML that SpeechBrain takes for run options of its own."""
+    known = config.values()
+    given = {
+        key: run_opts[key] for key in sorted(run_opts.overridden_args) if key in known
+    }
+    return replace(config.updated(given), given={**config.given, **given})
 
 
 def _tell_builtin(experiment: Experiment) -> None:
@@ -164,114 +204,6 @@ def _tell_builtin(experiment: Experiment) -> None:
     )
     for key in experiment.config.replaced_for_builtin:
         print(f"  {key}: {experiment.values[key]}")
-
-
-def train(
-    experiment: Experiment, train_clips: Sequence[Clip], valid_clips: Sequence[Clip]
-) -> tuple[Experiment, CLAPBrain]:
-    """Builds the model and trains it, or goes on where a run was interrupted.
-
-    Arguments
-    ---------
-    experiment : Experiment
-        The run.
-    train_clips : sequence of Clip
-        Training clips.
-    valid_clips : sequence of Clip
-        Validation clips; none where ``best_metric`` is ``epoch``.
-
-    Returns
-    -------
-    experiment : Experiment
-        The run, with its text tower settled.
-    brain : CLAPBrain
-        After the last epoch.
-
-    Raises
-    ------
-    ConfigError
-        If the checkpoint is to be selected by a score, and there are no validation
-        clips, or if settings contradict each other.
-    """
-    if not experiment.values["validate"]:
-        valid_clips = ()
-    check_selection(experiment, valid_clips)
-    initial = find_initial(experiment)
-    experiment = settle(experiment, train_clips, initial)
-    if if_main_process():
-        print(f"text tower: {experiment.values['text_tower_origin']}")
-        _describe_model(experiment)
-    hparams = experiment.config.build()
-    if initial is not None:
-        initial.load_into(hparams["clap"])
-    _load_audio_weights(hparams)
-    brain = hparams["brain_class"](
-        modules={"clap": hparams["clap"]},
-        opt_class=hparams["opt_class"],
-        hparams=hparams,
-        run_opts=experiment.run_opts,
-        checkpointer=hparams["checkpointer"],
-    )
-    text_folder = experiment.folder / TEXT_FOLDER
-    if Path(hparams["text_source"]) != text_folder:  # a pretrained tower's
-        run_on_main(hparams["text_encoder"].save_source, args=[text_folder])
-    brain.fit(
-        hparams["epoch_counter"],
-        _pairs(hparams, train_clips),
-        WholeClipDataset(valid_clips, brain.clap.sample_rate) if valid_clips else None,
-        train_loader_kwargs=_train_loader(hparams),
-        valid_loader_kwargs=whole_clip_loader(hparams),
-    )
-    if not brain.debug or brain.debug_persistently:  # else nothing was kept
-        run_on_main(export_run, args=[experiment.folder])
-    return experiment, brain
-
-
-def _load_audio_weights(hparams: dict[str, Any]) -> None:
-    """What the audio tower starts from; a run that is gone on with loads its own."""
-    path = hparams["audio_weights"]
-    if path is not None:
-        loaded = load_audio_weights(hparams["audio_encoder"], path)
-        if if_main_process():
-            print(f"audio tower: from {path} ({loaded})")
-
-
-def _describe_model(experiment: Experiment) -> None:
-    """Writes ``model.yaml``; another model's folder is not gone on with."""
-    path = experiment.folder / MODEL_FILE
-    # what the tower started from is of no account for one that is loaded
-    loaded = {"text_source": TEXT_FOLDER, "pretrained_text": False}
-    text = experiment.config.updated(loaded).extract(MODEL_KEYS)
-    started = any((experiment.folder / SAVE_FOLDER).glob("CKPT+*"))
-    if started and path.read_text(encoding="utf-8") != text:
-        raise ValueError(
-            f"{experiment.folder} holds a run of another model or data set (see "
-            f"{path}): choose another --output_folder, or delete it to start afresh"
-        )
-    partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
-
-
-def _pairs(hparams: dict[str, Any], clips: Sequence[Clip]) -> PairDataset:
-    clap = hparams["clap"]
-    return PairDataset(
-        clips,
-        clap.sample_rate,
-        clap.clip_samples,
-        hparams["seed"],
-        whole_clips=clap.takes_whole_clips,
-        caption_policy=hparams["caption_policy"],
-    )
-
-
-def _train_loader(hparams: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "batch_size": hparams["batch_size"],
-        "num_workers": hparams["num_workers"],
-        "pin_memory": hparams["pin_memory"],
-        "collate_fn": PairCollate(hparams["text_encoder"].tokenize),
-    }
 
 
 def whole_clip_loader(hparams: dict[str, Any]) -> dict[str, Any]:

@@ -2,42 +2,151 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+import hashlib
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from speechbrain.utils.distributed import if_main_process
+from speechbrain.utils.distributed import if_main_process, run_on_main
 
-from clap_sb.checkpoints.run_folder import TEXT_FOLDER
-from clap_sb.config import ConfigError
+from clap_sb.checkpoints.run_folder import SAVE_FOLDER, TEXT_FOLDER
+from clap_sb.config import BUILTIN, ConfigError
 from clap_sb.data.manifest import Clip
+from clap_sb.experiment.identity import Identity, identity_of
 from clap_sb.experiment.initial import Initial, read_initial
+from clap_sb.experiment.run import Experiment
 from clap_sb.training.best_metric import LAST
 from clap_sb.training.text_tower import settle_text_tower
 
-if TYPE_CHECKING:
-    from clap_sb.experiment.run import Experiment
+_FOUND = ("text_tower_origin", "freeze_text")
 
 
-def find_initial(experiment: Experiment) -> Initial | None:
-    """Reads the checkpoint that the whole model starts from, if there is one.
+@dataclass(frozen=True)
+class Start:
+    """What a training run starts from, or goes on from.
 
     Arguments
     ---------
     experiment : Experiment
-        The run, with ``init`` and ``init_tokenizer``.
+        The run, with the files of its text tower in place.
+    initial : Initial or None
+        What the whole model starts from.
+    goes_on : bool
+        Whether there are checkpoints of this run.
+    """
+
+    experiment: Experiment
+    initial: Initial | None
+    goes_on: bool
+
+
+def settle(
+    experiment: Experiment, train_clips: Sequence[Clip], valid_clips: Sequence[Clip]
+) -> Start:
+    """Settles what the model is made of and starts from.
+
+    A run that has checkpoints goes on with its own text tower and tokenizer, which need
+    not be fetched again. Before anything is written, it is made sure that they are of
+    the model and the training clips that were asked for.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        The run.
+    train_clips : sequence of Clip
+        Training clips.
+    valid_clips : sequence of Clip
+        Validation clips.
 
     Returns
     -------
-    Initial or None
+    Start
 
     Raises
     ------
     ConfigError
-        If ``audio_weights`` is set too.
+        If there is a run of something else in the folder, nothing to test, a checkpoint
+        is to be selected by a score of no clips, or settings contradict each other.
     CheckpointError
-        If the checkpoint cannot be used.
+        If the checkpoint to start from cannot be used.
+    TextSourceError
+        If the pretrained text tower is not to be had.
     """
+    _check_selection(experiment, valid_clips)
+    folder = experiment.folder / TEXT_FOLDER
+    initial = _find_initial(experiment)
+    if initial is not None:
+        adopted = initial.adopt(experiment.config, folder)
+        trained_on = f"{initial.trained_on}, then {experiment.values['trained_on']}"
+        experiment = Experiment(adopted, experiment.run_opts)
+        experiment = experiment.updated({"trained_on": trained_on})
+    beginning = _beginning(experiment.values, initial)
+    identity = identity_of(experiment.values, train_clips, beginning)
+    settled = identity.settled_in(experiment.folder, experiment.trains)
+    if settled is not None:
+        own = {"text_source": str(folder), "pretrained_text": False}
+        experiment = experiment.updated({**settled, **own})
+    elif experiment.trains:
+        experiment = _begin(experiment, identity, train_clips, initial)
+    else:
+        raise ConfigError(
+            f"there is no checkpoint in {experiment.folder / SAVE_FOLDER} to test: the "
+            "run has not finished an epoch yet (train first, with the same "
+            "--output_folder)"
+        )
+    if if_main_process():
+        print(f"text tower: {experiment.values['text_tower_origin']}")
+    return Start(experiment, initial, goes_on=settled is not None)
+
+
+def _begin(
+    experiment: Experiment,
+    identity: Identity,
+    clips: Sequence[Clip],
+    initial: Initial | None,
+) -> Experiment:
+    """Finds the text tower of a new run, and keeps with it what run it is."""
+    folder = experiment.folder / TEXT_FOLDER
+    # of a run that has left no checkpoint
+    run_on_main(shutil.rmtree, args=[folder], kwargs={"ignore_errors": True})
+    if initial is None:
+        captions = [caption for clip in clips for caption in clip.captions]
+        config, origin = experiment.prepare(
+            settle_text_tower,
+            config=experiment.config,
+            captions=captions,
+            folder=folder,
+        )
+        experiment = Experiment(config, experiment.run_opts)
+    else:
+        experiment.prepare(initial.write_text, folder=folder)
+        origin = f"that of {initial.description}"
+    experiment = experiment.updated({"text_tower_origin": origin})
+    if if_main_process():
+        values = experiment.values
+        settled = {key: values[key] for key in _FOUND if key in values}
+        identity.write(experiment.folder, settled)
+    return experiment
+
+
+def _beginning(values: Mapping[str, Any], initial: Initial | None) -> dict[str, Any]:
+    """What determines the tokenizer, and the weights before the first step."""
+    if initial is not None:
+        digest = hashlib.sha256()
+        for name, content in sorted(initial.text_files.items()):
+            digest.update(name.encode() + content)
+        return {"init": initial.description, "init_text": digest.hexdigest()[:16]}
+    keys = ["pretrained_text"]
+    if values["pretrained_text"]:
+        keys.append("text_source")
+    if not values["pretrained_text"] or values["data_folder"] == BUILTIN:
+        keys += ["text_config", "text_vocab_size"]
+    return {key: values[key] for key in keys}
+
+
+def _find_initial(experiment: Experiment) -> Initial | None:
+    """Reads the checkpoint that the whole model starts from, if there is one."""
     values = experiment.values
     if values["init"] is None:
         return None
@@ -49,56 +158,8 @@ def find_initial(experiment: Experiment) -> Initial | None:
     return initial
 
 
-def settle(
-    experiment: Experiment, clips: Sequence[Clip], initial: Initial | None
-) -> Experiment:
-    """Settles, before the model is built, what it is made of and starts from.
-
-    Arguments
-    ---------
-    experiment : Experiment
-        The run.
-    clips : sequence of Clip
-        Training clips.
-    initial : Initial or None
-        What the whole model starts from.
-
-    Returns
-    -------
-    Experiment
-        With the files of its text tower in place.
-    """
-    config, folder = experiment.config, experiment.folder / TEXT_FOLDER
-    trained_on = experiment.values["trained_on"]
-    if initial is None:
-        captions = [caption for clip in clips for caption in clip.captions]
-        config, origin = experiment.prepare(
-            settle_text_tower, config=config, captions=captions, folder=folder
-        )
-    else:
-        experiment.prepare(initial.write_text, folder=folder)
-        config = initial.adopt(config, folder)
-        origin = f"that of {initial.description}"
-        trained_on = f"{initial.trained_on}, then {trained_on}"
-    told = {"text_tower_origin": origin, "trained_on": trained_on}
-    return replace(experiment, config=config.updated(told))
-
-
-def check_selection(experiment: Experiment, valid_clips: Sequence[Clip]) -> None:
-    """Raises where a checkpoint is to be selected by a score of no clips.
-
-    Arguments
-    ---------
-    experiment : Experiment
-        The run.
-    valid_clips : sequence of Clip
-        Validation clips.
-
-    Raises
-    ------
-    ConfigError
-        If there are none, and ``best_metric`` is a score.
-    """
+def _check_selection(experiment: Experiment, valid_clips: Sequence[Clip]) -> None:
+    """Raises where a checkpoint is to be selected by a score of no clips."""
     metric = experiment.values["best_metric"]
     if metric != LAST and not valid_clips:
         raise ConfigError(

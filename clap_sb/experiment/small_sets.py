@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import torch
 from speechbrain.utils.distributed import if_main_process
 
+from clap_sb.config import Config, top_level_blocks
 from clap_sb.experiment.run import Experiment
 
 _RATES = ("lr", "audio_lr", "text_lr")
@@ -24,8 +24,8 @@ def suit_settings(experiment: Experiment, num_clips: int) -> Experiment:
     clips fill them; warm-up takes a tenth of all steps at most.
     With ``init``, the learning rates are multiplied by ``finetune_lr_factor``, and
     ``finetune_epochs`` takes the place of ``number_of_epochs``, or as many epochs as
-    ``finetune_steps`` steps need. What was given on the command line stays as given.
-    What changes is printed.
+    ``finetune_steps`` steps need. What was given on the command line stays as given,
+    and so does a learning rate that refers to one. What changes is printed.
 
     Arguments
     ---------
@@ -43,7 +43,7 @@ def suit_settings(experiment: Experiment, num_clips: int) -> Experiment:
         ranks = torch.distributed.get_world_size()
     values = experiment.values
     suited = suited_settings(values, num_clips // ranks)
-    given = experiment.config.given
+    given = _given(experiment.config)
     changed = {
         key: value
         for key, value in suited.items()
@@ -52,7 +52,17 @@ def suit_settings(experiment: Experiment, num_clips: int) -> Experiment:
     if if_main_process():
         for key, value in changed.items():
             print(f"  {key}: {value} (instead of {values[key]}, for {num_clips} clips)")
-    return replace(experiment, config=experiment.config.updated(changed))
+    return experiment.updated(changed)
+
+
+def _given(config: Config) -> set[str]:
+    """What the command line sets: itself, or through another rate it refers to."""
+    given, blocks = set(config.given), top_level_blocks(config.text)
+    for key in _RATES:
+        refers = any(f"<{rate}>" in blocks[key] for rate in given.intersection(_RATES))
+        if refers and key not in config.overrides:
+            given.add(key)
+    return given
 
 
 def suited_settings(values: Mapping[str, Any], num_clips: int) -> dict[str, Any]:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from speechbrain.utils.distributed import if_main_process
 from speechbrain.utils.run_opts import RunOptions
 
 from clap_sb.brain import CLAPBrain
+from clap_sb.checkpoints.run_folder import SAVE_FOLDER
+from clap_sb.config import ConfigError
 from clap_sb.data.manifest import Clip
-from clap_sb.experiment.run import Experiment, train
+from clap_sb.experiment.run import Experiment
+from clap_sb.experiment.settling import settle
+from clap_sb.experiment.training import train
 
 STAGES = ("prepare", "train", "evaluate")
 """What ``--stage`` may name, besides ``all``."""
@@ -28,37 +35,104 @@ def run_stages(
     ``--stage prepare`` ends when the manifests are written; ``--stage train`` takes
     them from there, and leaves a checkpoint; ``--stage evaluate`` scores the best one,
     without training on. ``--stage all`` does everything, and goes on where a run
-    was interrupted.
+    was interrupted. Without test clips, ``all`` ends with the training.
 
     Arguments
     ---------
     experiment : Experiment
         The run; its setting ``stage`` says what to do.
     prepare : callable
-        Told whether to trust the manifests of an earlier stage, gives the run, to go on
+        Told whether to trust the manifests that are there, gives the run, to go on
         with, and the clips of the splits train, valid and test.
     evaluate : callable
         Takes the run, its brain and the clips of the test split.
 
     Raises
     ------
-    ValueError
+    ConfigError
+        If there is no such stage, nothing to evaluate with, or what was asked for
+        cannot be trained in this folder.
+    """
+    stage = stage_of(experiment)
+    with _kept_where_refused(experiment.folder):
+        experiment, splits = prepare(trusts_manifests(experiment))
+        if stage == "prepare":
+            _tell(experiment, splits)
+            return
+        if stage == "evaluate":
+            experiment = replace(experiment, run_opts=_test_only(experiment.run_opts))
+        if not experiment.trains and not splits["test"]:
+            raise ConfigError("there are no test clips to evaluate with: give some")
+        validated_on = splits["valid"] if experiment.values["validate"] else ()
+        start = settle(experiment, splits["train"], validated_on)
+    brain = train(start, splits["train"], validated_on)
+    if stage == "train":
+        return
+    if splits["test"]:
+        evaluate(start.experiment, brain, splits["test"])
+    elif if_main_process():
+        folder = experiment.folder
+        print(f"no test clips: nothing is scored. Use it: --checkpoint {folder}")
+
+
+def stage_of(experiment: Experiment) -> str:
+    """The stage that was asked for.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        The run.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ConfigError
         If there is no such stage.
     """
     stage = experiment.values["stage"]
     if stage not in ("all", *STAGES):
-        raise ValueError(
+        raise ConfigError(
             f"there is no stage {stage!r}: choose one of all, {', '.join(STAGES)}"
         )
-    experiment, splits = prepare(stage in ("train", "evaluate"))
-    if stage == "prepare":
-        _tell(experiment, splits)
+    return stage
+
+
+def trusts_manifests(experiment: Experiment) -> bool:
+    """Whether manifests are taken as they are, unseen.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        The run.
+
+    Returns
+    -------
+    bool
+        True for ``skip_prep``, and for the stages that come after the preparation.
+    """
+    return experiment.values["skip_prep"] or stage_of(experiment) in STAGES[1:]
+
+
+@contextlib.contextmanager
+def _kept_where_refused(folder: Path) -> Iterator[None]:
+    """Gives a run its manifests back where another one is refused in its folder."""
+    manifests, copy = folder / "manifests", folder / "manifests.before"
+    started = any((folder / SAVE_FOLDER).glob("CKPT+*"))
+    if not (started and manifests.is_dir() and if_main_process()):
+        yield
         return
-    if stage == "evaluate":
-        experiment = replace(experiment, run_opts=_test_only(experiment.run_opts))
-    experiment, brain = train(experiment, splits["train"], splits["valid"])
-    if stage != "train":
-        evaluate(experiment, brain, splits["test"])
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(manifests, copy)
+    try:
+        yield
+    except Exception:
+        shutil.rmtree(manifests)
+        copy.rename(manifests)
+        raise
+    shutil.rmtree(copy)
 
 
 def _test_only(run_opts: RunOptions) -> RunOptions:

@@ -16,6 +16,8 @@ Authors
 
 from pathlib import Path
 
+from speechbrain.utils.distributed import if_main_process
+
 from clap_sb.brain import CLAPBrain
 from clap_sb.config import ConfigError
 from clap_sb.data.captions_csv import prepare_captions_csv
@@ -41,9 +43,13 @@ def main(argv: list[str]) -> None:
     experiment = begin(argv, FILES)
 
     def prepare(trust: bool) -> tuple[Experiment, dict[str, list[Clip]]]:
-        clips = read_splits(experiment)
-        print(", ".join(f"{len(clips[split])} clips to {split}" for split in SPLITS))
-        return suit_settings(experiment, len(clips["train"])), clips
+        clips = read_splits(experiment, trust)
+        counts = ", ".join(f"{len(clips[split])} clips to {split}" for split in SPLITS)
+        if if_main_process():
+            print(counts)
+        name = Path(experiment.values["train_csv"]).name
+        named = experiment.updated({"trained_on": name})
+        return suit_settings(named, len(clips["train"])), clips
 
     def evaluate(run: Experiment, brain: CLAPBrain, testing: list[Clip]) -> None:
         finish_by_retrieval(run, brain, testing)
@@ -52,7 +58,7 @@ def main(argv: list[str]) -> None:
     run_stages(experiment, prepare, evaluate)
 
 
-def read_splits(experiment: Experiment) -> dict[str, list[Clip]]:
+def read_splits(experiment: Experiment, trust: bool) -> dict[str, list[Clip]]:
     """Reads the lists that were given, and splits the training clips for the others."""
     values = experiment.values
     if values["train_csv"] is None:
@@ -61,7 +67,7 @@ def read_splits(experiment: Experiment) -> dict[str, list[Clip]]:
             "path and caption"
         )
     found = {
-        split: _read(experiment, split)
+        split: _read(experiment, split, trust)
         for split in SPLITS
         if values[f"{split}_csv"] is not None
     }
@@ -75,12 +81,11 @@ def read_splits(experiment: Experiment) -> dict[str, list[Clip]]:
     return splits
 
 
-def _read(experiment: Experiment, split: str) -> list[Clip]:
-    manifest = experiment.prepare(
-        prepare_captions_csv,
-        path=experiment.values[f"{split}_csv"],
-        manifest=experiment.folder / "manifests" / f"{split}.json",
-    )
+def _read(experiment: Experiment, split: str, trust: bool) -> list[Clip]:
+    manifest = experiment.folder / "manifests" / f"{split}.json"
+    if not trust:
+        path = experiment.values[f"{split}_csv"]
+        experiment.prepare(prepare_captions_csv, path=path, manifest=manifest)
     return read_manifest(manifest)
 
 

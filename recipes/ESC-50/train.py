@@ -13,7 +13,6 @@ Authors
  * The clap_sb developers 2026
 """
 
-from dataclasses import replace
 from pathlib import Path
 
 from speechbrain.utils.distributed import if_main_process
@@ -31,7 +30,7 @@ from clap_sb.experiment.folds import (
 from clap_sb.experiment.label_brain import LabelBrain, captioned
 from clap_sb.experiment.run import Experiment, begin, run_recipe
 from clap_sb.experiment.small_sets import suit_settings
-from clap_sb.experiment.stages import run_stages
+from clap_sb.experiment.stages import run_stages, stage_of, trusts_manifests
 from esc50_prepare import prepare_esc50
 
 HERE = Path(__file__).resolve().parent
@@ -46,6 +45,45 @@ def main(argv: list[str]) -> None:
     """Prepares the data, trains on each fold's complement, tests and reports."""
     experiment = begin(argv, FILES)
     values = experiment.values
+    stage = stage_of(experiment)
+    check_mode(values["mode"], stage)
+    clips = prepare(experiment)
+    labels = sorted({clip.label for clip in clips})
+    experiment = experiment.updated({"labels": labels})
+    folds = held_out(values["fold"], clips)
+    if values["valid_fold"] in folds:
+        raise ConfigError(
+            f"fold {values['valid_fold']} cannot be validated on and tested "
+            "on (--fold): choose settings by another one"
+        )
+    if stage == "prepare":
+        return
+    if values["mode"] == "probe":
+        probe_folds(experiment, clips)
+    else:
+        described = descriptions_of(experiment, labels)
+        tested: dict[int, HeldOutFold] = {}
+        for fold in folds:
+            tested |= train_without(experiment, clips, fold, described)
+        report_trained_folds(experiment, tested)
+    if experiment.trains:
+        experiment.keep_settings()
+
+
+def check_mode(mode: str, stage: str) -> None:
+    """Says what there is where there is no such mode, or no such stage of it."""
+    if mode not in ("contrastive", "probe"):
+        raise ConfigError(f"mode is contrastive or probe, not {mode!r}")
+    if mode == "probe" and stage in ("train", "evaluate"):
+        raise ConfigError(
+            f"a probe is fitted and scored at once, without a stage {stage!r} of its "
+            "own: choose all, or prepare"
+        )
+
+
+def prepare(experiment: Experiment) -> list[Clip]:
+    """The clips of all folds, by the manifest that is there where it is trusted."""
+    values = experiment.values
 
     def write_builtin(folder: Path) -> Path:
         return write_esc50(folder, values["builtin_clips_per_class"], values["seed"])
@@ -54,29 +92,12 @@ def main(argv: list[str]) -> None:
         prepare_esc50,
         data_folder=experiment.data_folder(write_builtin),
         save_folder=experiment.folder / "manifests",
-        skip_prep=values["skip_prep"],
+        skip_prep=trusts_manifests(experiment),
     )
     clips = read_manifest(manifest)
-    labels = sorted({clip.label for clip in clips})
-    experiment = replace(
-        experiment, config=experiment.config.updated({"labels": labels})
-    )
-    folds = held_out(values["fold"], clips)
-    if values["valid_fold"] in folds:
-        raise ConfigError(
-            f"fold {values['valid_fold']} cannot be validated on and tested "
-            "on (--fold): choose settings by another one"
-        )
-    if values["mode"] == "probe":
-        probe_folds(experiment, clips)
-    elif values["mode"] == "contrastive":
-        described = descriptions_of(experiment, labels)
-        tested: dict[int, HeldOutFold] = {}
-        for fold in folds:
-            tested |= train_without(experiment, clips, fold, described)
-        report_trained_folds(experiment, tested)
-    else:
-        raise ConfigError(f"mode is contrastive or probe, not {values['mode']!r}")
+    if if_main_process():
+        print(f"in {manifest}: {len(clips)} clips")
+    return clips
 
 
 def held_out(fold: int | str, clips: list[Clip]) -> list[int]:
@@ -129,8 +150,8 @@ def train_without(
         "valid": [c for c in classified if c.fold == values["valid_fold"]],
         "test": [c for c in classified if c.fold == fold],
     }
-    folder = {"output_folder": str(experiment.folder / f"fold_{fold}")}
-    experiment = replace(experiment, config=experiment.config.updated(folder))
+    folder = str(experiment.folder / f"fold_{fold}")
+    experiment = experiment.updated({"output_folder": folder})
     tested: dict[int, HeldOutFold] = {}
 
     def evaluate(run: Experiment, brain: LabelBrain, testing: list[Clip]) -> None:
