@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def torchrun(*words: object) -> str:
-    """Runs a script in two processes; a deadlock is an error after two minutes."""
+    """Runs a script in two processes; a deadlock is an error after five minutes."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     finished = subprocess.run(
         [*command, "--nproc-per-node", "2", *map(str, words)],
