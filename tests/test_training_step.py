@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import functools
 import importlib.util
+import os
 from pathlib import Path
 
 import pytest
 import torch
 from builders import tiny_clap
 
+import clap_sb.experiment
 from clap_sb.objectives.info_nce import InfoNCE
 
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "training_step.py"
@@ -50,3 +52,14 @@ def test_a_system_is_built_with_a_text_tower_of_its_own(benchmark, tmp_path):
     )
     assert config.values()["system"] == "demo"
     assert Path(config.values()["text_source"]).parent == tmp_path
+
+
+@pytest.mark.parametrize(("given", "found"), [(None, "1"), ("0", "0")])
+def test_a_recipe_takes_large_tensors_from_huge_pages_unless_told_otherwise(
+    given, found, monkeypatch
+):
+    monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", given or "")
+    if given is None:
+        monkeypatch.delenv("THP_MEM_ALLOC_ENABLE")
+    importlib.reload(clap_sb.experiment)
+    assert os.environ["THP_MEM_ALLOC_ENABLE"] == found
