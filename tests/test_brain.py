@@ -162,6 +162,15 @@ def test_clipping_that_would_freeze_or_ascend_is_an_error(norm, model, tmp_path)
         make_brain(model, tmp_path, run_opts={"max_grad_norm": norm})
 
 
+@pytest.mark.parametrize("option", ["find_unused_parameters", "data_parallel_backend"])
+def test_run_options_that_would_fail_in_the_first_step_are_errors(
+    option, model, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)  # SpeechBrain looks
+    with pytest.raises(ValueError, match=f"leave out --{option}"):
+        make_brain(model, tmp_path, run_opts={option: True})
+
+
 @pytest.mark.parametrize("metric", ["valid_loss", "t2a_median_rank", "recall"])
 def test_the_best_metric_is_one_where_higher_is_better(metric, model, tmp_path):
     with pytest.raises(ValueError, match=f"'{metric}'.*t2a_map_at_10"):
