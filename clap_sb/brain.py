@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import speechbrain as sb
@@ -17,17 +18,17 @@ from clap_sb.model import CLAP
 from clap_sb.objectives.gather import gather_rows
 from clap_sb.objectives.info_nce import not_negatives
 from clap_sb.training.best_metric import BEST_METRICS, LAST, check_best_metric
-from clap_sb.training.data_parallel import unwrap, wrap
+from clap_sb.training.data_parallel import check_run_options, unwrap, wrap
+from clap_sb.training.loader_brain import LoaderBrain
 from clap_sb.training.parameter_groups import parameter_groups
 from clap_sb.training.schedule import warmup_cosine
-from clap_sb.training.train_loader import train_loader
-from clap_sb.training.validation_loss import first_caption_loss
+from clap_sb.training.validation_loss import validation_loss
 
 # of a parameter group: the schedule makes the learning rate of the first and the step
 _GIVEN_RATES = ("base_lr", "weight_decay")
 
 
-class CLAPBrain(sb.Brain):
+class CLAPBrain(LoaderBrain):
     """Trains a :class:`~clap_sb.model.CLAP`; validates it by retrieval.
 
     Training batches come from :class:`~clap_sb.data.pairs.PairDataset`, validation
@@ -58,7 +59,8 @@ class CLAPBrain(sb.Brain):
     ------
     ValueError
         If ``max_grad_norm`` is not positive, with which SpeechBrain would ascend the
-        loss, or ``best_metric`` is none of ``best_metrics``.
+        loss, ``best_metric`` is none of ``best_metrics``, or a run option is given that
+        does not go with a contrastive loss.
     """
 
     best_metrics: tuple[str, ...] = (*BEST_METRICS, LAST)
@@ -71,12 +73,11 @@ class CLAPBrain(sb.Brain):
                 "train without clipping, set it to a large number (1e9)"
             )
         check_best_metric(self.hparams.best_metric, self.best_metrics)
+        check_run_options(self.data_parallel_backend, self.find_unused_parameters)
         self.epoch = 0
-        self.steps_per_epoch = 0
         self.embedded: Embedded | None = None
         self.retrieval: Retrieval | None = None
         self._embedder: Embedder | None = None
-        self._clips: dict[sb.Stage, list] = {}
         self._train_row: dict[str, float] = {}
         self._rates: list[dict[str, float]] = []
 
@@ -91,27 +92,25 @@ class CLAPBrain(sb.Brain):
         torch.manual_seed(key_of(self.hparams.seed, self.epoch, self.step, rank))
 
     def compute_forward(
-        self, batch: PairBatch | WindowBatch, stage: sb.Stage
+        self, batch: PairBatch, stage: sb.Stage
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Embeds a batch.
+        """Embeds a training batch.
 
         Arguments
         ---------
-        batch : PairBatch or WindowBatch
-            Pairs in training, whole clips else.
+        batch : PairBatch
+            Pairs.
         stage : sb.Stage
-            Stage.
+            ``TRAIN``; the others come through :meth:`evaluate_batch`.
 
         Returns
         -------
         audio : torch.Tensor
-            ``[clips, joint_dim]``, unit norm; in training ``[captions, joint_dim]``,
-            each clip's once for each of its captions.
+            ``[captions, joint_dim]``, unit norm: each clip's once for each of its
+            captions.
         text : torch.Tensor
             ``[captions, joint_dim]``, unit norm.
         """
-        if stage != sb.Stage.TRAIN:
-            return self._embedder.add(self.clap, batch)
         batch = batch.to(self.device)
         audio, text = self.modules.clap(batch.wavs, batch.wav_lens, batch.tokens)
         return audio[batch.caption_clip], text
@@ -119,37 +118,27 @@ class CLAPBrain(sb.Brain):
     def compute_objectives(
         self,
         predictions: tuple[torch.Tensor, torch.Tensor],
-        batch: PairBatch | WindowBatch,
+        batch: PairBatch,
         stage: sb.Stage,
     ) -> torch.Tensor:
-        """Computes the loss: over all ranks in training, of the batch else.
+        """Computes the loss of a training batch, over all ranks.
 
         Arguments
         ---------
         predictions : tuple of torch.Tensor
             What :meth:`compute_forward` gave.
-        batch : PairBatch or WindowBatch
+        batch : PairBatch
             The batch.
         stage : sb.Stage
-            Stage.
+            ``TRAIN``.
 
         Returns
         -------
         torch.Tensor
             Scalar.
         """
-        audio, text = predictions
-        if stage != sb.Stage.TRAIN:
-            return first_caption_loss(
-                self.hparams.objective,
-                audio,
-                text,
-                self.clap.logit_scale().cpu(),
-                batch.captions,
-                batch.caption_clip,
-            )
         keys = (batch.clip_keys.to(self.device), batch.caption_keys.to(self.device))
-        audio, text, clip_keys, caption_keys = gather_rows(audio, text, *keys)
+        audio, text, clip_keys, caption_keys = gather_rows(*predictions, *keys)
         self.hparams.statistics.update(
             audio, text, not_negatives(clip_keys, caption_keys)
         )
@@ -157,12 +146,31 @@ class CLAPBrain(sb.Brain):
             audio, text, self.clap.logit_scale(), clip_keys, caption_keys
         )
 
+    def evaluate_batch(self, batch: WindowBatch, stage: sb.Stage) -> torch.Tensor:
+        """Embeds whole clips and their captions.
+
+        Arguments
+        ---------
+        batch : WindowBatch
+            Whole clips.
+        stage : sb.Stage
+            ``VALID`` or ``TEST``.
+
+        Returns
+        -------
+        torch.Tensor
+            NaN, which enters no average: scores and loss are of the whole set.
+        """
+        with self.evaluation_ctx:
+            self._embedder.add(self.clap, batch)
+        return torch.tensor(math.nan)
+
     def optimizers_step(self) -> None:
         """Schedules, clips over all groups, steps and clamps the temperature."""
         factor = warmup_cosine(
             self.optimizer_step,
             self.hparams.warmup_steps,
-            self.hparams.number_of_epochs * self.steps_per_epoch,
+            self.hparams.number_of_epochs * self.plan.steps,
         )
         for group in self.optimizer.param_groups:
             group["lr"] = group["base_lr"] * factor
@@ -180,7 +188,7 @@ class CLAPBrain(sb.Brain):
     def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:
         """Prepares the statistics of a stage."""
         if stage != sb.Stage.TRAIN:
-            self._embedder = Embedder(self._clips[stage], self.device)
+            self._embedder = Embedder(self.stage_clips, self.device)
             return
         self.epoch = epoch
         if self.step == 0:  # not where an interrupted epoch goes on
@@ -189,7 +197,7 @@ class CLAPBrain(sb.Brain):
     def on_stage_end(
         self, stage: sb.Stage, stage_loss: float, epoch: int | None = None
     ) -> None:
-        """Scores, logs and saves."""
+        """Scores, logs and saves; for the loss see :func:`validation_loss`."""
         if stage == sb.Stage.TRAIN:
             scale = self.clap.logit_scale().item()
             self._train_row = {
@@ -200,9 +208,16 @@ class CLAPBrain(sb.Brain):
             }
             return
         self.embedded = self._embedder.result()
-        scores = self.score()
+        self.scores = self.score()
         if stage == sb.Stage.VALID:
-            self._finish_epoch(epoch, {"valid_loss": float(stage_loss), **scores})
+            loss = validation_loss(
+                self.hparams.objective,
+                self.embedded,
+                self.clap.logit_scale().cpu(),
+                self.plan.clips,
+                self.plan.captions,
+            )
+            self._finish_epoch(epoch, {"valid_loss": loss, **self.scores})
 
     def score(self) -> dict[str, float]:
         """Scores the clips of the stage that has ended, which are in ``embedded``.
@@ -238,44 +253,6 @@ class CLAPBrain(sb.Brain):
         self.checkpointer.save_and_keep_only(
             meta={"epoch": epoch, metric: score}, max_keys=[metric]
         )
-
-    def make_dataloader(
-        self,
-        dataset: Any,
-        stage: sb.Stage,
-        ckpt_prefix: str | None = "dataloader-",
-        **k,
-    ) -> torch.utils.data.DataLoader:
-        """Builds the loader of a stage; it never draws from the global generator.
-
-        Arguments
-        ---------
-        dataset : Dataset
-            ``PairDataset`` for training, ``WholeClipDataset`` else.
-        stage : sb.Stage
-            Stage.
-        ckpt_prefix : str, optional
-            Prefix of the training loader's name in the checkpoint.
-        **k
-            Options of the data loader.
-
-        Returns
-        -------
-        torch.utils.data.DataLoader
-        """
-        if stage != sb.Stage.TRAIN:
-            self._clips[stage] = dataset.clips
-            return torch.utils.data.DataLoader(
-                dataset, generator=torch.Generator(), **k
-            )
-        loader = train_loader(
-            dataset, self.hparams.seed, self.grad_accumulation_factor, **k
-        )
-        self.train_sampler = loader.sampler
-        self.steps_per_epoch = len(loader) // self.grad_accumulation_factor
-        if self.checkpointer is not None and ckpt_prefix is not None:
-            self.checkpointer.add_recoverable(ckpt_prefix + stage.name, loader)
-        return loader
 
     def init_optimizers(self) -> None:
         """Builds the optimizer over one group a tower and kind of parameter."""
@@ -325,6 +302,4 @@ class CLAPBrain(sb.Brain):
         """Wraps the model in DDP."""
         if not self.distributed_launch:
             return super()._wrap_distributed()
-        self.modules.clap = wrap(
-            self.modules.clap, self.device, self.find_unused_parameters
-        )
+        self.modules.clap = wrap(self.modules.clap, self.device)

@@ -8,6 +8,7 @@ batch and compiles without a graph break.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 
 FILL_RULES = ("repeatpad", "repeat", "pad")
 
@@ -88,11 +89,25 @@ def fill(
         raise ValueError(f"a fill rule is one of {list(FILL_RULES)}, not {rule!r}")
     position = torch.arange(size, device=wavs.device)
     lengths = lengths.unsqueeze(1)
+    if _nothing_repeats(lengths, size, rule):
+        padded = F.pad(wavs, (0, size - wavs.shape[1]))
+        return torch.where(position < lengths, padded, padded.new_zeros(()))
     filled = wavs.gather(1, position % lengths)
     if rule == "repeat":
         return filled
     kept = lengths if rule == "pad" else size - torch.full_like(lengths, size) % lengths
     return torch.where(position < kept, filled, filled.new_zeros(()))
+
+
+def _nothing_repeats(lengths: torch.Tensor, size: int, rule: str) -> bool:
+    """Whether zeros alone follow each clip: then no index need be computed.
+
+    Looked at on a CPU only: a GPU would be waited for, and a compiled graph holds for
+    all lengths.
+    """
+    if torch.compiler.is_compiling() or lengths.device.type != "cpu":
+        return False
+    return rule == "pad" or (rule == "repeatpad" and bool((2 * lengths > size).all()))
 
 
 def window_starts(length: int, size: int, hop: int | None = None) -> list[int]:

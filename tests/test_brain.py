@@ -13,6 +13,7 @@ import speechbrain as sb
 import torch
 from builders import CAPTIONS, SAMPLE_RATE, tiny_clap, tiny_htsat
 from speechbrain.utils.train_logger import FileTrainLogger
+from torch.utils.data import DataLoader
 
 from clap_sb.brain import CLAPBrain
 from clap_sb.data.manifest import Clip
@@ -161,6 +162,15 @@ def test_clipping_that_would_freeze_or_ascend_is_an_error(norm, model, tmp_path)
         make_brain(model, tmp_path, run_opts={"max_grad_norm": norm})
 
 
+@pytest.mark.parametrize("option", ["find_unused_parameters", "data_parallel_backend"])
+def test_run_options_that_would_fail_in_the_first_step_are_errors(
+    option, model, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)  # SpeechBrain looks
+    with pytest.raises(ValueError, match=f"leave out --{option}"):
+        make_brain(model, tmp_path, run_opts={option: True})
+
+
 @pytest.mark.parametrize("metric", ["valid_loss", "t2a_median_rank", "recall"])
 def test_the_best_metric_is_one_where_higher_is_better(metric, model, tmp_path):
     with pytest.raises(ValueError, match=f"'{metric}'.*t2a_map_at_10"):
@@ -180,6 +190,73 @@ def test_a_test_without_a_checkpoint_is_an_error(model, clips, tmp_path):
         brain.evaluate(
             WholeClipDataset(clips, SAMPLE_RATE), max_key=brain.hparams.best_metric
         )
+
+
+# ------------------------------------------------------------------ loaders
+
+
+def whole_clips(brain: CLAPBrain, clips: list[Clip], batch_size: int) -> DataLoader:
+    return DataLoader(
+        WholeClipDataset(clips, SAMPLE_RATE),
+        batch_size=batch_size,
+        collate_fn=WindowCollate(brain.clap.clip_samples),
+    )
+
+
+def test_loaders_are_taken_like_their_data_sets(model, clips, tmp_path):
+    rows, rates = [], {"lr": 0.1, "audio_lr": 0.1, "text_lr": 0.1}
+    for name, size in (("sets", BATCH), ("loaders", 5)):
+        folder = tmp_path / name
+        brain = make_brain(copy.deepcopy(model), folder, epochs=2, **rates)
+        if name == "sets":
+            fit(brain, clips, validate=True)
+        else:
+            train = brain.make_dataloader(
+                pairs(brain, clips), sb.Stage.TRAIN, **loader_options(brain)
+            )
+            valid = whole_clips(brain, clips, size)
+            brain.fit(brain.hparams.epoch_counter, train, valid)
+        assert brain.optimizer_step == 6 and brain.plan.steps == 3
+        rows.append(brain.hparams.history.rows)
+    # whatever the size of the validation batches
+    assert rows[0] == [pytest.approx(row, rel=1e-4) for row in rows[1]]
+    assert rows[0][-1]["learning_rate"] > 0
+    scores = brain.evaluate(whole_clips(brain, clips, 3))
+    best = max(rows[1], key=lambda row: (row["t2a_recall_at_1"], row["epoch"]))
+    assert scores.items() <= best.items()
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_loaders_that_cannot_be_gone_by_are_refused_beforehand(
+    train, model, clips, tmp_path
+):
+    brain = make_brain(copy.deepcopy(model), tmp_path)
+    foreign = DataLoader([1, 2, 3])
+    sets = (foreign, None) if train else (pairs(brain, clips), foreign)
+    with pytest.raises(ValueError, match="PairDataset" if train else "WholeClip.*list"):
+        brain.fit([1], *sets, train_loader_kwargs=loader_options(brain))
+    assert brain.optimizer_step == 0
+    with pytest.raises(ValueError, match="WholeClipDataset.*list"):
+        brain.evaluate(foreign)
+
+
+def test_the_validation_loss_is_that_of_a_training_batch(model, clips, tmp_path):
+    still = {"lr": 0.0, "audio_lr": 0.0, "text_lr": 0.0}
+    frozen = copy.deepcopy(model)
+    frozen.audio_encoder.frozen = True
+    losses = []
+    for size in (1, 12):
+        folder = tmp_path / str(size)
+        brain = make_brain(copy.deepcopy(frozen), folder, **still)
+        train = brain.make_dataloader(
+            pairs(brain, clips), sb.Stage.TRAIN, **loader_options(brain, batch_size=12)
+        )
+        brain.fit([1], train, whole_clips(brain, clips, size))
+        losses.append(brain.hparams.history.rows[-1]["valid_loss"])
+    (batch,) = list(train)
+    audio, text = frozen.eval()(batch.wavs, batch.wav_lens, batch.tokens)
+    loss = InfoNCE()(audio, text, frozen.logit_scale()).item()
+    assert losses == [pytest.approx(loss, abs=1e-4)] * 2
 
 
 # ------------------------------------------------------------------ one step
@@ -256,7 +333,7 @@ def test_the_logit_scale_is_clamped_after_the_step(start, end, model, clips, tmp
     assert brain.clap.logit_scale.log_scale.item() == pytest.approx(end)
 
 
-def test_bf16_keeps_weights_loss_and_statistics_in_full_precision(
+def test_bf16_keeps_front_end_weights_and_loss_in_full_precision(
     model, clips, tmp_path
 ):
     class Noting(InfoNCE):
@@ -268,14 +345,21 @@ def test_bf16_keeps_weights_loss_and_statistics_in_full_precision(
 
     dtypes, losses = {}, []
     model = copy.deepcopy(model)
-    model.text_projection[0].register_forward_hook(
-        lambda module, inputs, output: dtypes.update(inside=output.dtype)
-    )
+
+    def note(module: torch.nn.Module, name: str) -> None:
+        module.register_forward_hook(
+            lambda module, inputs, output: dtypes.update({name: output.dtype})
+        )
+
+    note(model.audio_encoder.log_mel, "log_mel")
+    note(model.audio_encoder.layers[0].blocks[0].attn, "attention")
+    note(model.text_projection[0], "projection")
     brain = make_brain(
         model, tmp_path, run_opts={"precision": "bf16"}, objective=Noting(), lr=0.01
     )
     fit(brain, clips)
-    assert dtypes.pop("inside") == torch.bfloat16
+    assert dtypes.pop("attention") == dtypes.pop("projection") == torch.bfloat16
+    assert dtypes.keys() == {"log_mel", "audio", "text", "loss"}
     assert set(dtypes.values()) == {torch.float32}
     assert len(losses) == 3 and all(map(math.isfinite, losses))
     assert {value.dtype for value in brain.clap.parameters()} == {torch.float32}

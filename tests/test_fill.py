@@ -19,10 +19,12 @@ def naive(wav: list[float], size: int, rule: str) -> list[float]:
 
 
 @pytest.mark.parametrize("rule", FILL_RULES)
-@pytest.mark.parametrize("size", [7, 12, 20])
-def test_equals_a_loop(rule, size):
-    lengths = torch.tensor([1, 3, 4, 5, 7])
-    wavs = torch.randn(5, 7)
+@pytest.mark.parametrize("size", [7, 8, 9, 12, 20])
+# of the second kind, none fits twice into up to 7
+@pytest.mark.parametrize("lengths", [[1, 3, 4, 5, 7], [4, 5, 7]])
+def test_equals_a_loop(rule, size, lengths):
+    lengths = torch.tensor(lengths)
+    wavs = torch.randn(len(lengths), 7)
     found = fill(wavs, lengths, size, rule)
     for row, wav, length in zip(found, wavs, lengths, strict=True):
         assert row.tolist() == naive(wav[:length].tolist(), size, rule)

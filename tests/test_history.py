@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import types
 
 import pytest
 
@@ -41,24 +43,35 @@ def test_a_write_that_is_interrupted_leaves_the_old_rows(tmp_path, monkeypatch):
     assert History(path).rows == [{"epoch": 1, "loss": 1.0}]
 
 
+class SummaryWriter:
+    """Stands in for TensorBoard's."""
+
+    written: list = []
+
+    def __init__(self, folder):
+        self.written.append(folder)
+
+    def add_scalar(self, *row):
+        self.written.append(row)
+
+    def flush(self):
+        self.written.append("flushed")
+
+
 def test_tensorboard_gets_every_number(tmp_path, monkeypatch):
-    import sys
-    import types
-
-    written = []
-
-    class SummaryWriter:
-        def __init__(self, folder):
-            written.append(folder)
-
-        def add_scalar(self, *row):
-            written.append(row)
-
-        def flush(self):
-            written.append("flushed")
-
     stand_in = types.SimpleNamespace(SummaryWriter=SummaryWriter)
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", stand_in)
-    History(tmp_path / "h.json", tmp_path / "board").add(4, {"loss": 2.0, "map": 3.0})
-    folder = str(tmp_path / "board")
-    assert written == [folder, ("loss", 2.0, 4), ("map", 3.0, 4), "flushed"]
+    monkeypatch.setattr(SummaryWriter, "written", [])
+    history = History(tmp_path / "h.json", tmp_path / "board")
+    assert SummaryWriter.written == []  # a test, or another rank, opens no file
+    history.add(4, {"loss": 2.0, "map": 3.0})
+    history.add(5, {"loss": 1.0})
+    rows = [("loss", 2.0, 4), ("map", 3.0, 4), "flushed", ("loss", 1.0, 5), "flushed"]
+    assert SummaryWriter.written == [str(tmp_path / "board"), *rows]
+
+
+def test_missing_tensorboard_is_told_before_training(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(ValueError, match=r"pip install 'clap_sb\[tensorboard\]'"):
+        History(tmp_path / "h.json", tmp_path / "board")
+    History(tmp_path / "h.json")

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import types
+from pathlib import Path
+
 import pytest
 import torch
-from builders import tiny_clap, tiny_htsat
+from builders import CLIP_SAMPLES, tiny_clap, tiny_htsat, write_text_source
+from torch import nn
 
+from clap_sb.encoders.clip_joint_text import ClipJointText
+from clap_sb.encoders.clip_text import ClipTextTransformer
+from clap_sb.encoders.cnn14 import CNN14
+from clap_sb.encoders.fusion import FUSIONS
+from clap_sb.encoders.text import TransformersText
+from clap_sb.features import LogMel
 from clap_sb.training.parameter_groups import parameter_groups
 
 RATES = {"lr": 0.1, "audio_lr": 0.2, "text_lr": 0.3}
@@ -78,3 +89,73 @@ def test_nothing_to_train_is_an_error(tmp_path):
     clap = tiny_clap(tmp_path).requires_grad_(False)
     with pytest.raises(ValueError, match="nothing to train"):
         parameter_groups(clap, **RATES, weight_decay=0.0)
+
+
+# ---------------------------------------------------------------- every tower
+
+LAYERS = {"num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+TEXT = {
+    "roberta": {},
+    "bert": {**LAYERS, "hidden_size": 16},
+    "gpt2": {"n_embd": 16, "n_layer": 1, "n_head": 2},
+    "bart": {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1}
+    | {"encoder_attention_heads": 2, "encoder_ffn_dim": 32},
+    "clip_text_model": {**LAYERS, "hidden_size": 16, "projection_dim": 12},
+}
+
+
+def cnn14(fusion: str | None) -> CNN14:
+    log_mel = LogMel(8000, n_fft=256, hop_length=80, n_mels=64, f_max=4000.0)
+    return CNN14(log_mel, CLIP_SAMPLES, channels=[4] * 6, fusion=fusion)
+
+
+def audio_towers() -> list[nn.Module]:
+    towers = [tiny_htsat(stem_channels=[4, 8]), tiny_htsat(num_classes=3)]
+    for fusion in (None, *FUSIONS):
+        towers += [tiny_htsat(fusion=fusion), cnn14(fusion)]
+    return towers
+
+
+def text_towers(folder: Path) -> list[nn.Module]:
+    write_text_source(folder)
+    towers = [ClipTextTransformer(folder, width=16, depth=1, num_heads=2)]
+    config = json.loads((folder / "config.json").read_text())
+    for kind, sizes in TEXT.items():
+        if sizes:
+            config = {"model_type": kind, "vocab_size": config["vocab_size"], **sizes}
+            (folder / "config.json").write_text(json.dumps(config))
+        towers.append(
+            TransformersText(folder, pretrained=False, pooling="last", max_tokens=60)
+        )
+    clip = ClipJointText(
+        folder, "clip", joint_dim=12, pretrained=False, max_tokens=60, freeze=False
+    )
+    return [*towers, clip]
+
+
+def owners(module: nn.Module) -> dict[int, nn.Module]:
+    return {
+        id(parameter): part
+        for part in module.modules()
+        for parameter in part.parameters(recurse=False)
+    }
+
+
+def test_what_is_decayed_in_every_tower_multiplies_its_input(tmp_path):
+    from transformers.pytorch_utils import Conv1D
+
+    multiply = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.MultiheadAttention, Conv1D)
+    rest = dict.fromkeys(("audio_projection", "text_projection"), nn.Identity())
+    for tower in (*audio_towers(), *text_towers(tmp_path)):
+        clap = types.SimpleNamespace(
+            audio_encoder=tower, text_encoder=nn.Identity(), logit_scale=nn.Identity()
+        )
+        vars(clap).update(rest)
+        owner, decayed = owners(tower), set()
+        for group in parameter_groups(clap, **RATES, weight_decay=0.05):
+            if group["weight_decay"]:
+                decayed |= set(map(id, group["params"]))
+        for name, parameter in tower.named_parameters():
+            is_factor = isinstance(owner[id(parameter)], multiply)
+            expected = is_factor and parameter.dim() > 1
+            assert (id(parameter) in decayed) == expected, (type(tower), name)

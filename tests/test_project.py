@@ -14,29 +14,19 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted((ROOT / "clap_sb").rglob("*.py"))
 
-# Each room of the package, and the rooms it may import. Arrows point one way.
-MAY_IMPORT = {
-    "clips": set(),
-    "config": set(),
-    "features": set(),
-    "hub": set(),
-    "objectives": set(),
-    "fusion_views": {"clips", "features"},
-    "data": {"clips", "hub"},
-    "encoders": {"clips", "features", "hub", "fusion_views"},
-    "model": {"clips", "encoders", "features"},
-    "checkpoints": {"encoders", "features", "model"},
-    "evaluation": {"data", "model"},
-    "training": {"config", "data", "encoders", "evaluation", "model", "objectives"},
-    "brain": {"data", "evaluation", "model", "objectives", "training"},
-    "experiment": {"brain", "checkpoints", "config", "data", "encoders", "inference"}
-    | {"evaluation", "model", "training"},
-    "inference": {"checkpoints", "clips", "config", "data", "encoders"}
-    | {"evaluation", "features", "hub", "model", "objectives"},
-    "search": {"clips", "data", "evaluation", "inference"},
-    "serve": {"data", "evaluation", "inference", "search"},
-    "cli": {"checkpoints", "data", "evaluation", "inference", "search", "serve"},
-}
+ROW = re.compile(r"^\| `clap_sb/(\w+)(?:\.py|/)` \|.*\| ([^|]+) \|$", re.MULTILINE)
+
+
+def table_of_rooms() -> dict[str, set[str]]:
+    """Each room of the package, and the rooms it may import, as documented."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    return {
+        room: set() if rooms == "nothing of ours" else set(rooms.split(", "))
+        for room, rooms in ROW.findall(text)
+    }
+
+
+MAY_IMPORT = table_of_rooms()
 TRAINING_ROOMS = {"brain", "experiment", "training"}
 
 
@@ -96,6 +86,12 @@ def test_dependencies_point_one_way(path):
     imported = {room_of(name) for name in imported_names(path)} - {None, room}
     allowed = MAY_IMPORT[room] if room else set()
     assert imported <= allowed, f"{path.name} ({room}) may import {sorted(allowed)}"
+
+
+def test_the_table_has_a_row_for_each_room_and_names_no_other():
+    rooms = {room_of(module_name(path)) for path in MODULES} - {None}
+    assert MAY_IMPORT.keys() == rooms
+    assert set().union(*MAY_IMPORT.values()) <= rooms
 
 
 def test_the_table_of_dependencies_has_no_cycle():

@@ -53,7 +53,7 @@ class Pair:
         >>> rooster.key == Pair("rooster", wav, "a rooster crows").key
         False
         """
-        return key_of(self.id) if self.label is None else key_of("class", self.label)
+        return clip_key(self.id, self.label)
 
 
 class PairDataset(Dataset):
@@ -234,6 +234,28 @@ class PairCollate:
             clip_keys=clip_keys.repeat_interleave(counts),
             caption_keys=torch.tensor([caption_key(text) for text in captions]),
         )
+
+
+def clip_key(clip_id: str, label: str | None) -> int:
+    """Identity of what is heard: that of the class, or of the clip where there is none.
+
+    Arguments
+    ---------
+    clip_id : str
+        The clip's id.
+    label : str or None
+        Its class.
+
+    Returns
+    -------
+    int
+
+    Example
+    -------
+    >>> clip_key("a", "dog") == clip_key("b", "dog") != clip_key("dog", None)
+    True
+    """
+    return key_of(clip_id) if label is None else key_of("class", label)
 
 
 def caption_key(caption: str) -> int:

@@ -1,1 +1,8 @@
 """What every training recipe does: begin, train, test and report."""
+
+import os
+
+# torch reads this at its first tensor: large ones then come from huge pages, where the
+# system has them (Linux). A step on a CPU else spends a sixth of its time, or more, on
+# giving memory back and taking it anew.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

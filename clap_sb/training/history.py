@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from pathlib import Path
@@ -15,7 +16,13 @@ class History:
     path : str or Path
         The file; rows of an earlier run in the same folder are continued.
     tensorboard : str or Path, optional
-        Folder for TensorBoard's files as well (``pip install clap_sb[tensorboard]``).
+        Folder for TensorBoard's files as well
+        (``pip install 'clap_sb[tensorboard]'``), begun with the first row.
+
+    Raises
+    ------
+    ValueError
+        If TensorBoard is wanted, and not installed.
 
     Example
     -------
@@ -32,14 +39,12 @@ class History:
         self.rows: list[dict[str, float]] = []
         if self.path.is_file():
             self.rows = json.loads(self.path.read_text(encoding="utf-8"))
-        self._writer = None
-        if tensorboard is not None:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._writer = SummaryWriter(str(tensorboard))
+        self._board = None if tensorboard is None else _Board(tensorboard)
 
     def add(self, epoch: int, values: dict[str, float]) -> None:
         """Adds an epoch's row, in place of what an interrupted run wrote for it.
+
+        For the main process alone: the others would write the same once more.
 
         Arguments
         ---------
@@ -54,7 +59,24 @@ class History:
         partial = self.path.with_suffix(".partial")
         partial.write_text(json.dumps(self.rows, indent=1), encoding="utf-8")
         os.replace(partial, self.path)
-        if self._writer is not None:
-            for name, value in values.items():
-                self._writer.add_scalar(name, value, epoch)
-            self._writer.flush()
+        if self._board is not None:
+            self._board.add(epoch, values)
+
+
+class _Board:
+    """TensorBoard's files, which a run that adds nothing does not begin."""
+
+    def __init__(self, folder: str | Path):
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:  # now, not after the first epoch
+            raise ValueError(
+                f"tensorboard_folder {folder}: TensorBoard cannot be loaded ({error}): "
+                "pip install 'clap_sb[tensorboard]', or leave tensorboard_folder out"
+            ) from error
+        self._writer = functools.cache(lambda: SummaryWriter(str(folder)))
+
+    def add(self, epoch: int, values: dict[str, float]) -> None:
+        for name, value in values.items():
+            self._writer().add_scalar(name, value, epoch)
+        self._writer().flush()

@@ -15,7 +15,7 @@ def parameter_groups(
     """Groups the parameters that are trained.
 
     Weight decay falls on matrices and convolution kernels. Vectors and scalars
-    (biases, norms, the logit scale), embeddings and position bias tables have none.
+    (biases, norms, the logit scale), embeddings and tables of positions have none.
 
     Arguments
     ---------
@@ -72,6 +72,7 @@ def _split(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
         if not parameter.requires_grad:
             continue
         bare = parameter.dim() < 2 or id(parameter) in tables
-        bare = bare or name.endswith("relative_position_bias_table")
+        # tables that are no nn.Embedding: CLIP's positions, Swin's position bias
+        bare = bare or "position" in name.rpartition(".")[2]
         (plain if bare else decayed).append(parameter)
     return decayed, plain

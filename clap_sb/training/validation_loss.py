@@ -1,59 +1,82 @@
-"""The loss of clips that have several captions each."""
+"""The loss of a validation set, over as many pairs as a loss of training."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 
-from clap_sb.data.pairs import caption_key
+from clap_sb.clips import window_starts
+from clap_sb.data.keys import generator_for
+from clap_sb.data.pairs import caption_key, clip_key
+from clap_sb.evaluation.embedding import Embedded
 
 
-def first_caption_loss(
+def validation_loss(
     objective: Callable[..., torch.Tensor],
-    audio: torch.Tensor,
-    text: torch.Tensor,
+    embedded: Embedded,
     logit_scale: torch.Tensor,
-    captions: Sequence[str],
-    caption_clip: torch.Tensor,
-) -> torch.Tensor:
-    """Loss of the clips against the first caption of each.
+    clips: int,
+    captions: int = 1,
+) -> float:
+    """Mean loss of blocks of validation clips, to be compared with that of training.
+
+    A contrastive loss grows with the number of pairs that it goes over (a model that
+    knows nothing has the logarithm of it), so a block has as many clips as a training
+    batch of all ranks. The clips are shuffled, in the same order every time: neighbours
+    in a set are often of one class, or of one recording. The last block ends with the
+    last clip, and shares some with the one before it. A set of fewer clips is one
+    block, whose loss is lower than that of training for this reason alone.
 
     Arguments
     ---------
     objective : callable
         As in training.
-    audio : torch.Tensor
-        ``[clips, joint_dim]``, unit norm.
-    text : torch.Tensor
-        ``[captions, joint_dim]``, unit norm.
+    embedded : Embedded
+        All clips, with their captions.
     logit_scale : torch.Tensor
-        Scale.
-    captions : sequence of str
-        All captions.
-    caption_clip : torch.Tensor
-        ``[captions]``, the clip of each.
+        Scale, on the CPU.
+    clips : int
+        Clips in a block.
+    captions : int
+        Captions that are taken of each, the first ones.
 
     Returns
     -------
-    torch.Tensor
-        Scalar; NaN without clips (none of a batch's files could be read).
+    float
+        NaN without captions.
 
     Example
     -------
+    >>> from clap_sb.data.manifest import Clip
     >>> from clap_sb.objectives.info_nce import InfoNCE
-    >>> unit = torch.eye(2)
-    >>> owner = torch.tensor([0, 0, 1])
-    >>> loss = first_caption_loss(
-    ...     InfoNCE(), unit, unit[owner], torch.tensor(9.0), ["a", "b", "c"], owner
-    ... )
-    >>> bool(loss < 0.01)
+    >>> sounds = [Clip(name, f"{name}.wav", 1.0, ("a", "b")) for name in "xy"]
+    >>> unit, owner = torch.eye(2), torch.tensor([0, 0, 1])
+    >>> embedded = Embedded(sounds, unit, ["a", "b", "c"], unit[owner], owner)
+    >>> validation_loss(InfoNCE(), embedded, torch.tensor(9.0), clips=64) < 0.01
     True
     """
-    if not len(audio):
-        return torch.tensor(float("nan"))
-    owner = caption_clip.tolist()
-    first = torch.tensor([owner.index(clip) for clip in range(len(audio))])
-    chosen = [captions[i] for i in first.tolist()]
-    keys = torch.tensor([caption_key(caption) for caption in chosen])
-    return objective(audio, text[first], logit_scale, None, keys)
+    owner = embedded.caption_clip
+    rows_of = [[] for _ in embedded.clips]
+    for row, clip in enumerate(owner.tolist()):
+        rows_of[clip].append(row)
+    clip_keys = torch.tensor([clip_key(c.id, c.label) for c in embedded.clips])
+    caption_keys = torch.tensor([caption_key(text) for text in embedded.captions])
+    generator = generator_for("order of the validation loss")
+    order = torch.randperm(len(rows_of), generator=generator).tolist()
+    losses = []
+    for start in window_starts(len(order), clips):
+        drawn = order[start : start + clips]
+        rows = torch.tensor(
+            [row for clip in drawn for row in rows_of[clip][:captions]],
+            dtype=torch.int64,
+        )
+        loss = objective(
+            embedded.audio[owner[rows]],
+            embedded.text[rows],
+            logit_scale,
+            clip_keys[owner[rows]],
+            caption_keys[rows],
+        )
+        losses.append(float(loss))
+    return sum(losses) / len(losses)
