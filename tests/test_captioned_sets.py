@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
-from scripts import ROOT
+from scripts import ROOT, TRAIN, command, run_script
 
 from audiocaps_prepare import prepare_audiocaps
 from clap_sb.config import join
@@ -271,6 +271,15 @@ def test_the_version_is_in_every_name(second_version):
     values = experiment.values
     assert values["trained_on"] == "AudioCaps-2.0"
     assert list(values["train_sets"]) == ["AudioCaps-2.0"]
+
+
+def test_the_recipe_reads_the_lists_of_its_version(second_version, tmp_path):
+    settings = {"dataset": "AudioCaps-2.0", "data_folder": second_version}
+    settings |= {"output_folder": tmp_path / "run", "stage": "prepare"}
+    words = command("hparams/demo.yaml", {**settings, "device": "cpu"})
+    finished = run_script(TRAIN, words, tmp_path / "log")
+    assert finished.code == 0, finished.output
+    assert "train: 3 clips, 3 captions" in finished.output
 
 
 @pytest.mark.parametrize("name", ["AudioCaps", "AudioCaps-2.0", "Clotho", "ESC-10"])

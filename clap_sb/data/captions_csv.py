@@ -9,6 +9,7 @@ from pathlib import Path
 
 from clap_sb.data.entries import Entry, examine
 from clap_sb.data.manifest import Clip
+from clap_sb.data.overlap import sources_in
 from clap_sb.data.prepare import prepare_found
 from clap_sb.data.rows_by_file import no_audio, rows_by_file
 
@@ -16,9 +17,6 @@ logger = logging.getLogger(__name__)
 
 # What a clip is trained on: captions, or what captions are made of.
 SAID = ("caption", "keywords", "label")
-
-# Columns that may be there: the id of the recording on the site it is from.
-_SOURCES = ("youtube_id", "freesound_id")
 
 
 def read_captions_csv(path: str | os.PathLike) -> list[Clip]:
@@ -151,12 +149,7 @@ def _entry(rows: Sequence[dict[str, str]]) -> Entry:
         dict.fromkeys(text for row in rows if (text := _said(row, "caption")))
     )
     labels = _listed(rows, "label")
-    sources = (
-        f"{column.removesuffix('_id')}:{row[column].strip()}"
-        for row in rows
-        for column in _SOURCES
-        if row.get(column, "").strip()
-    )
+    sources = (source for row in rows for source in sources_in(row))
     return Entry(
         id=rows[0]["path"],
         names=(rows[0]["path"],),
