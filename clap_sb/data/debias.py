@@ -37,12 +37,14 @@ _DESCRIBED = """
     choir chorus rapper laughter narration narrator monologue dialogue conversation
     exclamation announcer announcement presenter reporter newscaster commentator
     broadcaster operator officer teacher student teenager toddler baby child children
-    kid adult human person people crowd audience
-    opera rock pop gospel backing lead robot robotic computer computerized synthesized
+    kid adult human person people crowd audience robot
+    animal bird cat dog lion tiger cow goat sheep horse frog toad cricket cicada deer
+    monkey
+""".split()
+_DESCRIBED_TOO = """
+    opera rock pop gospel backing lead robotic computer computerized synthesized
     electronic automated digital police news radio television tv young old older elderly
     mature teenage
-    animal bird cat dog lion tiger cow goat sheep horse duck frog toad cricket cicada
-    deer monkey
 """.split()
 
 _NUMBERS = "two|three|four|five|six|several|many|multiple|various"
@@ -55,7 +57,8 @@ _BEGIN, _END = r"(?<![\w-])", r"(?![\w-])"  # "man-made" is no man
 _MALE = r"(?:fe)?male"
 _DESCRIBING = re.compile(
     rf"{_BEGIN}(?P<article>an?\s+)?{_MALE}(?:\s+(?:and|or)\s+(?:an?\s+)?{_MALE})?\s+"
-    rf"(?=(?:{'|'.join(_DESCRIBED)})(?:e?s)?{_END})(?P<first>\w)",
+    rf"(?=(?:(?:{'|'.join(_DESCRIBED)})(?:e?s)?|{'|'.join(_DESCRIBED_TOO)}){_END})"
+    r"(?P<first>\w)",
     re.IGNORECASE,
 )
 # "male singing" is heard, but "a male singing" is somebody
