@@ -46,5 +46,4 @@ def probed_once(monkeypatch):
         return call
 
     paths: dict[int, Path] = {}
-    for name in ("probe", "read_wav"):
-        monkeypatch.setattr(entries, name, by_file(getattr(entries, name)))
+    monkeypatch.setattr(entries, "probe_to_end", by_file(entries.probe_to_end))

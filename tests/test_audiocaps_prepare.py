@@ -368,6 +368,32 @@ def test_versions_have_folders_of_their_own(tmp_path, version, folder):
         prepare_audiocaps(data, tmp_path / "save", ["test"], version=other)
 
 
+@pytest.mark.parametrize(("split", "num_clips"), [("valid", 495), ("test", 975)])
+def test_the_second_version_of_real_lists(
+    shared_data, tmp_path, probed_once, split, num_clips
+):
+    """A stand-in for the lists of 2.0: those of 1.0 in its place, in another order."""
+    data = tmp_path / "data"
+    youtube_ids = write_real_list(shared_data, data, split)
+    with open(data / "dataset" / LISTS[split], encoding="utf-8", newline="") as file:
+        rows = [tuple(row.values()) for row in csv.DictReader(file)]
+    spread = [row for first in range(7) for row in rows[first::7]]
+    changed = [(*row[:3], row[3].lower()) for row in spread]
+    write_list(data / "dataset2.0" / LISTS[split], changed)
+    write_stand_ins(data / "audio" / Path(LISTS[split]).stem, youtube_ids)
+    clips = {}
+    for version in ("1.0", "2.0"):
+        save = tmp_path / version
+        manifest = prepare_audiocaps(data, save, [split], version=version)[split]
+        clips[version] = {clip.id: clip for clip in read_manifest(manifest)}
+        assert len(clips[version]) == num_clips
+        assert {len(clip.captions) for clip in clips[version].values()} == {5}
+    for name, clip in clips["2.0"].items():
+        first = clips["1.0"][name]
+        assert clip.source == first.source and clip.path == first.path
+        assert set(clip.captions) == {text.lower() for text in first.captions}
+
+
 def test_unknown_version(tmp_path):
     with pytest.raises(ValueError, match=r"no version 3; it has 1\.0, 2\.0"):
         prepare_audiocaps(tmp_path, tmp_path, version="3")

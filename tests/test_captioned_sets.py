@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
+import shutil
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
-from scripts import ROOT
+import soundfile
+from scripts import ROOT, TRAIN, command, run_script
 
 from audiocaps_prepare import prepare_audiocaps
-from clap_sb.config import ConfigError, join
+from clap_sb.config import join
 from clap_sb.data.builtin import write_audiocaps, write_esc50
 from clap_sb.data.builtin.clotho import write_clotho
 from clap_sb.data.manifest import read_manifest
 from clap_sb.experiment.captioned_sets import CaptionedSets
+from clap_sb.experiment.known_sets import load_preparation
 from clap_sb.experiment.run import Experiment
 
 RECIPES = ROOT / "recipes"
@@ -56,7 +63,8 @@ def prepare(data, tmp_path):
             "data_folder": str(data / "AudioCaps"),
             "output_folder": str(tmp_path / "run"),
         }
-        experiment = Experiment(join(FILES, json.dumps(settings)), run_opts=None)
+        run_opts = SimpleNamespace(device="cpu")
+        experiment = Experiment(join(FILES, json.dumps(settings)), run_opts)
         sets = CaptionedSets(experiment, prepare_audiocaps, data / "AudioCaps", RECIPES)
         return sets.splits(trust)
 
@@ -171,6 +179,119 @@ def test_labels_are_captions_too(prepare):
         assert clip.label.replace("_", " ") in caption.lower()
 
 
+@pytest.fixture
+def keywords_csv(tmp_path) -> Path:
+    """Clips of three seconds and one, with keywords, a label, a caption, or nothing."""
+    for name, seconds in (("a", 3), ("b", 3), ("c", 3), ("short", 1), ("shorter", 1)):
+        sound = 0.1 * np.random.default_rng(0).standard_normal(seconds * 8000)
+        soundfile.write(tmp_path / f"{name}.wav", sound, 8000)
+    rows = "path,caption,keywords,label\na.wav,,dog;rain,\nb.wav,,,sea_waves\n"
+    rows += "c.wav,Wind,,\nshort.wav,,dog,\nshorter.wav,A bark,dog,\n"
+    path = tmp_path / "words.csv"
+    path.write_text(rows)
+    return path
+
+
+def test_a_set_may_have_keywords_alone(prepare, keywords_csv, caplog):
+    with caplog.at_level(logging.INFO):
+        _, splits = prepare(
+            train_sets=[str(keywords_csv)], keyword_captions="templates"
+        )
+    captions = {clip.id: clip.captions for clip in splits["train"]}
+    assert list(captions) == ["a.wav", "b.wav", "c.wav", "shorter.wav"]
+    (made,) = captions["a.wav"]
+    assert "dog" in made.lower() and "rain" in made.lower()
+    assert "sea waves" in captions["b.wav"][0].lower()
+    assert (captions["c.wav"], captions["shorter.wav"]) == (("Wind",), ("A bark",))
+    assert "2 clips got some, 2 clips of less than 2 s none" in caplog.text
+    assert "1 of 5 clips have no caption and are left out, such as short" in caplog.text
+
+
+def test_without_made_captions_only_those_with_one_are_trained_on(
+    prepare, keywords_csv, caplog
+):
+    _, splits = prepare(train_sets=[str(keywords_csv)])
+    assert [clip.id for clip in splits["train"]] == ["c.wav", "shorter.wav"]
+    assert "3 of 5 clips have no caption and are left out" in caplog.text
+
+
+def test_a_model_runs_on_the_device_of_the_run(prepare, keywords_csv, monkeypatch):
+    asked = {}
+
+    class Model:
+        def __init__(self, source, device):
+            asked.update(source=source, device=device)
+
+        def __call__(self, keywords, count, cache):
+            asked.update(cache=cache.name)
+            return [("said",)] * len(keywords)
+
+    monkeypatch.setattr("clap_sb.data.keyword_captions.KeywordModel", Model)
+    _, splits = prepare(train_sets=[str(keywords_csv)], keyword_captions="some/t5")
+    assert asked == {
+        "source": "some/t5",
+        "device": "cpu",
+        "cache": "train_keywords_model.jsonl",
+    }
+    assert splits["train"][0].captions == ("said",)
+
+
+@pytest.fixture
+def second_version(data, tmp_path) -> Path:
+    """The lists of AudioCaps 2.0 have a folder, and clips, of their own."""
+    folder = tmp_path / "AudioCaps-2.0"
+    shutil.copytree(write_audiocaps(tmp_path / "new", 3, 2, 2, seed=7), folder)
+    shutil.move(folder / "dataset", folder / "dataset2.0")
+    return folder
+
+
+def test_the_other_version_of_audiocaps_is_a_set_of_its_own(
+    prepare, data, second_version
+):
+    experiment, splits = prepare(
+        train_sets=["AudioCaps", "AudioCaps-2.0"],
+        evaluation_sets=["AudioCaps-2.0"],
+        set_folders={"AudioCaps-2.0": str(second_version)},
+    )
+    trained_on = experiment.values["trained_on"]
+    assert trained_on.startswith("AudioCaps + AudioCaps-2.0")
+    assert len(splits["train"]) == 4 + 3
+    assert sum(clip.id.startswith("AudioCaps-2.0:") for clip in splits["train"]) == 3
+    manifests = experiment.folder / "manifests" / "AudioCaps-2.0"
+    assert {path.stem for path in manifests.glob("*.json")} == {
+        *("train", "valid", "test")
+    }
+
+
+def test_the_version_is_in_every_name(second_version):
+    given = {"dataset": "AudioCaps-2.0", "data_folder": str(second_version)}
+    experiment = Experiment(join(FILES, json.dumps(given)), run_opts=None)
+    assert experiment.folder.as_posix() == "results/AudioCaps-2.0/demo/3407"
+    assert experiment.dataset_name == "AudioCaps-2.0"
+    values = experiment.values
+    assert values["trained_on"] == "AudioCaps-2.0"
+    assert list(values["train_sets"]) == ["AudioCaps-2.0"]
+
+
+def test_the_recipe_reads_the_lists_of_its_version(second_version, tmp_path):
+    settings = {"dataset": "AudioCaps-2.0", "data_folder": second_version}
+    settings |= {"output_folder": tmp_path / "run", "stage": "prepare"}
+    words = command("hparams/demo.yaml", {**settings, "device": "cpu"})
+    finished = run_script(TRAIN, words, tmp_path / "log")
+    assert finished.code == 0, finished.output
+    assert "train: 3 clips, 3 captions" in finished.output
+
+
+@pytest.mark.parametrize("name", ["AudioCaps", "AudioCaps-2.0", "Clotho", "ESC-10"])
+def test_a_preparation_is_loaded_from_its_recipe_alone(name, monkeypatch, tmp_path):
+    """Also where no script has imported its module before."""
+    for module in ("audiocaps_prepare", "clotho_prepare", "esc50_prepare"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    prepare = load_preparation(name, RECIPES)
+    with pytest.raises(FileNotFoundError, match=str(tmp_path)):
+        prepare(data_folder=tmp_path, save_folder=tmp_path)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -178,12 +299,16 @@ def test_labels_are_captions_too(prepare):
         ({"train_sets": []}, "it has none"),
         ({"train_sets": ["Clotho", "Clotho"]}, "it has Clotho twice"),
         ({"train_sets": ["Clotho"], "set_folders": {}}, "--set_folders '{Clotho: FO"),
-        ({"evaluation_sets": ["ESC-10"]}, "no data set 'ESC-10'"),
+        ({"evaluation_sets": ["ESC-5"]}, "no data set 'ESC-5'"),
+        (
+            {"train_sets": ["AudioCaps", "ESC-50"]},
+            "ESC-50: not one .*_captions",
+        ),
     ],
     ids=str,
 )
 def test_what_is_wrong_is_told(prepare, settings, message):
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ValueError, match=message):
         prepare(**settings)
 
 

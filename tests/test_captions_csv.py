@@ -63,6 +63,24 @@ def test_further_columns(folder, encoding):
     assert [clip.keywords for clip in clips] == [("wind", "storm"), (), ()]
 
 
+def test_keywords_or_a_label_will_do(folder):
+    text = "path,caption,keywords,label\na.wav,,dog;rain,\nb.wav,,nan,siren\n"
+    text += "sub/c.flac,Waves,,sea;wind\nsub/c.flac,,,surf\n"
+    a, b, c = read_captions_csv(write(folder, text))
+    assert (a.captions, a.keywords, a.label) == ((), ("dog", "rain"), None)
+    assert (b.captions, b.keywords, b.label) == ((), ("siren",), "siren")
+    assert (c.captions, c.keywords, c.label) == (
+        ("Waves",),
+        ("sea", "wind", "surf"),
+        None,
+    )
+    (clip, *_) = read_captions_csv(write(folder, "path,label\na.wav,dog\n"))
+    assert (clip.captions, clip.label) == ((), "dog")
+    # captions are somebody's: clips of one label stay negatives of each other
+    (clip,) = read_captions_csv(write(folder, "path,label,caption\na.wav,dog,Bark\n"))
+    assert (clip.keywords, clip.label) == (("dog",), None)
+
+
 def test_what_is_empty_missing_or_broken_is_left_out_and_counted(folder, caplog):
     (folder / "broken.wav").write_text("nothing of the kind")
     text = "path,caption\na.wav,Wind\na.wav,\nb.wav, \nsub/c.flac,NaN\n"
@@ -70,7 +88,7 @@ def test_what_is_empty_missing_or_broken_is_left_out_and_counted(folder, caplog)
     with caplog.at_level(logging.WARNING):
         (clip,) = read_captions_csv(path)
     assert clip.captions == ("Wind",)
-    assert "3 rows without a caption are skipped" in caplog.text
+    assert "3 rows that say nothing are skipped" in caplog.text
     assert "2 of 3 clips are left out" in caplog.text
     assert "gone.wav (no such file" in caplog.text
 
@@ -86,7 +104,8 @@ def test_what_is_empty_missing_or_broken_is_left_out_and_counted(folder, caplog)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("file,text\na.wav,Wind\n", "must have the columns path, caption; it has file"),
+        ("file,text\na.wav,Wind\n", "must have the columns path; it has file"),
+        ("path,text\na.wav,Wind\n", "column caption, keywords or label besides path"),
         ("", "it has none"),
         ("path,caption\n,Wind\n", "row 1 below the header has no path"),
         ("path,caption\na.wav,\n", "holds no caption"),

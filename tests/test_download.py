@@ -13,7 +13,9 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from scripts import ROOT
 
 from audiocaps_prepare import prepare_audiocaps
@@ -164,13 +166,75 @@ def test_audiocaps_is_downloaded_and_prepared(library, tmp_path, capsys, version
         "subsets": ["train", "val"],
         "version": f"v{version[0]}",
         "download_audio": True,
+        "force": True,
+        "verify_files": True,
         "max_workers": 3,
         "verbose": 1,
     }
     folder = tmp_path / "sets" / "AUDIOCAPS"
-    assert f"--data_folder {folder}" in capsys.readouterr().out
+    name = {"1.0": "AudioCaps", "2.0": "AudioCaps-2.0"}[version]
+    assert f"--data_folder {folder} --dataset {name}\n" in capsys.readouterr().out
     manifests = prepare_audiocaps(folder, tmp_path / "save", version=version)
     assert len(read_manifest(manifests["train"])) == 2
+
+
+def test_an_interrupted_download_goes_on_with_what_is_missing(
+    library, monkeypatch, tmp_path, capsys
+):
+    """The library takes what is there for whole, whatever an interruption left."""
+    folder = tmp_path / "sets" / "AUDIOCAPS" / "audio_32000Hz" / "val"
+    folder.mkdir(parents=True)
+    sound = 0.1 * np.random.default_rng(0).standard_normal(32000)
+    module = sys.modules[f"{FUNCTIONAL}.audiocaps"]
+    asked = []
+
+    def download(root: str, **options) -> None:
+        asked.append({path.name for path in folder.iterdir()})
+        if options["force"]:
+            for name in {"a_0.flac", "b_0.flac", "c_0.flac"} - asked[-1]:
+                soundfile.write(folder / name, sound, 32000)
+        if len(asked) == 1:
+            cut = (folder / "b_0.flac").read_bytes()[:9000]
+            (folder / "b_0.flac").write_bytes(cut)
+
+    monkeypatch.setattr(module, "download_audiocaps_datasets", download)
+    soundfile.write(folder / "a_0.flac", sound, 32000)
+    (folder / "c_0.flac").touch()
+    words = [str(tmp_path / "sets"), "--splits", "val"]
+    main_of("AudioCaps")(words)
+    assert "1 clips that cannot be read are downloaded again" in capsys.readouterr().out
+    main_of("AudioCaps")(words)
+    assert "1 clips that cannot be read are downloaded again" in capsys.readouterr().out
+    main_of("AudioCaps")(words)
+    assert "cannot be read" not in capsys.readouterr().out
+    whole = {"a_0.flac", "b_0.flac", "c_0.flac"}
+    assert asked == [{"a_0.flac"}, whole - {"b_0.flac"}, whole]
+    assert len(list(folder.iterdir())) == 3
+    # the lists alone say nothing of the clips
+    (folder / "a_0.flac").write_bytes(b"")
+    main_of("AudioCaps")([*words, "--lists_only"])
+    assert (folder / "a_0.flac").exists()
+
+
+@pytest.mark.parametrize("recipe", ["Clotho", "AudioCaps"])
+def test_the_library_finds_in_torchaudio_what_it_imports(
+    library, recipe, monkeypatch, tmp_path
+):
+    """It takes both names from there; the release that is pinned here has neither."""
+    import torchaudio
+
+    for name in ("info", "AudioMetaData"):
+        monkeypatch.setattr(torchaudio, name, None, raising=False)
+        monkeypatch.delattr(torchaudio, name)
+    main_of(recipe)([str(tmp_path / "sets")])
+    soundfile.write(tmp_path / "a.flac", np.random.default_rng(0).random(9000), 32000)
+    found = torchaudio.info(str(tmp_path / "a.flac"))
+    assert isinstance(found, torchaudio.AudioMetaData)
+    assert (found.num_frames, found.sample_rate, found.num_channels) == (9000, 32000, 1)
+    content = (tmp_path / "a.flac").read_bytes()
+    (tmp_path / "a.flac").write_bytes(content[: len(content) // 2])
+    with pytest.raises(RuntimeError, match=r"a\.flac"):  # what it takes for broken
+        torchaudio.info(str(tmp_path / "a.flac"))
 
 
 @pytest.mark.parametrize("recipe", ["Clotho", "AudioCaps"])

@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import json
 import re
+import runpy
 import shlex
 from pathlib import Path
 
 import pytest
 from recipe_table import assert_checks, error_of, name_of, results, rows
-from scripts import Finished, command, run_script
+from scripts import ROOT, Finished, command, run_script
 
 from clap_sb.checkpoints.run_folder import load_run
+from clap_sb.config import ConfigError, join
 from clap_sb.data.builtin import write_esc50
+from clap_sb.experiment.run import Experiment
 
 LABELS = "recipes/ESC-50/train.py"
 OWN = "recipes/Custom/train.py"
@@ -151,6 +154,36 @@ def test_labels_are_fine_tuned_on_with_a_fold_to_choose_settings_by(folds, esc, 
 
 
 @pytest.mark.parametrize(
+    ("other", "split"), [("train", "valid"), ("train", "test"), ("valid", "test")]
+)
+def test_own_lists_are_compared_by_recordings(esc, tmp_path, other, split):
+    """Another part of a recording, in a file of its own, is not held out."""
+    read_splits = runpy.run_path(str(ROOT / OWN))["read_splits"]
+    recipes = ROOT / "recipes"
+    files = [recipes / "common.yaml", recipes / "training.yaml"]
+    files += [recipes / "Custom" / "train.yaml", ROOT / "hparams" / "demo.yaml"]
+    sounds = sorted((esc / "audio").glob("*.wav"))[:9]
+    lists = {}
+    for place, name in enumerate(("train", "valid", "test")):
+        lists[f"{name}_csv"] = str(tmp_path / f"{name}.csv")
+        rows = ["path,caption,keywords,freesound_id"]
+        for number, sound in enumerate(sounds[3 * place : 3 * place + 2]):
+            shared = name in (other, split) and number == 1
+            rows.append(f"{sound},A sound,,{77 if shared else sound.stem}")
+        rows.append(f"{sounds[3 * place + 2]},,dog,")  # says nothing to train on
+        (tmp_path / f"{name}.csv").write_text("\n".join(rows))
+    settings = {**lists, "output_folder": str(tmp_path / "run")}
+    experiment = Experiment(join(files, json.dumps(settings)), run_opts=None)
+    message = f"1 clips of {split}_csv are .*{other}_csv too, such as .*freesound:77"
+    with pytest.raises(ConfigError, match=message):
+        read_splits(experiment)
+    text = (tmp_path / f"{split}.csv").read_text()
+    (tmp_path / f"{split}.csv").write_text(text.replace(",77", ",78"))
+    splits = read_splits(experiment)
+    assert [len(splits[name]) for name in ("train", "valid", "test")] == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
     ("script", "settings", "message"),
     [
         (LABELS, {"fold": 6}, r"'all' or one of \[1, 2, 3, 4, 5\], not 6"),
@@ -176,7 +209,7 @@ def test_labels_are_fine_tuned_on_with_a_fold_to_choose_settings_by(folds, esc, 
             {"train_csv": "MY", "test_share": 0, "test_only": None},
             "no test clips to evaluate with",
         ),
-        (OWN, {"train_csv": "MY", "test_csv": "MY"}, "27 clips of test_csv are in"),
+        (OWN, {"train_csv": "MY", "test_csv": "MY"}, "27 clips of test_csv are"),
         (OWN, {"train_csv": "MY", "init": "RUN", "joint_dim": 8}, "joint_dim cannot"),
     ],
     ids=str,

@@ -10,8 +10,10 @@ import pytest
 import soundfile
 from scripts import ROOT
 
+from clap_sb.data.captions_csv import read_captions_csv
 from clap_sb.data.labels_csv import prepare_labels_csv, read_label_set
 from clap_sb.data.manifest import read_manifest
+from clap_sb.data.overlap import read_recordings
 from clap_sb.evaluation.prompts import Prompts, read_templates
 
 CUSTOM = ROOT / "recipes" / "Custom"
@@ -124,18 +126,24 @@ def test_urbansound8k(published, tmp_path):
     )
     out = published.prepare_published("UrbanSound8K", tmp_path, tmp_path / "out.csv")
     sound = write_sound(tmp_path / "audio" / "fold5" / "100032-3-0-0.wav")
-    assert rows_of(out) == [(str(sound), "dog_bark", "5")]
+    assert rows_of(out) == [(str(sound), "dog_bark", "5", "100032", "")]
     (clip,) = read_manifest(prepare_labels_csv(out, tmp_path / "m.json"))
     assert (clip.label, clip.fold, clip.path) == ("dog_bark", 5, str(sound))
 
 
-def test_fsd50k(published, tmp_path):
+@pytest.mark.parametrize("part", ["eval", "dev"])
+def test_fsd50k(published, tmp_path, part):
     (tmp_path / "FSD50K.ground_truth").mkdir()
-    (tmp_path / "FSD50K.ground_truth" / "eval.csv").write_text(
+    (tmp_path / "FSD50K.ground_truth" / f"{part}.csv").write_text(
         'fname,labels,mids\n37199,"Electric_guitar,Guitar,Music","/m/1,/m/2,/m/3"\n'
     )
-    out = published.prepare_published("FSD50K", tmp_path, tmp_path / "out.csv")
-    write_sound(tmp_path / "FSD50K.eval_audio" / "37199.wav")
+    name = "FSD50K" if part == "eval" else "FSD50K-dev"
+    out = published.prepare_published(name, tmp_path, tmp_path / "out.csv")
+    write_sound(tmp_path / f"FSD50K.{part}_audio" / "37199.wav")
+    # also a set to train on, with captions made of its labels
+    (trained_on,) = read_captions_csv(out)
+    assert trained_on.source == "freesound:37199"
+    assert trained_on.keywords == ("Electric_guitar", "Guitar", "Music")
     (clip,) = read_manifest(prepare_labels_csv(out, tmp_path / "m.json"))
     assert clip.keywords == ("Electric_guitar", "Guitar", "Music")
     assert clip.label is None and clip.fold is None
@@ -151,9 +159,12 @@ def test_vggsound(published, tmp_path):
     sound = write_sound(tmp_path / "audio" / "-0abc_000030.flac")
     out = published.prepare_published("VGGSound", tmp_path, tmp_path / "out.csv")
     assert rows_of(out) == [
-        (str(sound), "ice cream truck, ice cream van", ""),
-        (str(tmp_path / "audio" / "c_000120"), "dog barking", ""),
+        (str(sound), "ice cream truck, ice cream van", "", "", "-0abc"),
+        (str(tmp_path / "audio" / "c_000120"), "dog barking", "", "", "c"),
     ]
+    # it needs no audio to be compared with what is trained on
+    listed = read_recordings(out)
+    assert [clip.source for clip in listed] == ["youtube:-0abc", "youtube:c"]
 
 
 def test_a_table_of_another_set_is_refused(published, tmp_path):

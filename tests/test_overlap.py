@@ -90,7 +90,7 @@ def test_the_list_is_written_and_goes_with_what_it_tells(tmp_path):
 
 def test_a_list_of_recordings_needs_no_audio(tmp_path):
     path = tmp_path / "ids.csv"
-    path.write_text("name,youtube_id,freesound_id\na,x,\nb,,7\nc,,\nd,y,8\n")
+    path.write_text("name,youtube_id,freesound_id\na,x,\nb,,7.0\nc,,\nd,y,8\n")
     sources = [clip.source for clip in read_recordings(path)]
     assert sources == ["youtube:x", "freesound:7", "youtube:y", "freesound:8"]
     for text in ("name\na\n", "youtube_id\n\n"):

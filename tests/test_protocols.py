@@ -315,3 +315,26 @@ def test_blank_captions_are_none():
     assert ([clip.captions for clip in kept], left_out) == ([("rain",)], 1)
     with pytest.raises(ValueError, match="not one clip has a caption"):
         PROTOCOLS["laion"].caption_pool(clips[1:])
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=list(PROTOCOLS))
+def test_a_subset_goes_by_the_rules_of_its_set(protocol):
+    clips = [Clip(f"{n}", f"/{n}.wav", 5.0, label="a_b", fold=n) for n in (1, 2, 5)]
+    whole, subset = (
+        (
+            protocol.prompts(name).of("a_b"),
+            protocol.class_pool(clips, name),
+            protocol.notes(3, name),
+        )
+        for name in ("ESC-50", "ESC-10")
+    )
+    assert whole == subset
+
+
+def test_the_pool_of_one_version_is_not_that_of_another():
+    note = "the published pool has 957 clips"
+    first, second = (
+        " ".join(PROTOCOLS["wavcaps"].notes(975, name))
+        for name in ("AudioCaps", "AudioCaps-2.0")
+    )
+    assert note in first and note not in second

@@ -6,6 +6,7 @@ as SpeechBrain's own tables do.
 
 from __future__ import annotations
 
+import csv
 import functools
 import json
 import re
@@ -29,8 +30,11 @@ from scripts import (
     run_script,
 )
 
-from clap_sb.data.builtin import write_audiocaps
+from clap_sb.config import join
+from clap_sb.data.builtin import write_audiocaps, write_esc50
 from clap_sb.data.manifest import read_manifest
+from clap_sb.experiment.naming import named
+from clap_sb.experiment.run import Experiment
 
 DEMO = "hparams/demo.yaml"
 SHORT = {
@@ -368,4 +372,55 @@ def test_zero_shot_on_real_recordings(shared_data, run, tmp_path):
     assert sum(folds.values()) / 5 == pytest.approx(scores["accuracy"])
     manifest = read_manifest(folder / "manifests" / "esc50.json")
     assert len({clip.label for clip in manifest}) == 10
-    assert scores["title"].startswith("demo on ESC-50, all folds")
+    # named by what was scored, not by the recipe
+    assert scores["title"].startswith("demo on ESC-10, all folds")
+    assert scores["card"]["dataset"] == "ESC-10"
+
+
+# ------------------------------------------------------------------ sets and subsets
+
+
+@pytest.mark.parametrize(("dataset", "classes"), [("ESC-50", 16), ("ESC-10", 10)])
+def test_the_subset_of_esc50_is_scored_alone(dataset, classes, run, tmp_path):
+    data = write_esc50(tmp_path / "data", 1, seed=1)
+    table = data / "meta" / "esc50.csv"
+    with open(table, encoding="utf-8", newline="") as file:
+        listed = list(csv.DictReader(file))
+    with open(table, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, listed[0].keys())
+        writer.writeheader()
+        writer.writerows(row | {"esc10": int(row["target"]) < 10} for row in listed)
+    folder = tmp_path / "zero_shot"
+    settings = {"checkpoint": run, "data_folder": data, "output_folder": folder}
+    settings |= {"dataset": dataset, "device": "cpu", "num_resamples": 20}
+    finished = run_script(ZERO_SHOT, command(DEMO, settings), tmp_path / "log")
+    assert finished.code == 0, finished.output
+    scores = results(folder, "zero_shot")
+    assert scores["num_clips"] == scores["num_classes"] == classes
+    assert scores["title"].startswith(f"demo on {dataset}, all folds")
+
+
+@pytest.mark.parametrize("script", ["recipe", "train"])
+def test_a_subset_has_a_folder_of_its_own(script):
+    recipes = ROOT / "recipes"
+    files = [recipes / "common.yaml", recipes / "ESC-50" / f"{script}.yaml"]
+    if script == "train":
+        files.insert(1, recipes / "training.yaml")
+    places = {
+        join([*files, ROOT / DEMO], f"data_folder: x\ndataset: {name}").values()[
+            "output_folder"
+        ]
+        for name in ("ESC-50", "ESC-10")
+    }
+    assert {place.split("/")[1] for place in places} == {"ESC-50", "ESC-10"}
+
+
+def test_a_run_that_is_named_by_its_data_stays_in_its_folder():
+    recipes = ROOT / "recipes"
+    files = [recipes / "common.yaml", recipes / "training.yaml"]
+    files += [recipes / "ESC-50" / "train.yaml", ROOT / DEMO]
+    asked = Experiment(join(files, "data_folder: x"), run_opts=None)
+    found = named(asked, "ESC-10")
+    assert (found.dataset_name, found.values["trained_on"]) == ("ESC-10", "ESC-10")
+    assert found.folder == asked.folder
+    assert found.values["save_folder"] == asked.values["save_folder"]

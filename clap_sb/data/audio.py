@@ -14,7 +14,15 @@ from clap_sb.data.audio_file import (
 )
 from clap_sb.data.resample import resample
 
-__all__ = ["AudioError", "AudioFile", "AudioInfo", "probe", "read_wav", "resample"]
+__all__ = [
+    "AudioError",
+    "AudioFile",
+    "AudioInfo",
+    "probe",
+    "probe_to_end",
+    "read_wav",
+    "resample",
+]
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,45 @@ def probe(path: AudioSource) -> AudioInfo:
     """
     with open_sound(path) as file:
         return AudioInfo(file.frames / file.samplerate, file.samplerate, file.channels)
+
+
+def probe_to_end(path: AudioSource) -> AudioInfo:
+    """Reads the header of an audio file, and decodes its end.
+
+    The end tells files that are cut short, as broken-off downloads leave them.
+
+    Arguments
+    ---------
+    path : str, path-like or binary file
+        A file in a format that libsndfile decodes.
+
+    Returns
+    -------
+    AudioInfo
+        As of `probe`.
+
+    Raises
+    ------
+    AudioError
+        If the file is missing or empty, or its end cannot be decoded.
+
+    Example
+    -------
+    >>> import soundfile
+    >>> path = getfixture("tmp_path") / "cut.flac"
+    >>> soundfile.write(path, torch.rand(8000).numpy(), 16000)
+    >>> _ = path.write_bytes(path.read_bytes()[:4000])
+    >>> probe(path).duration
+    0.5
+    >>> try:
+    ...     probe_to_end(path)
+    ... except AudioError:
+    ...     print("cut short")
+    cut short
+    """
+    info = probe(path)
+    read_wav(path, info.sample_rate, start=max(0.0, info.duration - 0.01))
+    return info
 
 
 def read_wav(

@@ -1,4 +1,4 @@
-"""Your own captioned clips: a CSV file with the columns ``path`` and ``caption``."""
+"""Your own clips: a CSV file with the columns ``path`` and ``caption`` or keywords."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from pathlib import Path
 
 from clap_sb.data.entries import Entry, examine
 from clap_sb.data.manifest import Clip
+from clap_sb.data.overlap import sources_in
 from clap_sb.data.prepare import prepare_found
 from clap_sb.data.rows_by_file import no_audio, rows_by_file
 
 logger = logging.getLogger(__name__)
 
-COLUMNS = ("path", "caption")
-
-# Columns that may be there: the id of the recording on the site it is from.
-_SOURCES = ("youtube_id", "freesound_id")
+# What a clip is trained on: captions, or what captions are made of.
+SAID = ("caption", "keywords", "label")
 
 
 def read_captions_csv(path: str | os.PathLike) -> list[Clip]:
-    """Reads captioned clips from a CSV file, and probes their audio.
+    """Reads clips with captions or keywords from a CSV file, and probes their audio.
 
     The columns are ``path`` and ``caption``; several rows of a path are several
     captions of one clip, and rows that occur twice count once. A relative path is
-    relative to the folder of the CSV file. Columns that may be there besides:
-    ``keywords``, separated by semicolons, and ``youtube_id`` or ``freesound_id``, by
-    which recordings are recognised that another set holds too.
+    relative to the folder of the CSV file. Columns that may be there besides, or in the
+    place of ``caption``: ``keywords``, separated by semicolons, and ``label``; a
+    label is a keyword where there are none. ``youtube_id`` or ``freesound_id`` tell
+    recordings that another set holds too.
 
-    Rows without a caption are skipped, and so are clips whose audio is missing or
-    cannot be read; how many is logged as a warning. A clip's id is its path as the file
-    has it.
+    Rows that say nothing are skipped, and so are clips whose audio is missing or cannot
+    be read; how many is logged as a warning. A clip's id is its path as the file has
+    it.
 
     Arguments
     ---------
@@ -48,7 +48,8 @@ def read_captions_csv(path: str | os.PathLike) -> list[Clip]:
     FileNotFoundError
         If the CSV file is not there, or not one clip has usable audio.
     ValueError
-        If a column is missing, a path is empty, or no row has a caption.
+        If a column is missing, a path is empty, or no row has a caption, keywords or a
+        label.
 
     Example
     -------
@@ -100,7 +101,8 @@ def prepare_captions_csv(path: str | os.PathLike, manifest: str | os.PathLike) -
     FileNotFoundError
         If the CSV file is not there, or not one clip has usable audio.
     ValueError
-        If a column is missing, a path is empty, or no row has a caption.
+        If a column is missing, a path is empty, or no row has a caption, keywords or a
+        label.
     """
     path = Path(path)
     entries, files = _read_entries(path)
@@ -113,38 +115,53 @@ def _read_entries(path: Path) -> tuple[list[Entry], dict[str, Path]]:
     """The clips of the list, and the files there are by the clips' ids."""
     clips: dict[Path, list[dict[str, str]]] = {}
     num_empty = 0
-    for file, rows in rows_by_file(path, COLUMNS).items():
-        kept = [
-            row for row in rows if row["caption"].strip().lower() not in ("", "nan")
-        ]
+    for file, rows in rows_by_file(path, ("path",)).items():
+        if not set(SAID) & rows[0].keys():
+            raise ValueError(
+                f"{path} must have a column {', '.join(SAID[:-1])} or {SAID[-1]} "
+                f"besides path; it has {', '.join(rows[0])}."
+            )
+        kept = [row for row in rows if any(_said(row, column) for column in SAID)]
         num_empty += len(rows) - len(kept)
         if kept:
             clips[file] = kept
     if not clips:
-        raise ValueError(f"{path} holds no caption; each row needs a path and one.")
+        raise ValueError(
+            f"{path} holds no caption; each row needs a path, and a caption, keywords "
+            "or a label."
+        )
     if num_empty:
-        logger.warning("%s: %d rows without a caption are skipped", path, num_empty)
+        logger.warning("%s: %d rows that say nothing are skipped", path, num_empty)
     entries = [_entry(rows) for rows in clips.values()]
     files = dict(zip((entry.id for entry in entries), clips, strict=True))
     return entries, {name: file for name, file in files.items() if file.is_file()}
 
 
+def _said(row: dict[str, str], column: str) -> str:
+    """A value; what stands for none in tables is none."""
+    text = row.get(column, "").strip()
+    return "" if text.lower() == "nan" else text
+
+
 def _entry(rows: Sequence[dict[str, str]]) -> Entry:
     """The rows of one clip, which may spell its path in several ways."""
-    captions = dict.fromkeys(row["caption"].strip() for row in rows)
-    keywords = (word for row in rows for word in row.get("keywords", "").split(";"))
-    sources = (
-        f"{column.removesuffix('_id')}:{row[column].strip()}"
-        for row in rows
-        for column in _SOURCES
-        if row.get(column, "").strip()
+    captions = tuple(
+        dict.fromkeys(text for row in rows if (text := _said(row, "caption")))
     )
+    labels = _listed(rows, "label")
+    sources = (source for row in rows for source in sources_in(row))
     return Entry(
         id=rows[0]["path"],
         names=(rows[0]["path"],),
-        captions=tuple(captions),
+        captions=captions,
+        # clips of one class are no negatives of each other: not so of captions
+        label=labels[0] if len(labels) == 1 and not captions else None,
         source=next(sources, None),
-        keywords=tuple(
-            dict.fromkeys(word.strip() for word in keywords if word.strip())
-        ),
+        keywords=_listed(rows, "keywords") or labels,
     )
+
+
+def _listed(rows: Sequence[dict[str, str]], column: str) -> tuple[str, ...]:
+    """What semicolons separate, each once."""
+    words = (word.strip() for row in rows for word in _said(row, column).split(";"))
+    return tuple(dict.fromkeys(filter(None, words)))

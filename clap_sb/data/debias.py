@@ -9,6 +9,8 @@ _NEUTRAL = {
     "woman": "person",
     "men": "people",
     "women": "people",
+    "males": "people",
+    "females": "people",
     "gentleman": "person",
     "gentlemen": "people",
     "lady": "person",
@@ -28,8 +30,56 @@ _NEUTRAL = {
     "herself": "themself",
 }
 
-_WORD = re.compile(rf"\b({'|'.join(_NEUTRAL)}|her)\b(?=(\s+\w)?)", re.IGNORECASE)
-_ADJECTIVE = re.compile(r"\b(an?\s+)?(?:fe)?male\s+(?=(\w))", re.IGNORECASE)
+# "male" before one of these describes it, and what is left without it is a sentence.
+# Words that are verbs as well ("a male shouts") are not among them.
+_DESCRIBED = """
+    voice vocal vocalist vocalization vocalisation speech speaker singer soprano tenor
+    choir chorus rapper laughter narration narrator monologue dialogue conversation
+    exclamation announcer announcement presenter reporter newscaster commentator
+    broadcaster operator officer teacher student teenager toddler baby child children
+    kid adult human person people crowd audience robot
+    animal bird cat dog lion tiger cow goat sheep horse frog toad cricket cicada deer
+    monkey
+""".split()
+_DESCRIBED_TOO = """
+    opera rock pop gospel backing lead robotic computer computerized synthesized
+    electronic automated digital police news radio television tv young old older elderly
+    mature teenage
+""".split()
+
+_NUMBERS = "two|three|four|five|six|several|many|multiple|various"
+_NO_NOUNS = (
+    "a|about|after|again|and|are|as|at|away|back|before|but|by|down|during|for|from|in|"
+    "into|is|off|on|or|out|over|the|then|through|to|under|until|up|when|while|with"
+)
+
+_BEGIN, _END = r"(?<![\w-])", r"(?![\w-])"  # "man-made" is no man
+_MALE = r"(?:fe)?male"
+_DESCRIBING = re.compile(
+    rf"{_BEGIN}(?P<article>an?\s+)?{_MALE}(?:\s+(?:and|or)\s+(?:an?\s+)?{_MALE})?\s+"
+    rf"(?=(?:(?:{'|'.join(_DESCRIBED)})(?:e?s)?|{'|'.join(_DESCRIBED_TOO)}){_END})"
+    r"(?P<first>\w)",
+    re.IGNORECASE,
+)
+# "male singing" is heard, but "a male singing" is somebody
+_SINGING = re.compile(
+    rf"(?P<before>^|[,;:]\s*|\b(?:and|or|of|with)\s+)"
+    rf"(?P<male>{_MALE})\s+(?P<singing>singing)\b",
+    re.IGNORECASE,
+)
+_SOMEBODY = re.compile(
+    rf"(?P<many>\b(?:{_NUMBERS})\s+(?:adult\s+|young\s+)?)?"
+    rf"{_BEGIN}(?P<article>an?\s+)?(?P<word>{_MALE}){_END}",
+    re.IGNORECASE,
+)
+_WORD = re.compile(
+    rf"{_BEGIN}(?P<word>{'|'.join(_NEUTRAL)}){_END}"
+    r"(?P<own>['\u2019](?=\s+\w))?",  # of the boys' dog
+    re.IGNORECASE,
+)
+_HER = re.compile(
+    rf"{_BEGIN}her{_END}(?:(?P<owned>\s+)(?!(?:{_NO_NOUNS})\b)(?=\w))?", re.IGNORECASE
+)
 
 
 def debias(caption: str) -> str:
@@ -37,7 +87,8 @@ def debias(caption: str) -> str:
 
     As 2211.06687 does with the captions that a model makes of keywords, so that it does
     not learn to guess: "woman" and "man" become "person", and likewise their plurals,
-    boys and girls, and the pronouns; "male" and "female" before a noun are left out.
+    boys and girls, and the pronouns. So do "male" and "female", but for those that
+    describe what follows (a voice, a singer, a child, ...): they are left out.
 
     Arguments
     ---------
@@ -52,22 +103,45 @@ def debias(caption: str) -> str:
     -------
     >>> debias("A woman laughs while her dog barks at the men.")
     'A person laughs while their dog barks at the people.'
-    >>> debias("a female opera singer")
-    'an opera singer'
+    >>> debias("A male speaks and a female opera singer laughs")
+    'A person speaks and an opera singer laughs'
     """
-    return _WORD.sub(_neutral, _ADJECTIVE.sub(_article, caption))
+    caption = _DESCRIBING.sub(_described, caption)
+    caption = _SINGING.sub(_sung, caption)
+    caption = _SOMEBODY.sub(_somebody, caption)
+    return _HER.sub(_theirs, _WORD.sub(_neutral, caption))
 
 
-def _article(match: re.Match) -> str:
+def _described(match: re.Match) -> str:
     """Keeps the article alone, in the form that the word after it asks for."""
-    if not match[1]:
-        return ""
-    form = "an " if match[2].lower() in "aeiou" else "a "
-    return form.capitalize() if match[1][0].isupper() else form
+    first = match["first"]
+    if not match["article"]:
+        return _as_written(match[0], first)
+    article = "an " if first.lower() in "aeiou" else "a "
+    return _as_written(match[0], article) + first
+
+
+def _sung(match: re.Match) -> str:
+    return match["before"] + _as_written(match["male"], match["singing"])
+
+
+def _somebody(match: re.Match) -> str:
+    if match["many"]:
+        return f"{match['many']}people"
+    return _as_written(match[0], "a person" if match["article"] else "person")
 
 
 def _neutral(match: re.Match) -> str:
-    word = match[1]
-    # "her" is "their" before a noun and "them" elsewhere
-    neutral = _NEUTRAL.get(word.lower()) or ("their" if match[2] else "them")
-    return neutral[0].upper() + neutral[1:] if word[0].isupper() else neutral
+    own = "'s" if match["own"] else ""
+    return _as_written(match["word"], _NEUTRAL[match["word"].lower()] + own)
+
+
+def _theirs(match: re.Match) -> str:
+    """What "her" means is told by the word after it: a noun, or none."""
+    owned = match["owned"]
+    return _as_written(match[0], f"their{owned}" if owned else "them")
+
+
+def _as_written(before: str, text: str) -> str:
+    """With a capital where there was one."""
+    return text[0].upper() + text[1:] if before[0].isupper() else text

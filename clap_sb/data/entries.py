@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from clap_sb.data.audio import AudioError, probe, read_wav
+from clap_sb.data.audio import AudioError, probe_to_end
 from clap_sb.data.manifest import Clip
 from clap_sb.data.missing import NOT_FOUND, MissingClip
 
@@ -95,9 +95,7 @@ def _examine_one(entry: Entry, files: Mapping[str, Path]) -> Clip | MissingClip:
     if path is None:
         return MissingClip(entry.id, entry.names[0], NOT_FOUND)
     try:
-        info = probe(path)
-        # The end tells files that are cut short, as broken-off downloads leave them.
-        read_wav(path, info.sample_rate, start=max(0.0, info.duration - 0.01))
+        info = probe_to_end(path)
     except AudioError as error:
         return MissingClip(entry.id, path.as_posix(), str(error))
     return Clip(

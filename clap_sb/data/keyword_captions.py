@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
+from clap_sb.data.captioned import captioned_only
 from clap_sb.data.keyword_model import KeywordModel
 from clap_sb.data.manifest import Clip, read_note, write_manifest
 from clap_sb.data.templates import sentences
@@ -29,13 +32,16 @@ def add_keyword_captions(
     generator: str = TEMPLATES,
     count: int = 1,
     seed: int = 0,
+    device: str | torch.device = "cpu",
 ) -> Path:
-    """Makes captions of the clips' keywords, and writes all clips as a manifest.
+    """Makes captions of the clips' keywords, and writes the clips as a manifest.
 
-    A clip without keywords is captioned by its label; one that has neither stays as it
-    is. Made captions come after those a clip has. A clip of less than two seconds gets
-    none, and is left out if it has no other. A manifest made before from the same clips
-    in the same way is kept as it is: a model runs once.
+    A clip without keywords is captioned by its label. Made captions come after those a
+    clip has; one of less than two seconds gets none. Clips that have no caption in the
+    end are left out, and counted. A manifest made before from the same clips in the
+    same way is kept as it is: a model runs once. What a model says is kept beside the
+    manifest, in ``<name>_model.jsonl``, batch by batch: where it was interrupted, it
+    goes on.
 
     For training only: nothing made is ever to be evaluated with.
 
@@ -52,6 +58,8 @@ def add_keyword_captions(
         Captions a clip.
     seed : int
         Seed of the templates.
+    device : str or torch.device
+        Where a model runs.
 
     Returns
     -------
@@ -84,39 +92,27 @@ def add_keyword_captions(
             "not one training clip of two seconds or more has keywords or a label to "
             "make captions of: leave keyword_captions out"
         )
-    made = dict(
-        zip(
-            (clip.id for clip in told),
-            _generate(told, generator, count, seed),
-            strict=True,
-        )
+    if generator == TEMPLATES:
+        made = [sentences(_keywords(clip), count, (seed, clip.id)) for clip in told]
+    else:
+        cache = manifest.with_name(f"{manifest.stem}_model.jsonl")
+        model = KeywordModel(generator, device=device)
+        made = model([_keywords(clip) for clip in told], count, cache)
+    by_id = dict(zip((clip.id for clip in told), made, strict=True))
+    captioned = [_captioned(clip, by_id.get(clip.id, ())) for clip in clips]
+    short = sum(bool(_keywords(clip)) for clip in clips) - len(told)
+    logger.info(
+        "captions of keywords (%s): %d clips got some, %d clips of less than %g s none",
+        *(generator, len(told), short, MIN_SECONDS),
     )
-    captioned = [_captioned(clip, made.get(clip.id, ())) for clip in clips]
-    kept = [c for c in captioned if c.captions or not _keywords(c)]
+    kept = captioned_only(captioned, "training clips, with captions of keywords")
     note = {"stamp": stamp, "generator": generator, "left_out": len(clips) - len(kept)}
     write_manifest(manifest, kept, note)
-    logger.info(
-        "captions of keywords (%s): %d clips got some, %d clips of less than %g s are "
-        "left out",
-        *(generator, len(told), note["left_out"], MIN_SECONDS),
-    )
     return manifest
 
 
 def _keywords(clip: Clip) -> tuple[str, ...]:
     return clip.keywords or ((clip.label,) if clip.label else ())
-
-
-def _generate(
-    clips: Sequence[Clip], generator: str, count: int, seed: int
-) -> list[tuple[str, ...]]:
-    keywords = [_keywords(clip) for clip in clips]
-    if generator == TEMPLATES:
-        return [
-            sentences(words, count, seed=(seed, clip.id))
-            for words, clip in zip(keywords, clips, strict=True)
-        ]
-    return KeywordModel(generator)(keywords, count)
 
 
 def _captioned(clip: Clip, made: Sequence[str]) -> Clip:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 from clap_sb.data.debias import debias
+from clap_sb.data.sentence_cache import SentenceCache
 from clap_sb.hub import HubError, fetch_snapshot
 
 _PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors", "pytorch_model.bin")
@@ -31,6 +33,8 @@ class KeywordModel:
         Width of the beam search.
     max_tokens : int
         Length of a sentence, at most.
+    device : str or torch.device
+        Where the model runs.
 
     Raises
     ------
@@ -38,10 +42,17 @@ class KeywordModel:
         If there is no such folder, and the hub does not give the model.
     """
 
-    def __init__(self, source: str | Path, num_beams: int = 4, max_tokens: int = 40):
+    def __init__(
+        self,
+        source: str | Path,
+        num_beams: int = 4,
+        max_tokens: int = 40,
+        device: str | torch.device = "cpu",
+    ):
         from transformers import AutoTokenizer, T5ForConditionalGeneration
 
         folder = _fetch(source)
+        self.source = str(source)
         self.num_beams = num_beams
         self.max_tokens = max_tokens
         self.tokenizer = AutoTokenizer.from_pretrained(
@@ -49,10 +60,14 @@ class KeywordModel:
         )
         self.model = T5ForConditionalGeneration.from_pretrained(
             folder, local_files_only=True
-        ).eval()
+        )
+        self.model.eval().to(device)
 
     def __call__(
-        self, keywords: Sequence[Sequence[str]], count: int = 1
+        self,
+        keywords: Sequence[Sequence[str]],
+        count: int = 1,
+        cache: Path | None = None,
     ) -> list[tuple[str, ...]]:
         """Makes sentences.
 
@@ -62,25 +77,27 @@ class KeywordModel:
             The keywords of each clip.
         count : int
             How many sentences a clip, at most; equal ones are folded.
+        cache : Path, optional
+            A file that is added to after each batch: what it holds is not made again.
 
         Returns
         -------
         list of tuple of str
         """
         texts = [" ".join(words).replace("_", " ") for words in keywords]
-        made: dict[str, tuple[str, ...]] = {}
-        distinct = sorted(set(texts), key=lambda text: (len(text), text))
+        maker = f"{self.source}, {count} of {self.num_beams}, {self.max_tokens}"
+        said = SentenceCache(cache, maker)
+        new = sorted(set(texts) - said.known.keys(), key=lambda text: (len(text), text))
         for start in tqdm(
-            range(0, len(distinct), _BATCH), desc="Captions from keywords", disable=None
+            range(0, len(new), _BATCH), desc="Captions from keywords", disable=None
         ):
-            batch = distinct[start : start + _BATCH]
-            made.update(zip(batch, self._generate(batch, count), strict=True))
-        return [made[text] for text in texts]
+            batch = new[start : start + _BATCH]
+            said.add(dict(zip(batch, self._generate(batch, count), strict=True)))
+        return [said.known[text] for text in texts]
 
     def _generate(self, texts: list[str], count: int) -> list[tuple[str, ...]]:
-        import torch
-
         tokens = self.tokenizer(texts, padding=True, return_tensors="pt")
+        tokens = tokens.to(self.model.device)
         with torch.inference_mode():
             output = self.model.generate(
                 input_ids=tokens["input_ids"],

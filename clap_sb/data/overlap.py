@@ -58,6 +58,33 @@ def recordings_of(clip: Clip) -> tuple[str, ...]:
     return (*known, f"file:{clip.path}")
 
 
+def sources_in(row: Mapping[str, str]) -> list[str]:
+    """The recordings that a row of a table names.
+
+    Arguments
+    ---------
+    row : mapping of str to str
+        Values by column, ``youtube_id`` and ``freesound_id`` among them or not.
+
+    Returns
+    -------
+    list of str
+
+    Example
+    -------
+    >>> sources_in({"path": "a.wav", "freesound_id": "12.0", "youtube_id": ""})
+    ['freesound:12']
+    """
+    found = []
+    for column, site in ID_COLUMNS.items():
+        name = row.get(column, "").strip()
+        if site == "freesound":
+            name = name.removesuffix(".0")  # as tables with gaps are often saved
+        if name:
+            found.append(f"{site}:{name}")
+    return found
+
+
 def find_overlaps(
     train: Mapping[str, Sequence[Clip]], evaluation: Mapping[str, Sequence[Clip]]
 ) -> list[Overlap]:
@@ -127,10 +154,9 @@ def read_recordings(path: str | os.PathLike) -> list[Clip]:
     """
     rows = read_rows(path, ())
     clips = [
-        Clip(row[column].strip(), "", 0.0, source=f"{site}:{row[column].strip()}")
+        Clip(source.partition(":")[2], "", 0.0, source=source)
         for row in rows
-        for column, site in ID_COLUMNS.items()
-        if row.get(column, "").strip()
+        for source in sources_in(row)
     ]
     if not clips:
         raise ValueError(

@@ -12,6 +12,8 @@ from clap_sb.evaluation.zero_shot import DEFAULT_PROMPT
 # without the full stop that ours ends with
 _AS_LAION = "This is a sound of {label}"
 
+_ESC = ("ESC-50", "ESC-10")  # the set and its subset
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -197,8 +199,11 @@ PROTOCOLS = {
             class_rule="ranks",
             most_captions=5,
             sort_ranks=False,
-            set_prompts={"ESC-50": _AS_LAION, "GTZAN": "This is a {label} song."},
-            set_folds={"ESC-50": (1,)},
+            set_prompts={
+                **dict.fromkeys(_ESC, _AS_LAION),
+                "GTZAN": "This is a {label} song.",
+            },
+            set_folds=dict.fromkeys(_ESC, (1,)),
         ),
         Protocol(
             "wavcaps",
@@ -221,7 +226,7 @@ PROTOCOLS = {
             source="MTEB, its audio tasks",
             prompt=_AS_LAION,
             crop_rule="mteb",
-            underscored_sets=("ESC-50",),
+            underscored_sets=_ESC,
             set_pools={"AudioCaps": 883, "UrbanSound8K": 2048},
         ),
     )

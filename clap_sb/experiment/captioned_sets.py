@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from speechbrain.utils.distributed import if_main_process
+from speechbrain.utils.distributed import if_main_process, infer_device
 
 from clap_sb.config import ConfigError
+from clap_sb.data.captioned import captioned_only
 from clap_sb.data.captions_csv import prepare_captions_csv
 from clap_sb.data.keyword_captions import add_keyword_captions
 from clap_sb.data.manifest import Clip, read_manifest
@@ -18,7 +19,7 @@ from clap_sb.data.overlap import (
     tell_overlaps,
     write_overlaps,
 )
-from clap_sb.experiment.known_sets import CAPTIONED, folder_of, load_preparation
+from clap_sb.experiment.known_sets import KNOWN_SETS, folder_of, load_preparation
 from clap_sb.experiment.run import Experiment
 
 EVALUATED = ("valid", "test")
@@ -71,6 +72,8 @@ class CaptionedSets:
         ------
         ConfigError
             If a set is not known, or it is not said where it lies.
+        ValueError
+            If a training set has no captions, and none are made.
         """
         values = self.experiment.values
         trust = trust or values["skip_prep"]
@@ -85,7 +88,7 @@ class CaptionedSets:
         evaluated = {f"{own} {split}": splits[split] for split in EVALUATED}
         evaluated |= self._evaluation_sets(trust)
         train, about = self._without_overlaps(train, evaluated)
-        clips = self._with_keywords(_joined(train))
+        clips = self._captioned(train)
         experiment = self._named(names, about)
         return experiment, {"train": clips, **{s: splits[s] for s in EVALUATED}}
 
@@ -117,7 +120,7 @@ class CaptionedSets:
             return read_manifest(manifest)
         prepare = load_preparation(name, self.recipes)
         folder = folder_of(name, self.experiment.values["set_folders"])
-        if name in CAPTIONED:
+        if KNOWN_SETS[name].has_captions:
             save = self.folder / name
             return self._run(prepare, folder, save, trust, ["train"])["train"]
         return self._labelled(prepare, name, folder, trust)
@@ -142,7 +145,7 @@ class CaptionedSets:
                 continue
             prepare = load_preparation(name, self.recipes)
             folder = folder_of(name, self.experiment.values["set_folders"])
-            if name not in CAPTIONED:
+            if not KNOWN_SETS[name].has_captions:
                 found[name] = self._labelled(prepare, name, folder, trust)
                 continue
             splits = self._run(prepare, folder, self.folder / name, trust, EVALUATED)
@@ -171,17 +174,21 @@ class CaptionedSets:
         }
         return kept, f" without {about}"
 
-    def _with_keywords(self, clips: list[Clip]) -> list[Clip]:
+    def _captioned(self, train: Clips) -> list[Clip]:
+        """All training clips, with captions made of their keywords where asked for."""
         values = self.experiment.values
         if values["keyword_captions"] is None:
-            return clips
+            return _joined(
+                {name: captioned_only(clips, name) for name, clips in train.items()}
+            )
         manifest = self.experiment.prepare(
             add_keyword_captions,
-            clips=clips,
+            clips=_joined(train),
             manifest=self.folder / "train_keywords.json",
             generator=str(values["keyword_captions"]),
             count=values["keyword_captions_a_clip"],
             seed=values["seed"],
+            device=self.experiment.run_opts.device or infer_device(),
         )
         return read_manifest(manifest)
 

@@ -14,12 +14,11 @@ Authors
  * The clap_sb developers 2026
 """
 
-import functools
 from pathlib import Path
 
-from audiocaps_prepare import prepare_audiocaps
 from clap_sb.data.builtin import write_audiocaps
 from clap_sb.experiment.evaluation import open_evaluation
+from clap_sb.experiment.known_sets import load_preparation
 from clap_sb.experiment.retrieval import retrieve_split
 from clap_sb.experiment.run import begin, run_recipe
 
@@ -43,8 +42,9 @@ def main(argv: list[str]) -> None:
 
     evaluation = open_evaluation(experiment)
     data_folder = experiment.data_folder(write_builtin)
-    version = str(values["audiocaps_version"])
-    prepare = functools.partial(prepare_audiocaps, version=version)
+    # the built-in set has no versions
+    name = "AudioCaps" if experiment.is_builtin else values["dataset"]
+    prepare = load_preparation(name, HERE.parent)
     print("\n" + retrieve_split(evaluation, prepare, data_folder))
 
 

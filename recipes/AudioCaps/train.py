@@ -16,10 +16,10 @@ Authors
 import functools
 from pathlib import Path
 
-from audiocaps_prepare import prepare_audiocaps
 from clap_sb.data.builtin import write_audiocaps
 from clap_sb.experiment.captioned_sets import CaptionedSets
 from clap_sb.experiment.finish import finish_by_retrieval
+from clap_sb.experiment.known_sets import load_preparation
 from clap_sb.experiment.run import begin, run_recipe
 from clap_sb.experiment.stages import run_stages
 
@@ -43,8 +43,9 @@ def main(argv: list[str]) -> None:
         return write_audiocaps(folder, clips, 100, 100, seed=values["seed"])
 
     data_folder = experiment.data_folder(write_builtin)
-    version = str(values["audiocaps_version"])
-    prepare = functools.partial(prepare_audiocaps, version=version)
+    # the built-in set has no versions
+    name = "AudioCaps" if experiment.is_builtin else values["dataset"]
+    prepare = load_preparation(name, RECIPES)
     pairs_file = data_folder / "dataset" / "attribute_pairs.csv"
     sets = CaptionedSets(experiment, prepare, data_folder, RECIPES)
     evaluate = functools.partial(finish_by_retrieval, pairs_file=pairs_file)

@@ -16,6 +16,7 @@ Authors
 import argparse
 from pathlib import Path
 
+from clap_sb.data.audio_info import lend_audio_info
 from clap_sb.experiment.run import run_recipe
 
 VERSION = "v2.1"
@@ -30,6 +31,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("folder", type=Path, help="where the data set goes")
     parser.add_argument("--splits", nargs="+", choices=SPLITS, default=SPLITS)
     arguments = parser.parse_args(argv)
+    lend_audio_info()
     try:
         from aac_datasets.datasets.functional.clotho import download_clotho_datasets
     except ImportError as error:

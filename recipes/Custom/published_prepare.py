@@ -2,12 +2,15 @@
 
     python recipes/Custom/published_prepare.py UrbanSound8K FOLDER urbansound8k.csv
     python recipes/Custom/published_prepare.py FSD50K FOLDER fsd50k.csv
+    python recipes/Custom/published_prepare.py FSD50K-dev FOLDER fsd50k_dev.csv
     python recipes/Custom/published_prepare.py VGGSound FOLDER vggsound.csv
 
 FOLDER is the data set's, as published: UrbanSound8K with ``metadata/`` and ``audio/``;
-FSD50K with ``FSD50K.ground_truth/`` and ``FSD50K.eval_audio/`` (the evaluation set);
-VGGSound with ``vggsound.csv`` and the audio of its test clips, named
-``<youtube id>_<start, six digits>``, in ``audio/`` or in the folder itself.
+FSD50K with ``FSD50K.ground_truth/`` and ``FSD50K.eval_audio/`` (the evaluation set), or
+``FSD50K.dev_audio/`` for FSD50K-dev (the development set); VGGSound with
+``vggsound.csv`` and the audio of its test clips, named
+``<youtube id>_<start, six digits>``, in ``audio/`` or in the folder itself. The columns
+``freesound_id`` and ``youtube_id`` tell which recordings another set holds too.
 
 Authors
  * The clap_sb developers 2026
@@ -17,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -24,25 +28,35 @@ from pathlib import Path
 from clap_sb.data.labels_csv import SEPARATOR, read_label_set
 from clap_sb.data.prepare import index_audio, read_rows
 
-Row = tuple[str, str, str]  # path, label, fold
-
+COLUMNS = ("path", "label", "fold", "freesound_id", "youtube_id")
 LABEL_SETS = Path(__file__).resolve().parent / "label_sets"
+
+Row = dict[str, str]  # some of the columns
 
 
 def urbansound8k(folder: Path) -> Iterable[Row]:
     """Clips of the ten folds."""
     table = folder / "metadata" / "UrbanSound8K.csv"
-    for row in read_rows(table, ("slice_file_name", "fold", "class")):
+    for row in read_rows(table, ("slice_file_name", "fsID", "fold", "class")):
         path = folder / "audio" / f"fold{row['fold']}" / row["slice_file_name"]
-        yield str(path), row["class"], row["fold"]
+        yield {
+            "path": str(path),
+            "label": row["class"],
+            "fold": row["fold"],
+            "freesound_id": row["fsID"],
+        }
 
 
-def fsd50k(folder: Path) -> Iterable[Row]:
-    """Clips of the evaluation set, with several labels each."""
-    table = folder / "FSD50K.ground_truth" / "eval.csv"
+def fsd50k(folder: Path, part: str = "eval") -> Iterable[Row]:
+    """Clips of the evaluation or the development set, with several labels each."""
+    table = folder / "FSD50K.ground_truth" / f"{part}.csv"
     for row in read_rows(table, ("fname", "labels")):
-        path = folder / "FSD50K.eval_audio" / f"{row['fname']}.wav"
-        yield str(path), row["labels"].replace(",", SEPARATOR), ""
+        path = folder / f"FSD50K.{part}_audio" / f"{row['fname']}.wav"
+        yield {
+            "path": str(path),
+            "label": row["labels"].replace(",", SEPARATOR),
+            "freesound_id": row["fname"],
+        }
 
 
 def vggsound(folder: Path) -> Iterable[Row]:
@@ -52,23 +66,25 @@ def vggsound(folder: Path) -> Iterable[Row]:
         for youtube_id, start, label, split in csv.reader(file):
             if split == "test":
                 name = f"{youtube_id}_{int(start):06d}"
-                yield str(files.get(name, folder / "audio" / name)), label, ""
+                path = files.get(name, folder / "audio" / name)
+                yield {"path": str(path), "label": label, "youtube_id": youtube_id}
 
 
 SETS: dict[str, Callable[[Path], Iterable[Row]]] = {
     "UrbanSound8K": urbansound8k,
     "FSD50K": fsd50k,
+    "FSD50K-dev": functools.partial(fsd50k, part="dev"),
     "VGGSound": vggsound,
 }
 
 
 def prepare_published(name: str, folder: str | Path, out: str | Path) -> Path:
-    """Writes the columns path, label and fold.
+    """Writes the columns path, label, fold, freesound_id and youtube_id.
 
     Arguments
     ---------
     name : str
-        ``UrbanSound8K``, ``FSD50K`` or ``VGGSound``.
+        One of `SETS`.
     folder : str or Path
         Where the data set lies.
     out : str or Path
@@ -85,8 +101,8 @@ def prepare_published(name: str, folder: str | Path, out: str | Path) -> Path:
         If the table holds a label that is none of the data set's.
     """
     rows = list(SETS[name](Path(folder).expanduser().resolve()))
-    known = set(read_label_set(LABEL_SETS / f"{name}.txt"))
-    found = {label for _, labels, _ in rows for label in labels.split(SEPARATOR)}
+    known = set(read_label_set(LABEL_SETS / f"{name.removesuffix('-dev')}.txt"))
+    found = {label for row in rows for label in row["label"].split(SEPARATOR)}
     if not found <= known:
         raise ValueError(
             f"{sorted(found - known)[0]!r} is none of the {len(known)} classes of "
@@ -94,8 +110,8 @@ def prepare_published(name: str, folder: str | Path, out: str | Path) -> Path:
         )
     out = Path(out)
     with open(out, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["path", "label", "fold"])
+        writer = csv.DictWriter(file, COLUMNS, restval="")
+        writer.writeheader()
         writer.writerows(rows)
     return out
 

@@ -20,8 +20,10 @@ from speechbrain.utils.distributed import if_main_process
 
 from clap_sb.brain import CLAPBrain
 from clap_sb.config import ConfigError
+from clap_sb.data.captioned import captioned_only
 from clap_sb.data.captions_csv import prepare_captions_csv
 from clap_sb.data.manifest import Clip, read_manifest
+from clap_sb.data.overlap import find_overlaps
 from clap_sb.data.split import split_clips
 from clap_sb.experiment.fine_tuning import report_gain
 from clap_sb.experiment.finish import finish_by_retrieval
@@ -86,17 +88,18 @@ def _read(experiment: Experiment, split: str, trust: bool) -> list[Clip]:
     if not trust:
         path = experiment.values[f"{split}_csv"]
         experiment.prepare(prepare_captions_csv, path=path, manifest=manifest)
-    return read_manifest(manifest)
+    return captioned_only(read_manifest(manifest), f"{split}_csv")
 
 
 def _check_disjoint(splits: dict[str, list[Clip]]) -> None:
-    trained_on = {clip.path for clip in splits["train"]}
-    for split in ("valid", "test"):
-        both = [clip.path for clip in splits[split] if clip.path in trained_on]
-        if both:
+    for split, other in (("valid", "train"), ("test", "train"), ("test", "valid")):
+        found = find_overlaps({split: splits[split]}, {other: splits[other]})
+        if found:
+            clips = len({overlap.train_id for overlap in found})
             raise ConfigError(
-                f"{len(both)} clips of {split}_csv are in train_csv too, such as "
-                f"{both[0]}: a score on them would say nothing; leave them out of one"
+                f"{clips} clips of {split}_csv are of recordings in {other}_csv too, "
+                f"such as {found[0].train_id} ({found[0].recording}): a score on them "
+                "would say nothing; leave them out of one"
             )
 
 

@@ -1,24 +1,34 @@
-"""Prepares ESC-50, or a set in its layout such as ESC-10, as one manifest.
+"""Prepares ESC-50, its subset ESC-10, or a set in its layout as one manifest.
 
 The layout is that of the ESC-50 repository (Piczak, ACM Multimedia 2015): the list
-`meta/esc50.csv` (columns filename, fold, target, category) and the folder `audio/`.
+`meta/esc50.csv` (columns filename, fold, target, category, and esc10 for what belongs
+to ESC-10) and the folder `audio/`.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
+from clap_sb.data.manifest import Clip
 from clap_sb.data.prepare import Entry, prepare_manifest, read_rows
 
 COLUMNS = ("filename", "fold", "target", "category")
+
+WHOLE, SUBSET = "ESC-50", "ESC-10"
+SUBSET_LABELS = {
+    *("chainsaw", "clock_tick", "crackling_fire", "crying_baby", "dog"),
+    *("helicopter", "rain", "rooster", "sea_waves", "sneezing"),
+}
 
 
 def prepare_esc50(
     data_folder: str | os.PathLike,
     save_folder: str | os.PathLike,
     skip_prep: bool = False,
+    subset: str | None = None,
 ) -> Path:
     """Writes the manifest of all folds, and says which clips have no usable audio.
 
@@ -35,6 +45,8 @@ def prepare_esc50(
         out, as ``esc50_missing.csv``.
     skip_prep : bool
         Whether to trust a manifest from an earlier run, unseen.
+    subset : str or None
+        ``ESC-10`` for the clips that the list's column ``esc10`` says belong to it.
 
     Returns
     -------
@@ -45,12 +57,16 @@ def prepare_esc50(
     ------
     FileNotFoundError
         If the list is not there, or not one clip has usable audio.
+    ValueError
+        If there is no such subset, or the list holds no clip of it.
 
     Example
     -------
     >>> prepare_esc50("ESC-50", "save", skip_prep=True).name
     'esc50.json'
     """
+    if subset not in (None, SUBSET):
+        raise ValueError(f"ESC-50 has the subset {SUBSET}, and no {subset!r}.")
     manifest = Path(save_folder) / "esc50.json"
     if skip_prep:
         return manifest
@@ -61,10 +77,44 @@ def prepare_esc50(
             f"The list of ESC-50 is not there: looked for {clip_list.as_posix()}. Set "
             "data_folder to the folder that holds meta/ and audio/."
         )
-    rows = read_rows(clip_list, COLUMNS)
+    rows = _read_list(clip_list, subset)
     rows.sort(key=lambda row: (int(row["target"]), row["filename"]))
     entries = [_entry(row) for row in rows]
     return prepare_manifest(manifest, entries, [data_folder / "audio"])
+
+
+def set_name(clips: Sequence[Clip]) -> str:
+    """Which of the two sets clips are, by their labels.
+
+    Arguments
+    ---------
+    clips : sequence of Clip
+        Labelled clips in ESC-50's layout.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> clips = [Clip(name, "", 5.0, label=name) for name in sorted(SUBSET_LABELS)]
+    >>> set_name(clips), set_name(clips[1:])
+    ('ESC-10', 'ESC-50')
+    """
+    return SUBSET if {clip.label for clip in clips} == SUBSET_LABELS else WHOLE
+
+
+def _read_list(path: Path, subset: str | None) -> list[dict[str, str]]:
+    if subset is None:
+        return read_rows(path, COLUMNS)
+    rows = [
+        row
+        for row in read_rows(path, (*COLUMNS, "esc10"))
+        if row["esc10"].strip().lower() == "true"
+    ]
+    if not rows:
+        raise ValueError(f"{path} holds no clip of {SUBSET}: esc10 is True for none.")
+    return rows
 
 
 def _entry(row: dict[str, str]) -> Entry:

@@ -6,8 +6,9 @@ Run from the root of the repository:
 
 It trains on four folds and classifies the fifth by prompt; ``--fold all`` holds out
 each fold in turn. ``--init CHECKPOINT`` fine-tunes what a checkpoint holds, and
-``--mode probe --init CHECKPOINT`` fits a linear probe on its embeddings. Without
-``--data_folder``, a small synthesised set stands in for the real one.
+``--mode probe --init CHECKPOINT`` fits a linear probe on its embeddings.
+``--dataset ESC-10`` takes the ten classes of that subset. Without ``--data_folder``, a
+small synthesised set stands in for the real one.
 
 Authors
  * The clap_sb developers 2026
@@ -28,10 +29,11 @@ from clap_sb.experiment.folds import (
     report_trained_folds,
 )
 from clap_sb.experiment.label_brain import LabelBrain, captioned
+from clap_sb.experiment.naming import named
 from clap_sb.experiment.run import Experiment, begin, run_recipe
 from clap_sb.experiment.small_sets import suit_settings
 from clap_sb.experiment.stages import run_stages, stage_of, trusts_manifests
-from esc50_prepare import prepare_esc50
+from esc50_prepare import SUBSET, WHOLE, prepare_esc50, set_name
 
 HERE = Path(__file__).resolve().parent
 FILES = [
@@ -48,6 +50,8 @@ def main(argv: list[str]) -> None:
     stage = stage_of(experiment)
     check_mode(values["mode"], stage)
     clips = prepare(experiment)
+    if values["dataset"] == WHOLE:
+        experiment = named(experiment, set_name(clips))
     labels = sorted({clip.label for clip in clips})
     experiment = experiment.updated({"labels": labels})
     folds = held_out(values["fold"], clips)
@@ -88,11 +92,14 @@ def prepare(experiment: Experiment) -> list[Clip]:
     def write_builtin(folder: Path) -> Path:
         return write_esc50(folder, values["builtin_clips_per_class"], values["seed"])
 
+    # the built-in set has no subset
+    is_subset = values["dataset"] == SUBSET and not experiment.is_builtin
     manifest = experiment.prepare(
         prepare_esc50,
         data_folder=experiment.data_folder(write_builtin),
         save_folder=experiment.folder / "manifests",
         skip_prep=trusts_manifests(experiment),
+        subset=SUBSET if is_subset else None,
     )
     clips = read_manifest(manifest)
     if if_main_process():

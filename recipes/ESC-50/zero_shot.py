@@ -7,20 +7,23 @@ Run from the root of the repository, for example after training a system:
 
 Each clip gets the class whose sentence is most similar. All clips of all five folds are
 scored, each fold by itself too; ``--protocol all`` scores by the rules of each protocol
-that has been published. Without ``--data_folder``, a small synthesised set stands in.
+that has been published; ``--dataset ESC-10`` takes the ten classes of that subset.
+Without ``--data_folder``, a small synthesised set stands in.
 
 Authors
  * The clap_sb developers 2026
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from clap_sb.data.builtin import write_esc50
 from clap_sb.data.manifest import read_manifest
 from clap_sb.experiment.classification import classify
 from clap_sb.experiment.evaluation import open_evaluation
+from clap_sb.experiment.naming import named
 from clap_sb.experiment.run import begin, run_recipe
-from esc50_prepare import prepare_esc50
+from esc50_prepare import SUBSET, WHOLE, prepare_esc50, set_name
 
 HERE = Path(__file__).resolve().parent
 FILES = [
@@ -40,12 +43,18 @@ def main(argv: list[str]) -> None:
     def write_builtin(folder: Path) -> Path:
         return write_esc50(folder, values["builtin_clips_per_class"], values["seed"])
 
+    # the built-in set has no subset
+    is_subset = values["dataset"] == SUBSET and not experiment.is_builtin
     manifest = prepare_esc50(
         data_folder=experiment.data_folder(write_builtin),
         save_folder=experiment.folder / "manifests",
         skip_prep=values["skip_prep"],
+        subset=SUBSET if is_subset else None,
     )
-    print("\n" + classify(evaluation, read_manifest(manifest)))
+    clips = read_manifest(manifest)
+    if values["dataset"] == WHOLE:
+        experiment = named(experiment, set_name(clips))
+    print("\n" + classify(replace(evaluation, experiment=experiment), clips))
 
 
 if __name__ == "__main__":
