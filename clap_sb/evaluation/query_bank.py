@@ -96,9 +96,9 @@ class QueryBank:
         """The bank in words, for the protocol card and the terminal."""
         return (
             f"the bank for rescoring: {len(self.captions)} captions of "
-            f"{len(self.clips)} training clips; left out are {self.num_shared} training "
-            f"clips whose recording is in the test, and {self.num_equal} captions that "
-            "read like one of the test"
+            f"{len(self.clips)} training clips; left out are {self.num_shared} "
+            "training clips whose recording is in the test, and "
+            f"{self.num_equal} captions that read like one of the test"
         )
 
 

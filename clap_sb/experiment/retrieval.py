@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import Clip, read_manifest
 from clap_sb.evaluation.embedding import Embedded
 from clap_sb.evaluation.protocols import Protocol
@@ -44,7 +45,8 @@ def retrieve_split(
         skip_prep=evaluation.values["skip_prep"],
     )
     clips = {name: read_manifest(path) for name, path in manifests.items()}
-    return retrieve(evaluation, clips[split], split, clips.get("train"))
+    listing = Listing.read(manifests[split])
+    return retrieve(evaluation, clips[split], split, clips.get("train"), listing)
 
 
 def retrieve(
@@ -52,6 +54,7 @@ def retrieve(
     clips: Sequence[Clip],
     split: str,
     training: Sequence[Clip] | None = None,
+    listing: Listing | None = None,
 ) -> str:
     """Finds clips by captions and captions by clips, and writes the reports.
 
@@ -65,6 +68,8 @@ def retrieve(
         What they are, in words.
     training : sequence of Clip, optional
         Where the bank for ``rescoring`` is drawn from.
+    listing : Listing, optional
+        What the data set's list has, where that is known.
 
     Returns
     -------
@@ -76,13 +81,13 @@ def retrieve(
     ValueError
         If ``rescoring`` is asked for without training clips, or none is left of them.
     """
-    origin = evaluation.origin(split)
+    origin = evaluation.origin(split, listing)
     bank = _bank(evaluation, clips, training)
     told, rows = [] if bank is None else [bank.describe()], []
     for protocol in evaluation.protocols:
         pool, left_out = protocol.caption_pool(clips)
         embedded = evaluation.embed(pool, protocol, with_captions=True)
-        notes = protocol.notes(len(embedded.clips), evaluation.values["dataset"])
+        notes = evaluation.notes(protocol, len(embedded.clips), split)
         if left_out:
             notes += (f"{left_out} clips without a caption are left out",)
         if bank is not None:
@@ -109,7 +114,10 @@ def _bank(
 
 
 def _ranks(
-    evaluation: Evaluation, protocol: Protocol, embedded: Embedded, bank: QueryBank | None
+    evaluation: Evaluation,
+    protocol: Protocol,
+    embedded: Embedded,
+    bank: QueryBank | None,
 ) -> Retrieval:
     """Ranks by similarity, or by what rescoring makes of it in each direction."""
     if bank is None:

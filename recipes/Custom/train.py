@@ -19,6 +19,7 @@ from pathlib import Path
 from clap_sb.brain import CLAPBrain
 from clap_sb.config import ConfigError
 from clap_sb.data.captions_csv import prepare_captions_csv
+from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import Clip, read_manifest
 from clap_sb.data.split import split_clips
 from clap_sb.experiment.fine_tuning import report_gain
@@ -46,7 +47,7 @@ def main(argv: list[str]) -> None:
         return suit_settings(experiment, len(clips["train"])), clips
 
     def evaluate(run: Experiment, brain: CLAPBrain, testing: list[Clip]) -> None:
-        finish_by_retrieval(run, brain, testing)
+        finish_by_retrieval(run, brain, testing, **preparation_of(run))
         report_gain(run, brain, testing)
 
     run_stages(experiment, prepare, evaluate)
@@ -73,6 +74,20 @@ def read_splits(experiment: Experiment) -> dict[str, list[Clip]]:
     splits = {**found, **split_clips(found["train"], values["split_seed"], shares)}
     _check_disjoint(splits)
     return splits
+
+
+def preparation_of(experiment: Experiment) -> dict[str, object]:
+    """What the card says of the list that the test clips are from."""
+    manifests = experiment.folder / "manifests"
+    if experiment.values["test_csv"] is not None:
+        return {"listing": Listing.read(manifests / "test.json")}
+    listing = Listing.read(manifests / "train.json")
+    name = Path(experiment.values["train_csv"]).name
+    note = (
+        f"the clips are split off from {name}: of its {listing.num_listed} clips, "
+        f"{listing.num_missing} have no usable audio"
+    )
+    return {"notes": (note,)}
 
 
 def _read(experiment: Experiment, split: str) -> list[Clip]:

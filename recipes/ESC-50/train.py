@@ -20,6 +20,7 @@ from speechbrain.utils.distributed import if_main_process
 
 from clap_sb.config import ConfigError
 from clap_sb.data.builtin import write_esc50
+from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import Clip, read_manifest
 from clap_sb.evaluation.prompts import read_descriptions
 from clap_sb.experiment.folds import (
@@ -56,7 +57,7 @@ def main(argv: list[str]) -> None:
         save_folder=experiment.folder / "manifests",
         skip_prep=values["skip_prep"],
     )
-    clips = read_manifest(manifest)
+    clips, listing = read_manifest(manifest), Listing.read(manifest)
     labels = sorted({clip.label for clip in clips})
     experiment = replace(
         experiment, config=experiment.config.updated({"labels": labels})
@@ -68,13 +69,13 @@ def main(argv: list[str]) -> None:
             "on (--fold): choose settings by another one"
         )
     if values["mode"] == "probe":
-        probe_folds(experiment, clips)
+        probe_folds(experiment, clips, listing)
     elif values["mode"] == "contrastive":
         described = descriptions_of(experiment, labels)
         tested: dict[int, HeldOutFold] = {}
         for fold in folds:
-            tested |= train_without(experiment, clips, fold, described)
-        report_trained_folds(experiment, tested)
+            tested |= train_without(experiment, clips, fold, described, listing)
+        report_trained_folds(experiment, tested, listing)
     else:
         raise ConfigError(f"mode is contrastive or probe, not {values['mode']!r}")
 
@@ -117,6 +118,7 @@ def train_without(
     clips: list[Clip],
     fold: int,
     described: dict[str, tuple[str, ...]],
+    listing: Listing | None,
 ) -> dict[int, HeldOutFold]:
     """Trains on the clips of the other folds, and classifies those of this one."""
     values = experiment.values
@@ -134,7 +136,7 @@ def train_without(
     tested: dict[int, HeldOutFold] = {}
 
     def evaluate(run: Experiment, brain: LabelBrain, testing: list[Clip]) -> None:
-        tested[fold] = finish_fold(run, brain, testing)
+        tested[fold] = finish_fold(run, brain, testing, listing)
 
     suited = suit_settings(experiment, len(splits["train"]))
     run_stages(experiment, prepare=lambda trust: (suited, splits), evaluate=evaluate)

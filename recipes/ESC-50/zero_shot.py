@@ -16,6 +16,7 @@ Authors
 from pathlib import Path
 
 from clap_sb.data.builtin import write_esc50
+from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import read_manifest
 from clap_sb.experiment.classification import classify
 from clap_sb.experiment.evaluation import open_evaluation
@@ -45,7 +46,8 @@ def main(argv: list[str]) -> None:
         save_folder=experiment.folder / "manifests",
         skip_prep=values["skip_prep"],
     )
-    print("\n" + classify(evaluation, read_manifest(manifest)))
+    clips, listing = read_manifest(manifest), Listing.read(manifest)
+    print("\n" + classify(evaluation, clips, listing=listing))
 
 
 if __name__ == "__main__":
