@@ -78,9 +78,9 @@ class Listing:
             None for a manifest that no list was prepared into.
         """
         note = read_note(manifest)
-        if not {"listed", "missing"} <= note.keys():
+        if not {"listed", "missing", "folds"} <= note.keys():
             return None
-        folds = {int(fold): tuple(pair) for fold, pair in note.get("folds", {}).items()}
+        folds = {int(fold): tuple(pair) for fold, pair in note["folds"].items()}
         return cls(note["listed"], note["missing"], folds)
 
     @property
