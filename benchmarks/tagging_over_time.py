@@ -3,10 +3,11 @@
 Files are assembled from four clips of four classes of ESC-10 (ESC-50's layout, its
 `esc10` clips), a second of silence before, between and after them. An event lasts from
 the first to the last sound of its clip, since many clips are filled up with silence.
-The clips of one fold are split in two halves: files of the first calibrate the
-thresholds, twenty files of the second are tagged. An event counts as found if a segment
-of its own label overlaps it by half or more (IoU); segments that match no event are
-counted too.
+The recordings of one fold are split in two halves, so that clips cut from one recording
+(``src_file``: seven of fold 5's eight crying babies are) fall into the same: files of
+the first calibrate the thresholds, twenty files of the second are tagged. Several files
+may hold the same clip. An event counts as found if a segment of its own label overlaps
+it by half or more (IoU); segments that match no event are counted too.
 
     python benchmarks/tagging_over_time.py --checkpoint RUN --data ESC-10 --fold 5
 """
@@ -36,6 +37,15 @@ IOU = 0.5
 
 
 @dataclass(frozen=True)
+class Source:
+    """A clip, its class, and the recording it was cut from."""
+
+    path: Path
+    label: str
+    recording: str
+
+
+@dataclass(frozen=True)
 class Assembled:
     """A file and what sounds in it."""
 
@@ -47,7 +57,7 @@ def main() -> None:
     """Assembles, calibrates, tags and prints."""
     arguments = read_arguments()
     clips = read_fold(arguments.data, arguments.fold)
-    labels = sorted({label for _, label in clips})
+    labels = sorted({clip.label for clip in clips})
     draw = random.Random(arguments.seed)
     halves = split(clips, draw)
     options = TagOptions(
@@ -85,32 +95,43 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--plots", type=Path, help="folder for a picture of each file")
     standard = TagOptions()
     parser.add_argument("--frames", action="store_true")
-    for name in ("window", "hop", "threshold", "min_duration", "max_gap"):
+    numbers = ("window", "hop", "frames_hop", "threshold", "min_duration", "max_gap")
+    for name in numbers:
         default = getattr(standard, name)
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=default)
     return parser.parse_args()
 
 
-def read_fold(folder: Path, fold: int) -> list[tuple[Path, str]]:
-    """The files of one fold, and their classes."""
+def read_fold(folder: Path, fold: int) -> list[Source]:
+    """The clips of one fold."""
     import pandas
 
     table = pandas.read_csv(folder / "meta" / "esc50.csv")
     table = table[(table.fold == fold) & table.esc10]
-    paths = [folder / "audio" / name for name in table.filename]
-    return list(zip(paths, table.category, strict=True))
+    rows = zip(table.filename, table.category, table.src_file, strict=True)
+    return [
+        Source(folder / "audio" / name, label, str(recording))
+        for name, label, recording in rows
+    ]
 
 
 def split(
-    clips: Sequence[tuple[Path, str]], draw: random.Random
+    clips: Sequence[Source], draw: random.Random
 ) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
-    """Half of each class's clips, and the other half."""
+    """Half of each class's clips, and the other half, of other recordings."""
     halves: tuple[dict, dict] = ({}, {})
-    for label in sorted({label for _, label in clips}):
-        own = [path for path, name in clips if name == label]
-        draw.shuffle(own)
-        halves[0][label] = own[: len(own) // 2]
-        halves[1][label] = own[len(own) // 2 :]
+    for label in sorted({clip.label for clip in clips}):
+        recordings: dict[str, list[Path]] = {}
+        for clip in clips:
+            if clip.label == label:
+                recordings.setdefault(clip.recording, []).append(clip.path)
+        if len(recordings) < 2:
+            raise SystemExit(f"all clips of {label} in this fold are of one recording")
+        first, second = (half.setdefault(label, []) for half in halves)
+        groups = list(recordings.values())
+        draw.shuffle(groups)
+        for group in sorted(groups, key=len, reverse=True):
+            (first if len(first) < len(second) else second).extend(group)
     return halves
 
 

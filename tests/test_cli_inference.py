@@ -144,6 +144,13 @@ def test_calibrate_then_tag(export, files, tmp_path, capsys):
     other = [*words, "--calibration", out, "--threshold", "1.0"]
     assert main(["tag", *files, *other]) == 0
     assert capsys.readouterr().out.count("none of these") == 2
+    assert main(["tag", files[0], *other, "--window", "0.75"]) == 1
+    assert "not for window 0.75" in capsys.readouterr().err
+    other_model = json.loads((tmp_path / "c.json").read_text())
+    other_model["fingerprint"] = "0" * 32
+    (tmp_path / "c.json").write_text(json.dumps(other_model))
+    assert main(["tag", files[0], *other]) == 1
+    assert "another model" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -156,6 +163,8 @@ def test_calibrate_then_tag(export, files, tmp_path, capsys):
         (["tag", "a.wav", "b.wav", "--label", "x", "--plot", "p.png"], "one file"),
         (["tag", "a.wav", "--label", "x", "--window", "99"], "at most"),
         (["tag", "a.wav", "--labels", "nowhere.txt"], "nowhere.txt"),
+        (["tag", "a.wav", "--label", "x", "--frames", "--window", "1"], "--frames"),
+        (["tag", "a.wav", "--label", "x", "--frames-hop", "1"], "--frames"),
         (["tag", "a.wav", "--label", "x", "--calibration", "none.json"], "none.json"),
     ],
 )

@@ -14,6 +14,7 @@ import soundfile
 
 from clap_sb.data.builtin.clotho import write_clotho
 from clap_sb.data.manifest import read_manifest, read_note
+from clap_sb.evaluation.query_bank import QueryBank
 from clotho_prepare import prepare_clotho
 
 SOUND = 0.1 * np.random.default_rng(0).standard_normal(800)
@@ -167,3 +168,19 @@ def test_real_caption_lists(
         with open(missing_list, newline="") as file:
             missing = [row["id"] for row in csv.DictReader(file)]
         assert missing == [Path(name).stem.strip() for name in gone]
+
+
+def test_a_bank_of_the_real_lists(shared_data, tmp_path, probed_once):
+    """Sounds of both splits have one name, and are not one recording."""
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in ("development", "evaluation"):
+        caption_list = shared_data / "Clotho" / f"clotho_captions_{name}.csv"
+        shutil.copy(caption_list, data)
+        with open(caption_list, encoding="utf-8", newline="") as file:
+            link_sounds(data / name, [row["file_name"] for row in csv.DictReader(file)])
+    manifests = prepare_clotho(data, tmp_path / "save", splits=["train", "test"])
+    training, test = (read_manifest(manifests[split]) for split in ("train", "test"))
+    assert {clip.id for clip in training} & {clip.id for clip in test}
+    bank = QueryBank.draw(training, test, 1000, seed=0)
+    assert (len(bank.clips), bank.num_shared) == (1000, 0)

@@ -35,12 +35,21 @@ def checkpoint(place):
 
 @pytest.fixture(scope="module")
 def esc50(place):
-    return write_esc50(place / "esc50", 5, seed=1)
+    """With a clip of fold 2 missing, of the last class."""
+    folder = write_esc50(place / "esc50", 5, seed=1)
+    with open(folder / "meta" / "esc50.csv", encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["fold"] == "2"]
+    last = max(rows, key=lambda row: row["category"])
+    (folder / "audio" / last["filename"]).unlink()
+    return folder
 
 
 @pytest.fixture(scope="module")
 def audiocaps(place):
-    return write_audiocaps(place / "audiocaps", 12, 4, 8, seed=1)
+    """With one of nine test clips missing."""
+    folder = write_audiocaps(place / "audiocaps", 12, 4, 9, seed=1)
+    max(folder.glob("audio/test/*.wav")).unlink()
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +88,10 @@ def test_all_protocols_of_a_classification(evaluate, esc50):
         assert row["crop_rule"] == card["crop_rule"]
         assert card["crop_rule"].startswith(f"{PROTOCOLS[name].crop_rule}: ")
         assert card["prompt"] == PROTOCOLS[name].prompts("ESC-50").text
-        assert card["num_clips"] == (16 if name == "laion" else 80)
+        # fold 1, or all folds, of which a clip has no audio
+        listed, missing = (16, 0) if name == "laion" else (80, 1)
+        assert card["num_clips"] == listed - missing
+        assert (card["num_listed"], card["num_missing"]) == (listed, missing)
         assert f"| {name} |" in finished.output
     assert "kept" in found["zero_shot_mteb"]["card"]["label_text"]
     assert "recall_at_10" in found["zero_shot_laion"]
@@ -125,9 +137,13 @@ def test_all_protocols_of_a_retrieval(evaluate, audiocaps):
         for key in ("t2a_recall_at_1", "a2t_recall_at_10", "a2t_map_at_10"):
             assert row[key] == scores[key]
         assert "rescoring" not in scores["card"]
+        assert (scores["card"]["num_listed"], scores["card"]["num_missing"]) == (9, 1)
     notes = " ".join(found["retrieval_wavcaps"]["card"]["notes"])
     assert "published pool has 957 clips, this one 8" in notes
     assert "does not sort" in " ".join(found["retrieval_laion"]["card"]["notes"])
+    # of the split that was scored, and never of the test split for it
+    notes = " ".join(found["retrieval"]["card"]["notes"])
+    assert "published pool has 975 clips, this one 8" in notes
     # the same clips, all shorter than a window and filled up in one way
     laion, mteb = found["retrieval_laion"], found["retrieval_mteb"]
     assert laion["a2t_map_at_10"] > mteb["a2t_map_at_10"]
@@ -156,7 +172,7 @@ def test_rescoring_is_named_with_its_bank(evaluate, audiocaps):
     assert card["rescoring"] == "nnn (neighbours 3, weight 0.75)"
     assert card["protocol"] == "official, but for rescoring"
     (bank,) = (note for note in card["notes"] if "bank" in note)
-    assert "12 training clips" in bank
+    assert "12 training clips" in bank and bank in finished.output
     assert "bank" not in " ".join(plain["retrieval"]["card"]["notes"])
     assert any(
         value != found["retrieval"][key]
@@ -201,6 +217,28 @@ def test_own_clips_with_one_label_each(evaluate, sounds, place):
     assert scores["tables"]["Classes"][0]["label"] == "a_hum"
 
 
+def test_a_protocol_that_scores_none_of_the_clips_is_named(evaluate, sounds, place):
+    """LAION's rule scores fold 1 of ESC-50: without folds, the others are scored."""
+    path = write_csv(
+        place / "unfolded.csv", [row[:2] for row in sounds], ("path", "label")
+    )
+    settings = {"csv": path, "dataset": "ESC-50", "crop_rule": "first"}
+    finished, found = evaluate(CUSTOM_ZERO_SHOT, protocol="all", **settings)
+    assert finished.code == 0, finished.output
+    rows = protocol_rows(found)
+    left_out = rows.pop("laion")
+    assert "fold 1 of ESC-50, and no clip is in it" in left_out["not_applicable"]
+    assert left_out["accuracy"] is None and "zero_shot_laion" not in found
+    assert len(rows) == found["protocols"]["num_protocols"] == 4
+    assert all(row["not_applicable"] is None for row in rows.values())
+    # one crop rule: the clips are embedded once
+    assert finished.output.count("embedding:   0%") == 1
+    wavcaps = found["zero_shot_wavcaps"]
+    assert rows["wavcaps, but for crop rule"]["counted"] == "pooled"
+    assert "no folds" in " ".join(wavcaps["card"]["notes"])
+    assert (wavcaps["card"]["num_listed"], wavcaps["card"]["num_missing"]) == (15, 0)
+
+
 def test_own_clips_with_several_labels(evaluate, sounds, place):
     rows = [
         (path, f"{label};a_sound" if n % 2 else label, "")
@@ -241,6 +279,7 @@ def test_own_clips_with_several_labels(evaluate, sounds, place):
         (CUSTOM_ZERO_SHOT, {"csv": "no.csv"}, r"no CSV file no\.csv"),
         (CUSTOM_ZERO_SHOT, {"csv": "ONE", "label_set": "ESC"}, "no list of labels ESC"),
         (CUSTOM_ZERO_SHOT, {"csv": "ONE", "label_set": "FSD50K"}, "none of the 200"),
+        (CUSTOM_ZERO_SHOT, {"csv": "ALIKE"}, "not one of the 2 classes can be scored"),
     ],
     ids=str,
 )
@@ -249,7 +288,9 @@ def test_what_is_said_of_a_mistake(
 ):
     if script == CUSTOM_ZERO_SHOT:
         one = write_csv(place / "one.csv", sounds)
-        settings = {k: one if v == "ONE" else v for k, v in settings.items()}
+        alike = write_csv(place / "alike.csv", [(row[0], "a;b", "") for row in sounds])
+        files = {"ONE": one, "ALIKE": alike}
+        settings = {k: files.get(v, v) for k, v in settings.items()}
     else:
         folder = esc50 if script == ZERO_SHOT else audiocaps
         settings = {"data_folder": folder, **settings}

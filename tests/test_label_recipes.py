@@ -84,6 +84,7 @@ def test_each_fold_is_held_out_and_all_are_summed_up(row, folds):
     assert summed["num_clips"] == sum(scores["num_clips"] for scores in each) == 80
     assert summed["mean_accuracy"] == pytest.approx(summed["accuracy"])
     assert each[4]["card"]["split"] == "fold 5"
+    assert [s["card"]["num_listed"] for s in (summed, *each)] == [80, *[16] * 5]
     assert "the last epoch (1); none was selected" in each[4]["card"]["selection"]
     assert "builtin (synthetic)" in summed["title"]
     assert "of 16 labels are described, in descriptions.yaml" in finished.output
@@ -108,6 +109,8 @@ def test_fine_tuning_on_a_list_of_ones_own(row, folds, my_csv, place):
     tested = results(place / "own", "retrieval")
     assert gain["t2a_map_at_10_fine_tuned"] == tested["t2a_map_at_10"]
     assert tested["card"]["num_captions"] == 12
+    said = " ".join(tested["card"]["notes"])
+    assert "split off from my.csv: of its 30 clips, 0 have no usable audio" in said
     loaded = load_run(place / "own")
     assert loaded.trained_on == "builtin (synthetic), then my.csv"
     # architecture and tokenizer are the checkpoint's
@@ -129,6 +132,7 @@ def test_a_linear_probe_holds_out_each_fold(folds, esc, place):
     assert scores["title"] == "small_cnn14 on ESC-50, 5 folds: linear probe"
     assert list(scores["fold_accuracies"]) == list("12345")
     assert scores["card"]["num_clips"] == scores["num_clips"] == 80
+    assert (scores["card"]["num_listed"], scores["card"]["num_missing"]) == (80, 0)
     assert not list((place / "probe").rglob("CKPT+*"))
 
 

@@ -117,8 +117,23 @@ def test_from_embeddings():
         ([["x"], []], ["a", "b"], "'x' is none of the 2 classes"),
         ([["a"]], ["a", "b"], "labels of 1 clips"),
         ([["a"], []], ["a", "a"], "1 classes"),
+        ([["a"], ["a"]], ["a", "b"], "not one of the 2 classes can be scored over 2"),
     ],
 )
 def test_what_it_says_of_a_mistake(given, labels, message):
     with pytest.raises(ValueError, match=message):
         multi_label(torch.eye(2), torch.eye(2), given, labels)
+
+
+def test_without_a_class_to_score_it_says_so():
+    relevant = torch.tensor([[True, False], [True, False]])
+    with pytest.raises(ValueError, match="needs some of both"):
+        MultiLabel(("a", "b"), relevant, torch.zeros(2, 2)).intervals(seed=0)
+
+
+def test_draws_of_one_kind_of_clip_do_not_count():
+    """Half of the draws of two clips hold one of them twice: there is no score."""
+    relevant = torch.tensor([[True], [False]])
+    outcome = MultiLabel(("a",), relevant, torch.tensor([[0.9], [0.1]]))
+    found = outcome.intervals(seed=0, num_resamples=50)
+    assert found == {"map": (100.0, 100.0), "roc_auc": (100.0, 100.0)}

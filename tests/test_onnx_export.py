@@ -243,9 +243,11 @@ def test_text_towers_of_all_kinds(kind, tmp_path):
         given = {name: tokens[name].numpy() for name in described["inputs"]}
         found = session.run(None, given)[0]
         with torch.no_grad():
-            expected = clap.encode_text(captions).numpy()
-        np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert torch.pdist(torch.from_numpy(session.run(None, given)[0])).numel() == 0
+            expected = clap.encode_text(captions)
+        assert found.shape == expected.shape
+        np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
+        # captions are told apart, or what is equal would say nothing
+        assert len(captions) == 1 or torch.pdist(expected).min() > 1e-3
 
 
 # ---------------------------------------------------------------- the front end

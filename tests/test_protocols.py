@@ -289,15 +289,33 @@ def test_laion_scores_the_first_fold_of_esc_50_alone():
     assert [clip.id for clip in laion.class_pool(clips, "ESC-50")] == ["0", "5"]
     assert laion.class_pool(clips, "UrbanSound8K") == clips
     assert PROTOCOLS["official"].class_pool(clips, "ESC-50") == clips
-    assert "fold 1 alone" in laion.notes(2, "ESC-50")
+    assert "fold 1 alone" in laion.notes("ESC-50")
     with pytest.raises(ValueError, match="scores fold 1 of ESC-50, and no clip"):
         laion.class_pool(clips[1:4], "ESC-50")
 
 
-def test_a_pool_of_another_size_is_noted():
-    notes = " ".join(PROTOCOLS["wavcaps"].notes(975, "AudioCaps"))
-    assert "published pool has 957 clips, this one 975" in notes
-    assert "published" not in " ".join(PROTOCOLS["wavcaps"].notes(957, "AudioCaps"))
+@pytest.mark.parametrize(
+    ("name", "dataset", "split", "published"),
+    [
+        ("wavcaps", "AudioCaps", "test", 957),
+        ("wavcaps", "AudioCaps", "valid", 494),
+        ("mteb", "AudioCaps", "test", 883),
+        ("mteb", "UrbanSound8K", "all folds", 2048),
+        ("official", "AudioCaps", "test", 975),
+        ("official", "Clotho", "valid", 1045),
+    ],
+)
+def test_a_pool_of_another_size_is_noted(name, dataset, split, published):
+    protocol = PROTOCOLS[name]
+    (note,) = protocol.pool_notes(published - 1, dataset, split)
+    assert f"published pool has {published} clips, this one {published - 1}" in note
+    assert protocol.pool_notes(published, dataset, split) == ()
+
+
+def test_no_pool_is_noted_where_none_is_published():
+    assert PROTOCOLS["mteb"].pool_notes(495, "AudioCaps", "valid") == ()
+    assert PROTOCOLS["laion"].pool_notes(495, "AudioCaps", "test") == ()
+    assert PROTOCOLS["official"].pool_notes(100, "builtin (synthetic)", "test") == ()
 
 
 def test_protocols_are_found_by_name():

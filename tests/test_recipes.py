@@ -190,8 +190,11 @@ def test_search(row, trained, tmp_path):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
+    """With one of seven test clips missing."""
     folder = tmp_path_factory.mktemp("recipes") / "data"
-    return write_audiocaps(folder, 20, 6, 6, seed=2)
+    write_audiocaps(folder, 20, 6, 7, seed=2)
+    max(folder.glob("audio/test/*.wav")).unlink()
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -225,6 +228,10 @@ def test_a_finished_run_is_not_trained_on_and_scores_the_same(option, run, short
     scores, history = results(run, "retrieval"), (run / "history.json").read_bytes()
     settings = (run / "hyperparams.yaml").read_bytes()
     assert scores["title"] == "demo on AudioCaps, test: retrieval"
+    card = scores["card"]
+    counts = (card["num_clips"], card["num_listed"], card["num_missing"])
+    assert counts == (6, 7, 1)
+    assert "published pool has 975 clips, this one 6" in " ".join(card["notes"])
     (run / "results" / "retrieval.json").unlink()
     finished, _ = short(**option)
     assert finished.code == 0, finished.output

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from clap_sb.data.manifest import Clip
+from clap_sb.evaluation.query_bank import QueryBank
 from clap_sb.evaluation.ranked_matrix import rank_matrix
-from clap_sb.evaluation.rescoring import METHODS, bank_of, described, rescore
+from clap_sb.evaluation.rescoring import METHODS, described, rescore
 
 
 def similarities(queries: int, items: int, bank: int, seed: int):
@@ -162,26 +163,44 @@ def clips(*captions: tuple[str, ...], name: str = "train") -> list[Clip]:
 def test_a_bank_is_drawn_from_the_training_clips():
     training = clips(*((f"caption {i}",) for i in range(30)))
     test = clips(("rain",), name="test")
-    bank, equal = bank_of(training, test, 10, seed=1)
-    assert len(bank) == 10 and equal == 0 and set(bank) <= set(training)
-    assert bank == bank_of(training, test, 10, seed=1)[0]
-    assert bank != bank_of(training, test, 10, seed=2)[0]
-    assert bank_of(training, test, 100, seed=1)[0] == training
+    bank = QueryBank.draw(training, test, 10, seed=1)
+    assert len(bank.clips) == 10 and set(bank.clips) <= set(training)
+    assert (bank.num_shared, bank.num_equal) == (0, 0)
+    assert bank == QueryBank.draw(training, test, 10, seed=1)
+    assert bank != QueryBank.draw(training, test, 10, seed=2)
+    assert QueryBank.draw(training, test, 100, seed=1).clips == training
 
 
 def test_no_query_of_the_test_is_in_the_bank():
     training = clips(("A dog  barks.", "rain"), ("a DOG barks",), ("x",))
-    bank, equal = bank_of(training, clips(("a dog barks",), name="test"), 9, seed=0)
-    assert [clip.captions for clip in bank] == [("rain",), ("x",)]
-    assert equal == 2
+    test = clips(("a dog barks",), name="test")
+    bank = QueryBank.draw(training, test, 9, seed=0)
+    assert [clip.captions for clip in bank.clips] == [("rain",), ("x",)]
+    assert bank.captions == ["rain", "x"]
+    assert bank.num_equal == 2
 
 
-def test_no_clip_of_the_test_is_in_the_bank():
-    training, test = clips(("a",), ("b",)), clips(("c",), name="test")
-    with pytest.raises(ValueError, match="1 clips of the query bank.*'train1'"):
-        bank_of(training, [*test, training[1]], 9, seed=0)
-    moved = Clip("other", training[0].path, 1.0, ("d",))
-    with pytest.raises(ValueError, match="'train0'"):
-        bank_of(training, [moved], 9, seed=0)
-    with pytest.raises(ValueError, match="bank is empty"):
-        bank_of(clips(("c.",)), test, 9, seed=0)
+def test_no_recording_of_the_test_is_in_the_bank():
+    training = [
+        *clips(("a",), ("b",)),
+        Clip("cut", "cut.wav", 1.0, ("c",), source="freesound:7"),
+    ]
+    same_file = Clip("other", training[0].path, 1.0, ("d",))
+    same_source = Clip("longer", "longer.wav", 9.0, ("e",), source="freesound:7")
+    bank = QueryBank.draw(training, [same_file, same_source], 9, seed=0)
+    assert bank.clips == [training[1]]
+    assert bank.num_shared == 2
+    assert "2 training clips whose recording is in the test" in bank.describe()
+
+
+def test_other_sounds_of_one_name_stay_in_the_bank():
+    training = clips(("a",), ("b",))
+    namesake = Clip(training[0].id, "elsewhere/train0.wav", 1.0, ("c",))
+    bank = QueryBank.draw(training, [namesake], 9, seed=0)
+    assert (bank.clips, bank.num_shared) == (training, 0)
+
+
+def test_a_bank_of_which_nothing_is_left():
+    training, test = clips(("c.",), ("d",)), clips(("c",), name="test")
+    with pytest.raises(ValueError, match="empty: of 2 training clips, 1 are record"):
+        QueryBank.draw(training, [*test, training[1]], 9, seed=0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import weakref
+from dataclasses import replace
 
 import pytest
 import soundfile
@@ -14,12 +16,12 @@ from clap_sb.inference.calibration import Calibration, best_threshold, read_anno
 from clap_sb.inference.encoder import Encoder
 from clap_sb.inference.frame_embeddings import embed_frames
 from clap_sb.inference.labels_file import read_labels
-from clap_sb.inference.piece_curves import bin_edges, mean_over_pieces
+from clap_sb.inference.piece_curves import PieceMeans, bin_edges
 from clap_sb.inference.segments import Segment, find_segments
 from clap_sb.inference.tag_options import TagOptions
 from clap_sb.inference.tag_plot import plot_tagging, spectrogram
 from clap_sb.inference.tagging import NONE, Tagger
-from clap_sb.inference.window_embeddings import WindowEmbeddings
+from clap_sb.inference.window_embeddings import WindowEmbeddings, embed_windows
 
 RATE = 8000
 TONES = {"low": 300.0, "mid": 900.0, "high": 2500.0}
@@ -55,6 +57,13 @@ class Ear(Encoder):
             next(i for i, name in enumerate(TONES) if name in text) for text in captions
         ]
         return torch.eye(4)[places]
+
+
+@pytest.fixture(autouse=True)
+def known_by_its_description(monkeypatch):
+    """An ear has no weights to hash; models are told apart by their descriptions."""
+    place = "clap_sb.inference.calibration.fingerprint"
+    monkeypatch.setattr(place, lambda clap: f"hash of {clap.description}")
 
 
 def tone(name: str, seconds: float) -> torch.Tensor:
@@ -141,14 +150,48 @@ def test_thresholds_are_learned_from_a_few_recordings(tmp_path):
     again = Calibration.read(tmp_path / "c.json")
     assert again == learned.calibration
     assert again.options == OPTIONS and again.model == "an ear"
+    assert again.fingerprint == "hash of an ear"
     with pytest.raises(ValueError, match="'siren'"):
         again.of(["low", "siren"])
 
 
+def test_a_calibration_is_of_one_model_and_one_way_to_listen(tmp_path):
+    annotated = read_annotations(annotate(tmp_path))
+    learned = Tagger(Ear(), list(TONES), options=OPTIONS).calibrated(annotated)
+    learned.calibration.write(tmp_path / "c.json")
+    calibration = Calibration.read(tmp_path / "c.json")
+
+    class Other(Ear):
+        description = "another ear"
+
+    with pytest.raises(ValueError, match=r"another model \(an ear\).*\(another ear\)"):
+        Tagger(Other(), list(TONES), calibration)
+    for name, value in {
+        "window": 0.5,
+        "hop": 0.2,
+        "frames": True,
+        "frames_hop": 1.0,
+    }.items():
+        other = replace(OPTIONS, **{name: value})
+        with pytest.raises(ValueError, match=f"not for {name} {value}"):
+            Tagger(Ear(), list(TONES), calibration, other)
+    # what makes a segment of a curve may change
+    loud = replace(OPTIONS, threshold=0.9, min_duration=1.0, max_gap=0.0)
+    assert Tagger(Ear(), list(TONES), calibration, loud).options == loud
+    # and a guess is of no model
+    guess = Calibration.uniform(list(TONES))
+    assert Tagger(Other(), list(TONES), guess, OPTIONS).options == OPTIONS
+
+
 def test_what_cannot_be_calibrated_is_named(tmp_path):
     annotated = read_annotations(annotate(tmp_path))
-    with pytest.raises(ValueError, match="'a low high'"):
-        Tagger(Ear(), ["mid", "a low high"], options=OPTIONS).calibrated(annotated)
+    tagger = Tagger(Ear(), [*TONES, "a low high"], options=OPTIONS)
+    with pytest.raises(ValueError, match="none of the recordings.*'a low high'"):
+        tagger.calibrated(annotated)
+    path = next(iter(annotated))
+    annotated[path].append(Segment("HIgh", 6.0, 7.0))
+    with pytest.raises(ValueError, match="'HIgh', which is none.*nearest is 'high'"):
+        Tagger(Ear(), list(TONES), options=OPTIONS).calibrated(annotated)
     (tmp_path / "c.json").write_text("[]")
     with pytest.raises(ValueError, match=r"c\.json is no calibration"):
         Calibration.read(tmp_path / "c.json")
@@ -160,6 +203,11 @@ def test_what_cannot_be_calibrated_is_named(tmp_path):
         ("file,start,label\n", "no column end"),
         ("file,start,end,label\na.wav,x,2,dog\n", "line 2"),
         ("file,start,end,label\n", "no file"),
+        ("file,start,end,label\na.wav,0,2\n", "line 2 has not one value for each"),
+        ("file,start,end,label\na.wav,0,2,a, b\n", "line 2 has not one value"),
+        ("file,start,end,label\na.wav,0,2,\n", "line 2 has times, but no label"),
+        ("file,start,end,label\na.wav,3,2,dog\n", "line 2: it ends at 2 s"),
+        ("file,start,end,label\na.wav,nan,2,dog\n", "line 2: it ends"),
     ],
 )
 def test_annotations_that_make_no_sense(tmp_path, text, said):
@@ -221,8 +269,11 @@ def test_bins_average_over_the_pieces_that_cover_them():
     pieces = WindowEmbeddings(start, start + 0.9, torch.zeros(len(start), 1))
     values = torch.rand(len(start), 2, generator=generator)
     edges = bin_edges(pieces.end.max().item(), 0.2)
-    found = mean_over_pieces(values, pieces, edges)
-    for row, low, high in zip(found, edges[:-1], edges[1:], strict=True):
+    means = PieceMeans(edges, 2)
+    for part in torch.arange(len(start)).split(5):
+        some = WindowEmbeddings(start[part], start[part] + 0.9, torch.zeros(5, 1))
+        means.add(values[part], some)
+    for row, low, high in zip(means.result(), edges[:-1], edges[1:], strict=True):
         middle = (low + high) / 2
         inside = (pieces.start <= middle) & (middle < pieces.end)
         torch.testing.assert_close(row, values[inside].mean(0))
@@ -263,6 +314,59 @@ def test_frames_of_what_was_filled_up_are_left_out(clap):
     assert (found.end > found.start).all()
     with pytest.raises(ValueError, match="hop"):
         embed_frames(clap, wav, SAMPLE_RATE, hop=9.0)
+
+
+def test_frames_of_a_long_sound_take_a_pass_every_half_window(clap, monkeypatch):
+    """Half a minute; the bins' width has nothing to do with it."""
+    heard = []
+    tower, frames = clap.model.audio_encoder, clap.model.audio_encoder.frames
+
+    def counted(wavs, lens):
+        heard.append(len(wavs))
+        return frames(wavs, lens)
+
+    monkeypatch.setattr(tower, "frames", counted)
+    wav = noise(10 * CLIP_SAMPLES)
+    usual = Tagger(clap, ["a dog", "rain"], options=TagOptions(frames=True))
+    usual.tag(wav, SAMPLE_RATE)
+    assert sum(heard) == 19
+    heard.clear()
+    hop = CLIP_SAMPLES / SAMPLE_RATE
+    sparse = Tagger(clap, ["a dog"], options=TagOptions(frames=True, frames_hop=hop))
+    sparse.tag(wav, SAMPLE_RATE)
+    assert sum(heard) == 10
+
+
+@pytest.mark.parametrize("frames", [False, True])
+def test_what_is_heard_bit_by_bit_is_what_is_heard_at_once(clap, frames):
+    wav = noise(5 * CLIP_SAMPLES + 999)
+    options = TagOptions(window=1.0, hop=0.25, frames=frames)
+    tagger = Tagger(clap, ["a dog barks", "rain"], options=options)
+    tagging = tagger.tag(wav, SAMPLE_RATE)
+    if frames:
+        pieces = embed_frames(clap, wav, SAMPLE_RATE, batch_size=100)
+    else:
+        pieces = embed_windows(clap, wav, SAMPLE_RATE, 1.0, 0.25, batch_size=100)
+    cosines = pieces.embedding @ tagger.labels.embed(clap).T
+    middle = (tagging.edges[:-1] + tagging.edges[1:]) / 2
+    for row, time in zip(tagging.similarity, middle, strict=True):
+        inside = (pieces.start <= time) & (time < pieces.end)
+        torch.testing.assert_close(row, cosines[inside].mean(0), atol=1e-5, rtol=0)
+
+
+def test_no_more_than_two_batches_are_in_memory():
+    """Of embeddings, as of windows, however long the sound is."""
+    made = []
+
+    class Watched(Ear):
+        def encode_windows(self, windows):
+            assert sum(other() is not None for other in made) <= 1
+            embedding = super().encode_windows(windows)
+            made.append(weakref.ref(embedding))
+            return embedding
+
+    Tagger(Watched(), list(TONES), options=OPTIONS).tag(tone("low", 15), RATE)
+    assert len(made) > 5
 
 
 def test_a_tower_without_frames_says_so():

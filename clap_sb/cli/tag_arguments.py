@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from clap_sb.inference.labels import Labels
     from clap_sb.inference.tag_options import TagOptions
 
-_OPTIONS = ("window", "hop", "threshold", "min_duration", "max_gap")
+_OPTIONS = ("window", "hop", "frames_hop", "threshold", "min_duration", "max_gap")
 
 
 def add_labels(parser: argparse.ArgumentParser) -> None:
@@ -76,12 +76,20 @@ def add_listening(parser: argparse.ArgumentParser) -> None:
         A command's.
     """
     parser.add_argument("--window", type=float, help="length of a window, seconds")
-    parser.add_argument("--hop", type=float, help="from window to window, seconds")
+    parser.add_argument(
+        "--hop", type=float, help="from window to window, and of curves, seconds"
+    )
     parser.add_argument(
         "--frames",
         action="store_true",
         default=None,
         help="frame-level embeddings (HTSAT) instead of short windows",
+    )
+    parser.add_argument(
+        "--frames-hop",
+        type=float,
+        help="with --frames, between the model's own windows, seconds (default: half "
+        "of one)",
     )
     parser.add_argument(
         "--threshold", type=float, help="probability above which a label sounds"
@@ -105,7 +113,19 @@ def options_of(arguments: argparse.Namespace, base: TagOptions) -> TagOptions:
     Returns
     -------
     TagOptions
+
+    Raises
+    ------
+    ValueError
+        If an option is given that the others make meaningless.
     """
     values = {name: getattr(arguments, name) for name in (*_OPTIONS, "frames")}
     given = {name: value for name, value in values.items() if value is not None}
-    return replace(base, **given)
+    options = replace(base, **given)
+    unheard = "window" if options.frames else "frames_hop"
+    if unheard in given:
+        raise ValueError(
+            "--frames listens in the model's own windows: --window goes without it, "
+            "and --frames-hop with it alone"
+        )
+    return options

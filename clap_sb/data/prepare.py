@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from clap_sb.data.entries import Entry, examine
+from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import read_note, write_manifest
 from clap_sb.data.missing import NOT_FOUND, MissingClip, write_missing
 
@@ -23,7 +24,7 @@ logger = logging.getLogger(__name__)
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".m4a")
 
 # To be raised when equal entries and files would give another manifest than before.
-_VERSION = 2
+_VERSION = 3
 
 
 def read_rows(
@@ -196,7 +197,7 @@ def prepare_found(
         if not clips:
             raise FileNotFoundError(explain(missing))
         write_missing(missing_list, missing)
-        note = {"stamp": stamp, "listed": len(entries), "missing": len(missing)}
+        note = {"stamp": stamp, **Listing.count(entries, missing).note}
         write_manifest(manifest, clips, note)
     if note["missing"]:
         logger.warning(

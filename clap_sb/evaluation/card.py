@@ -70,8 +70,12 @@ class ProtocolCard:
         How a label becomes text.
     text_tower_origin : str, optional
         Where the text tower and its tokenizer are from.
+    num_listed : int, optional
+        Clips that the data set's list has.
+    num_missing : int, optional
+        Clips of the list that preparation left out, for want of usable audio.
     num_unreadable : int, optional
-        Clips left out because they are missing or cannot be read.
+        Clips that preparation found, and that could not be read after all.
     notes : tuple of str
         Anything else a reader must know.
     packages : mapping
@@ -108,6 +112,8 @@ class ProtocolCard:
     prompt: str | None = None
     label_text: str | None = None
     text_tower_origin: str | None = None
+    num_listed: int | None = None
+    num_missing: int | None = None
     num_unreadable: int | None = None
     notes: tuple[str, ...] = ()
     packages: Mapping[str, str] = field(default_factory=package_versions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
@@ -48,6 +48,47 @@ class Embedded:
     unreadable: dict[str, str] = field(default_factory=dict)
     silent: list[str] = field(default_factory=list)
     crop_rule: str = CROP_RULES["whole"].describe(False)
+
+    def part(self, clips: Sequence[Clip]) -> Embedded:
+        """What it holds of some of the clips, and of some of their captions.
+
+        An embedding depends on its clip alone: the part is what embedding these clips
+        would give.
+
+        Arguments
+        ---------
+        clips : sequence of Clip
+            Clips that were to be embedded, with captions that were.
+
+        Returns
+        -------
+        Embedded
+        """
+        place = {_name(clip): index for index, clip in enumerate(self.clips)}
+        kept = [clip for clip in clips if _name(clip) in place]
+        rows = [place[_name(clip)] for clip in kept]
+        owners = zip(self.caption_clip.tolist(), self.captions, strict=True)
+        caption_place = {owner: index for index, owner in enumerate(owners)}
+        found = [
+            (index, caption_place[row, caption])
+            for index, (row, clip) in enumerate(zip(rows, kept, strict=True))
+            for caption in (clip.captions if self.captions else ())
+        ]
+        asked = {clip.id for clip in clips}
+        return replace(
+            self,
+            clips=kept,
+            audio=self.audio[rows],
+            captions=[self.captions[index] for _, index in found],
+            text=self.text[[index for _, index in found]],
+            caption_clip=torch.tensor([i for i, _ in found], dtype=torch.int64),
+            unreadable={i: why for i, why in self.unreadable.items() if i in asked},
+            silent=[clip_id for clip_id in self.silent if clip_id in asked],
+        )
+
+
+def _name(clip: Clip) -> tuple[str, str]:
+    return clip.id, clip.path
 
 
 class Embedder:

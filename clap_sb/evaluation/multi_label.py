@@ -31,6 +31,11 @@ class MultiLabel:
     similarities : torch.Tensor
         ``[num_clips, num_classes]``, on CPU.
 
+    Raises
+    ------
+    ValueError
+        If no class has clips with and without the label.
+
     Example
     -------
     >>> relevant = torch.tensor([[1, 0], [1, 1], [0, 1]]).bool()
@@ -43,6 +48,9 @@ class MultiLabel:
     labels: tuple[str, ...]
     relevant: Tensor
     similarities: Tensor
+
+    def __post_init__(self):
+        _check_scorable(self.relevant)
 
     def scores(self) -> dict[str, float]:
         """Means over the classes, in percent.
@@ -88,6 +96,9 @@ class MultiLabel:
     ) -> dict[str, tuple[float, float]]:
         """Percentile bootstrap 95 % intervals over clips, in percent.
 
+        A draw counts with the classes that it has clips with and without the label of;
+        one without any such class does not count.
+
         Arguments
         ---------
         seed : int
@@ -114,15 +125,15 @@ class MultiLabel:
                 means[name].append(torch.stack(values).nanmean(0))
         ends = torch.tensor([0.025, 0.975], dtype=torch.float64)
         return {
-            name: tuple(100 * end for end in torch.cat(values).quantile(ends).tolist())
+            name: tuple(
+                100 * end for end in torch.cat(values).nanquantile(ends).tolist()
+            )
             for name, values in means.items()
         }
 
     def _scored(self) -> list[int]:
         """Classes with clips with and without the label."""
-        counts = self.relevant.sum(0)
-        scored = (counts > 0) & (counts < len(self.relevant))
-        return scored.nonzero().flatten().tolist()
+        return _can_be_scored(self.relevant).nonzero().flatten().tolist()
 
     def _by_class(self) -> tuple[Tensor, Tensor]:
         """Average precision and area of each class, NaN where it is not scored."""
@@ -192,8 +203,8 @@ def multi_label(
     Raises
     ------
     ValueError
-        If embeddings are not finite or not of unit norm, counts do not fit, or a label
-        is no class.
+        If embeddings are not finite or not of unit norm, counts do not fit, a label is
+        no class, or no class has clips with and without it.
 
     Example
     -------
@@ -209,11 +220,59 @@ def multi_label(
             f"there are {len(audio)} clips and {len(class_text)} class embeddings, but "
             f"labels of {len(labels_of_clips)} clips and {len(set(labels))} classes"
         )
+    relevant = relevance(labels_of_clips, labels)
+    return MultiLabel(tuple(labels), relevant, similarity(audio, class_text).cpu())
+
+
+def relevance(
+    labels_of_clips: Sequence[Sequence[str]], labels: Sequence[str]
+) -> Tensor:
+    """Which clip has which label; with it, there is something to rank.
+
+    Arguments
+    ---------
+    labels_of_clips : sequence of sequence of str
+        Labels of each clip.
+    labels : sequence of str
+        Names of the classes, all different.
+
+    Returns
+    -------
+    torch.Tensor
+        ``[num_clips, num_classes]``, bool.
+
+    Raises
+    ------
+    ValueError
+        If a label is no class, or no class has clips with and without it.
+
+    Example
+    -------
+    >>> relevance([["dog"], []], ["dog", "rain"]).tolist()
+    [[True, False], [False, False]]
+    """
     place = {label: index for index, label in enumerate(labels)}
-    relevant = torch.zeros(len(audio), len(labels), dtype=torch.bool)
+    relevant = torch.zeros(len(labels_of_clips), len(labels), dtype=torch.bool)
     for row, names in zip(relevant, labels_of_clips, strict=True):
         unknown = [name for name in names if name not in place]
         if unknown:
             raise ValueError(f"{unknown[0]!r} is none of the {len(labels)} classes")
         row[[place[name] for name in names]] = True
-    return MultiLabel(tuple(labels), relevant, similarity(audio, class_text).cpu())
+    _check_scorable(relevant)
+    return relevant
+
+
+def _check_scorable(relevant: Tensor) -> None:
+    if not _can_be_scored(relevant).any():
+        clips, classes = relevant.shape
+        raise ValueError(
+            f"not one of the {classes} classes can be scored over {clips} clips: a "
+            "class ranks the clips with its label among those without, and needs some "
+            "of both"
+        )
+
+
+def _can_be_scored(relevant: Tensor) -> Tensor:
+    """Which classes have clips with and without the label ``[num_classes]``."""
+    counts = relevant.sum(0)
+    return (counts > 0) & (counts < len(relevant))

@@ -15,6 +15,10 @@ _AS_LAION = "This is a sound of {label}"
 _ESC = ("ESC-50", "ESC-10")  # the set and its subset
 
 
+class NotApplicable(ValueError):
+    """A protocol scores clips of which the set at hand has none."""
+
+
 @dataclass(frozen=True)
 class Protocol:
     """How a score is measured, so that it can be compared with a published one.
@@ -46,7 +50,8 @@ class Protocol:
     set_folds : mapping
         Folds that are scored, for data sets where that is not all of them.
     set_pools : mapping
-        Clips in the published pool of a data set, where it is known and not all.
+        Clips in the published pool, where it is known, by data set and split
+        (``"AudioCaps test"``), or by data set where there are no splits.
 
     Example
     -------
@@ -97,15 +102,15 @@ class Protocol:
 
         Raises
         ------
-        ValueError
+        NotApplicable
             If none is in the folds that are scored.
         """
-        if dataset not in self.set_folds:
+        folds = self.set_folds.get(dataset)
+        if folds is None:
             return list(clips)
-        folds = self.set_folds[dataset]
         kept = [clip for clip in clips if clip.fold in folds]
         if not kept:
-            raise ValueError(
+            raise NotApplicable(
                 f"protocol {self.name!r} scores fold {_listed(folds)} of {dataset}, "
                 "and no clip is in it: give all folds, or another protocol"
             )
@@ -150,13 +155,11 @@ class Protocol:
             raise ValueError("not one clip has a caption: there is nothing to retrieve")
         return kept, len(clips) - len(kept)
 
-    def notes(self, num_clips: int, dataset: str) -> tuple[str, ...]:
+    def notes(self, dataset: str) -> tuple[str, ...]:
         """What a reader of the score must know besides.
 
         Arguments
         ---------
-        num_clips : int
-            Clips that were scored.
         dataset : str
             Name of the data set.
 
@@ -167,15 +170,41 @@ class Protocol:
         notes = [f"protocol {self.name}: {self.source}"]
         if dataset in self.set_folds:
             notes.append(f"fold {_listed(self.set_folds[dataset])} alone")
-        published = self.set_pools.get(dataset, num_clips)
-        if published != num_clips:
-            notes.append(
-                f"the published pool has {published} clips, this one {num_clips}: a "
-                "smaller pool gives higher scores"
-            )
         if not self.sort_ranks:
             notes.append("audio-to-text mAP@10 does not sort ranks: it can exceed 100")
         return tuple(notes)
+
+    def pool_notes(self, num_clips: int, dataset: str, split: str) -> tuple[str, ...]:
+        """Whether the pool has another size than the published one.
+
+        Arguments
+        ---------
+        num_clips : int
+            Clips that were scored.
+        dataset : str
+            Name of the data set.
+        split : str
+            The split that they are.
+
+        Returns
+        -------
+        tuple of str
+            One note, or none.
+
+        Example
+        -------
+        >>> [note] = PROTOCOLS["wavcaps"].pool_notes(495, "AudioCaps", "valid")
+        >>> note[:48]
+        'the published pool has 494 clips, this one 495; '
+        """
+        of_all = self.set_pools.get(dataset, num_clips)
+        published = self.set_pools.get(f"{dataset} {split}", of_all)
+        if published == num_clips:
+            return ()
+        return (
+            f"the published pool has {published} clips, this one {num_clips}; in "
+            "retrieval a smaller pool gives higher scores",
+        )
 
 
 def _listed(numbers: Sequence[int]) -> str:
@@ -190,6 +219,12 @@ PROTOCOLS = {
             source="clap_sb: whole clips, all captions, all folds",
             prompt=DEFAULT_PROMPT,
             crop_rule="whole",
+            set_pools={
+                "AudioCaps test": 975,
+                "AudioCaps valid": 495,
+                "Clotho test": 1045,
+                "Clotho valid": 1045,
+            },
         ),
         Protocol(
             "laion",
@@ -213,7 +248,7 @@ PROTOCOLS = {
             class_rule="mean of folds",
             most_captions=5,
             set_prompts={"UrbanSound8K": "{label}"},
-            set_pools={"AudioCaps": 957},
+            set_pools={"AudioCaps test": 957, "AudioCaps valid": 494},
         ),
         Protocol(
             "msclap",
@@ -227,7 +262,7 @@ PROTOCOLS = {
             prompt=_AS_LAION,
             crop_rule="mteb",
             underscored_sets=_ESC,
-            set_pools={"AudioCaps": 883, "UrbanSound8K": 2048},
+            set_pools={"AudioCaps test": 883, "UrbanSound8K": 2048},
         ),
     )
 }

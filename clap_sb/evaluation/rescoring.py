@@ -4,21 +4,19 @@ In a space of many dimensions some clips are among the best answers to very many
 captions (hubs), whether they fit or not. What is learned from a bank of other queries
 takes that back: how close an item is to queries in general.
 
-The bank holds *training* captions (or clips), never the queries of the test: statistics
-over these would make the answer to one query depend on the others, which nobody has who
-searches, and scores with it are not comparable with any others.
+The bank (:class:`~clap_sb.evaluation.query_bank.QueryBank`) holds *training* captions
+(or clips), never the queries of the test: statistics over these would make the answer
+to one query depend on the others, which nobody has who searches, and scores with it are
+not comparable with any others.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
-
-from clap_sb.data.manifest import Clip
 
 
 def inverted_softmax(
@@ -221,72 +219,6 @@ def described(method: str, numbers: dict[str, float]) -> str:
         )
     told = ", ".join(f"{name} {value}" for name, value in {**values, **numbers}.items())
     return f"{method} ({told})"
-
-
-def bank_of(
-    training: Sequence[Clip], test: Sequence[Clip], size: int, seed: int
-) -> tuple[list[Clip], int]:
-    """Draws the clips of a query bank, and makes sure that they are none of the test.
-
-    Arguments
-    ---------
-    training : sequence of Clip
-        Training clips with captions.
-    test : sequence of Clip
-        What is tested.
-    size : int
-        Clips to draw, at most.
-    seed : int
-        Seed of the draw.
-
-    Returns
-    -------
-    bank : list of Clip
-        Clips of the bank, without captions that read like one of the test.
-    num_equal : int
-        How many captions were left out for that.
-
-    Raises
-    ------
-    ValueError
-        If a clip is in both sets, or nothing is left for the bank.
-
-    Example
-    -------
-    >>> training = [Clip("a", "a.wav", 1.0, ("Rain.", "A dog"))]
-    >>> bank, num_equal = bank_of(
-    ...     training, [Clip("b", "b.wav", 1.0, ("rain. ",))], 9, 0
-    ... )
-    >>> bank[0].captions, num_equal
-    (('A dog',), 1)
-    """
-    ids, paths = {clip.id for clip in test}, {clip.path for clip in test}
-    shared = [c.id for c in training if c.id in ids or c.path in paths]
-    if shared:
-        raise ValueError(
-            f"{len(shared)} clips of the query bank are in the test, the first is "
-            f"{shared[0]!r}: a bank is made of training clips alone"
-        )
-    generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(training), generator=generator)[:size]
-    drawn = [training[index] for index in sorted(order.tolist())]
-    asked = {_key(caption) for clip in test for caption in clip.captions}
-    kept = [
-        replace(c, captions=tuple(t for t in c.captions if _key(t) not in asked))
-        for c in drawn
-    ]
-    bank = [clip for clip in kept if clip.captions]
-    if not bank:
-        raise ValueError(
-            "the query bank is empty: it needs training clips with captions that are "
-            "not those of the test"
-        )
-    count = sum(len(clip.captions) for clip in drawn)
-    return bank, count - sum(len(clip.captions) for clip in kept)
-
-
-def _key(caption: str) -> str:
-    return " ".join(caption.lower().split()).rstrip(".")
 
 
 def _check_positive(**numbers: float) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from clap_sb.data.listing import Listing
 from clap_sb.evaluation.card import ProtocolCard
 from clap_sb.evaluation.embedding import Embedded
 from clap_sb.evaluation.examples import best_and_worst
@@ -39,6 +40,8 @@ class Origin:
         Seed of training and of the bootstrap.
     num_resamples : int
         Resamples of the bootstrap.
+    listing : Listing, optional
+        What the data set's list has, where it is known.
     """
 
     system: str
@@ -49,6 +52,7 @@ class Origin:
     text_tower_origin: str
     seed: int
     num_resamples: int = 1000
+    listing: Listing | None = None
 
     def card(
         self, embedded: Embedded, notes: tuple[str, ...] = (), **more: object
@@ -80,6 +84,8 @@ class Origin:
             selection=self.selection,
             seed=self.seed,
             text_tower_origin=self.text_tower_origin,
+            num_listed=self.listing and self.listing.num_listed,
+            num_missing=self.listing and self.listing.num_missing,
             num_unreadable=len(embedded.unreadable),
             notes=notes,
             **more,

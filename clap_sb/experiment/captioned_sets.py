@@ -12,6 +12,7 @@ from clap_sb.config import ConfigError
 from clap_sb.data.captioned import captioned_only
 from clap_sb.data.captions_csv import prepare_captions_csv
 from clap_sb.data.keyword_captions import add_keyword_captions
+from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import Clip, read_manifest
 from clap_sb.data.overlap import (
     find_overlaps,
@@ -52,6 +53,21 @@ class CaptionedSets:
     def folder(self) -> Path:
         """Where the manifests go."""
         return self.experiment.folder / "manifests"
+
+    def listing(self, split: str) -> Listing | None:
+        """What the recipe's own list has, once that is prepared.
+
+        Arguments
+        ---------
+        split : str
+            A split.
+
+        Returns
+        -------
+        Listing or None
+            None where it is not known.
+        """
+        return Listing.read(self.folder / f"{split}.json")
 
     def splits(self, trust: bool = False) -> tuple[Experiment, dict[str, list[Clip]]]:
         """Prepares everything.

@@ -7,13 +7,16 @@ from typing import Any
 
 import torch
 
+from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import Clip
+from clap_sb.evaluation.card import ProtocolCard
 from clap_sb.evaluation.prompts import Prompts, read_descriptions, read_templates
 from clap_sb.evaluation.protocols import Protocol
 from clap_sb.evaluation.retrieval_report import Origin
 from clap_sb.evaluation.zero_shot import zero_shot
 from clap_sb.evaluation.zero_shot_report import report_zero_shot
-from clap_sb.experiment.evaluation import Evaluation, compare_protocols, suffix_of
+from clap_sb.experiment.class_pools import ClassPool, by_protocols
+from clap_sb.experiment.evaluation import Evaluation, suffix_of
 
 
 def prompts_of(values: Mapping[str, Any], protocol: Protocol) -> Prompts:
@@ -53,6 +56,7 @@ def classify(
     clips: Sequence[Clip],
     split: str = "all folds",
     labels: Sequence[str] | None = None,
+    listing: Listing | None = None,
 ) -> str:
     """Gives each clip the class with the closest sentence, and writes the reports.
 
@@ -66,37 +70,26 @@ def classify(
         What they are, in words.
     labels : sequence of str, optional
         The classes to choose from; those of the clips unless given.
+    listing : Listing, optional
+        What the data set's list has, where that is known.
 
     Returns
     -------
     str
         What to print.
     """
-    origin = evaluation.origin(split)
     labels = labels or sorted({clip.label for clip in clips})
     _check_labels(clips, labels)
-    told, rows = [], []
-    for protocol in evaluation.protocols:
-        pool = protocol.class_pool(clips, evaluation.values["dataset"])
-        text, row = _by_protocol(evaluation, protocol, pool, origin, labels)
-        told.append(text)
-        rows.append(row)
-    if len(rows) > 1:
-        told.append(compare_protocols(evaluation, origin, rows))
-    return "\n\n".join(told)
+    return by_protocols(evaluation, clips, split, labels, listing, _by_protocol)
 
 
 def _by_protocol(
-    evaluation: Evaluation,
-    protocol: Protocol,
-    clips: Sequence[Clip],
-    origin: Origin,
-    labels: Sequence[str],
+    evaluation: Evaluation, pool: ClassPool, origin: Origin, labels: Sequence[str]
 ) -> tuple[str, dict[str, object]]:
     """Scores and reports by one protocol; also its row of the table."""
-    values = evaluation.values
-    prompts = prompts_of(values, protocol)
-    embedded = evaluation.embed(clips, protocol, with_captions=False)
+    protocol = pool.protocol
+    prompts = prompts_of(evaluation.values, protocol)
+    embedded = evaluation.embed(pool.clips, protocol, with_captions=False)
     folds = [clip.fold for clip in embedded.clips]
     outcome = zero_shot(
         embedded.audio,
@@ -105,32 +98,43 @@ def _by_protocol(
         labels,
         None if None in folds else torch.tensor(folds),
     )
+    counted, notes = protocol.class_rule, evaluation.notes(protocol, len(folds))
+    if counted == "mean of folds" and outcome.folds is None:
+        counted = "pooled"
+        notes += ("there are no folds: accuracy is over all clips, not their mean",)
     card = origin.card(
         embedded,
         protocol=evaluation.name_of(protocol, "prompt", "class_descriptions"),
         prompt=prompts.text,
         label_text=prompts.label_text,
-        notes=protocol.notes(len(embedded.clips), values["dataset"]),
+        notes=notes,
     )
     text, scores, intervals = report_zero_shot(
         evaluation.experiment.folder,
         outcome,
         origin,
         card,
-        protocol.class_rule,
+        counted,
         suffix_of(protocol),
     )
-    low, high = intervals["accuracy"]
-    row = {
+    return text, _row(card, counted, scores, intervals["accuracy"])
+
+
+def _row(
+    card: ProtocolCard,
+    counted: str,
+    scores: Mapping[str, object],
+    interval: tuple[float, float],
+) -> dict[str, object]:
+    return {
         "protocol": card.protocol,
         "clips": card.num_clips,
         "prompt": card.prompt,
         "crop_rule": card.crop_rule,
-        "counted": protocol.class_rule,
+        "counted": counted,
         "accuracy": scores["accuracy"],
-        "95 % interval": f"{low:.2f} to {high:.2f}",
+        "95 % interval": "{:.2f} to {:.2f}".format(*interval),
     }
-    return text, row
 
 
 def _check_labels(clips: Sequence[Clip], labels: Sequence[str]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from speechbrain.utils.distributed import infer_device
@@ -11,6 +12,7 @@ from speechbrain.utils.distributed import infer_device
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.run_folder import LoadedModel
 from clap_sb.data.crop_rules import crop_rule
+from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import Clip
 from clap_sb.evaluation.card import ProtocolCard
 from clap_sb.evaluation.embedding import Embedded, embed_clips
@@ -18,6 +20,7 @@ from clap_sb.evaluation.markdown import markdown_table
 from clap_sb.evaluation.protocols import Protocol, protocols_named
 from clap_sb.evaluation.report import write_results
 from clap_sb.evaluation.retrieval_report import Origin
+from clap_sb.experiment.embedded_once import EmbeddedOnce
 from clap_sb.experiment.run import Experiment
 from clap_sb.inference.any_checkpoint import load_any
 
@@ -34,11 +37,14 @@ class Evaluation:
         The checkpoint.
     device : str
         Where it is.
+    once : EmbeddedOnce
+        What was embedded already.
     """
 
     experiment: Experiment
     model: LoadedModel
     device: str
+    once: EmbeddedOnce = field(default_factory=EmbeddedOnce)
 
     @property
     def values(self) -> Mapping[str, Any]:
@@ -50,13 +56,15 @@ class Evaluation:
         """Those that were asked for."""
         return protocols_named(self.values["protocol"])
 
-    def origin(self, split: str) -> Origin:
+    def origin(self, split: str, listing: Listing | None = None) -> Origin:
         """Where the numbers come from.
 
         Arguments
         ---------
         split : str
             What was scored.
+        listing : Listing, optional
+            What the data set's list has, where that is known.
 
         Returns
         -------
@@ -71,12 +79,37 @@ class Evaluation:
             text_tower_origin=self.model.text_tower_origin,
             seed=self.values["seed"],
             num_resamples=self.values["num_resamples"],
+            listing=listing,
         )
+
+    def notes(
+        self, protocol: Protocol, num_clips: int, split: str = ""
+    ) -> tuple[str, ...]:
+        """What a reader of a score by a protocol must know besides.
+
+        Arguments
+        ---------
+        protocol : Protocol
+            Protocol.
+        num_clips : int
+            Clips that were scored.
+        split : str
+            The split that they are, where there are splits.
+
+        Returns
+        -------
+        tuple of str
+        """
+        # a published pool is that of the real set, never of the built-in one
+        pool = protocol.pool_notes(num_clips, self.experiment.dataset_name, split)
+        return protocol.notes(self.values["dataset"]) + pool
 
     def embed(
         self, clips: Sequence[Clip], protocol: Protocol, with_captions: bool
     ) -> Embedded:
         """Embeds clips by the crop rule that was asked for, or the protocol's.
+
+        What was embedded by the same rule before is not embedded again.
 
         Arguments
         ---------
@@ -91,7 +124,12 @@ class Evaluation:
         -------
         Embedded
         """
-        return embed_clips(
+        name = self.values["crop_rule"] or protocol.crop_rule
+        rule = f"{name}, with captions" if with_captions else name
+        known = self.once.find(clips, rule)
+        if known is not None:
+            return known
+        embedded = embed_clips(
             self.model.clap,
             clips,
             batch_size=self.values["valid_batch_size"],
@@ -99,8 +137,10 @@ class Evaluation:
             device=self.device,
             with_captions=with_captions,
             progress=True,
-            crop_rule=crop_rule(self.values["crop_rule"] or protocol.crop_rule),
+            crop_rule=crop_rule(name),
         )
+        self.once.keep(clips, rule, embedded)
+        return embedded
 
     def name_of(self, protocol: Protocol, *changed: str) -> str:
         """The protocol's name for the card, with what differs from it.
@@ -176,7 +216,10 @@ def suffix_of(protocol: Protocol) -> str:
 
 
 def compare_protocols(
-    evaluation: Evaluation, origin: Origin, rows: Sequence[Mapping[str, object]]
+    evaluation: Evaluation,
+    origin: Origin,
+    rows: Sequence[Mapping[str, object]],
+    not_applicable: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Writes ``results/protocols.{json,md}``, the table of all that were asked for.
 
@@ -188,6 +231,8 @@ def compare_protocols(
         Where the numbers come from.
     rows : sequence of mapping
         A row for each protocol, with ``protocol``, ``clips`` and scores.
+    not_applicable : mapping of str to str
+        The protocols that score nothing of the set, and why; they have rows, too.
 
     Returns
     -------
@@ -206,6 +251,13 @@ def compare_protocols(
         text_tower_origin=origin.text_tower_origin,
         notes=("each protocol has a result file, and a card, of its own",),
     )
+    table = [dict(row) for row in rows]
+    if not_applicable:
+        table = [{**row, "not_applicable": None} for row in table]
+        table += [
+            {**dict.fromkeys(table[0]), "protocol": name, "not_applicable": reason}
+            for name, reason in not_applicable.items()
+        ]
     title = f"{origin.system} on {origin.dataset}, {origin.split}: protocols"
     _, path = write_results(
         evaluation.experiment.folder / "results",
@@ -214,6 +266,6 @@ def compare_protocols(
         {"num_protocols": len(rows)},
         {},
         card,
-        {"Protocols": [dict(row) for row in rows]},
+        {"Protocols": table},
     )
-    return f"{title}\n{markdown_table(rows)}\n  report           {path} (and .json)"
+    return f"{title}\n{markdown_table(table)}\n  report           {path} (and .json)"

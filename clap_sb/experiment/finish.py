@@ -11,12 +11,14 @@ from speechbrain.utils.distributed import if_main_process
 from clap_sb.brain import CLAPBrain
 from clap_sb.checkpoints.run_export import EXPORT_FOLDER
 from clap_sb.checkpoints.run_folder import selection_of
+from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import Clip
 from clap_sb.data.whole_clips import WholeClipDataset
 from clap_sb.evaluation.attribute_pairs import attribute_pairs, prefers_right
 from clap_sb.evaluation.bootstrap import bootstrap_interval
 from clap_sb.evaluation.embedding import Embedded, embed_captions
 from clap_sb.evaluation.plots import plot_training_curves
+from clap_sb.evaluation.protocols import PROTOCOLS
 from clap_sb.evaluation.retrieval_report import (
     AttributeScores,
     Origin,
@@ -30,6 +32,8 @@ def finish_by_retrieval(
     brain: CLAPBrain,
     clips: Sequence[Clip],
     pairs_file: Path | None = None,
+    listing: Listing | None = None,
+    notes: tuple[str, ...] = (),
 ) -> None:
     """Tests the best checkpoint by retrieval, and writes and prints the report.
 
@@ -43,6 +47,10 @@ def finish_by_retrieval(
         Test clips.
     pairs_file : Path, optional
         Attribute pairs of the built-in set; absent elsewhere.
+    listing : Listing, optional
+        What the data set's list has of the split, where that is known.
+    notes : tuple of str
+        What a reader of the scores must know besides.
     """
     hparams = vars(brain.hparams)
     metric = hparams["best_metric"]
@@ -63,12 +71,20 @@ def finish_by_retrieval(
         text_tower_origin=hparams["text_tower_origin"],
         seed=hparams["seed"],
         num_resamples=hparams["num_resamples"],
+        listing=listing,
     )
+    official, num_clips = PROTOCOLS["official"], len(brain.embedded.clips)
+    notes += official.pool_notes(num_clips, experiment.dataset_name, origin.split)
     attributes = None
     if pairs_file is not None and pairs_file.is_file():
         attributes = score_attributes(brain, brain.embedded, pairs_file)
     summary, path = report_retrieval(
-        experiment.folder, brain.embedded, brain.retrieval, origin, attributes
+        experiment.folder,
+        brain.embedded,
+        brain.retrieval,
+        origin,
+        attributes,
+        notes=notes,
     )
     if hparams["history"].rows:
         plot_training_curves(

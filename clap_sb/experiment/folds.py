@@ -12,6 +12,7 @@ from speechbrain.utils.distributed import if_main_process, infer_device
 
 from clap_sb.checkpoints.run_folder import selection_of
 from clap_sb.config import ConfigError
+from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import Clip
 from clap_sb.data.whole_clips import WholeClipDataset
 from clap_sb.evaluation.embedding import Embedded, embed_clips
@@ -48,7 +49,10 @@ class HeldOutFold:
 
 
 def finish_fold(
-    experiment: Experiment, brain: LabelBrain, clips: Sequence[Clip]
+    experiment: Experiment,
+    brain: LabelBrain,
+    clips: Sequence[Clip],
+    listing: Listing | None = None,
 ) -> HeldOutFold:
     """Classifies a held-out fold by prompt, and writes and prints the report.
 
@@ -60,6 +64,8 @@ def finish_fold(
         After training, or fresh with ``--test_only``.
     clips : sequence of Clip
         The fold's clips.
+    listing : Listing, optional
+        What the data set's list has, where that is known.
 
     Returns
     -------
@@ -77,6 +83,7 @@ def finish_fold(
         hparams,
         experiment,
         split=f"fold {clips[0].fold}",
+        listing=listing and listing.of_folds([clips[0].fold]),
         checkpoint=brain.best_checkpoint.path.name,
         selection=f"{selection}; trained on {hparams['trained_on']}, other folds",
         text_tower_origin=hparams["text_tower_origin"],
@@ -96,7 +103,7 @@ def finish_fold(
     return HeldOutFold(brain.embedded, brain.outcome, origin)
 
 
-def _origin(values: Mapping[str, Any], experiment: Experiment, **told: str) -> Origin:
+def _origin(values: Mapping[str, Any], experiment: Experiment, **told: Any) -> Origin:
     return Origin(
         system=values["system"],
         dataset=experiment.dataset_name,
@@ -107,7 +114,9 @@ def _origin(values: Mapping[str, Any], experiment: Experiment, **told: str) -> O
 
 
 def report_trained_folds(
-    experiment: Experiment, tested: Mapping[int, HeldOutFold]
+    experiment: Experiment,
+    tested: Mapping[int, HeldOutFold],
+    listing: Listing | None = None,
 ) -> None:
     """Reports mean and deviation over the folds, where there are several.
 
@@ -117,6 +126,8 @@ def report_trained_folds(
         The run over all folds.
     tested : mapping of int to HeldOutFold
         What :func:`finish_fold` gave for each.
+    listing : Listing, optional
+        What the data set's list has, where that is known.
     """
     if len(tested) < 2 or not if_main_process():
         return
@@ -132,6 +143,7 @@ def report_trained_folds(
         experiment.values,
         experiment,
         split=f"{len(folds)} folds",
+        listing=listing and listing.of_folds(tested),
         checkpoint=", ".join(f"fold_{fold}" for fold in tested),
         selection=f"of each fold: {folds[0].origin.selection}",
         text_tower_origin=folds[0].origin.text_tower_origin,
@@ -160,7 +172,9 @@ def _together(parts: Sequence[Embedded]) -> Embedded:
     )
 
 
-def probe_folds(experiment: Experiment, clips: Sequence[Clip]) -> None:
+def probe_folds(
+    experiment: Experiment, clips: Sequence[Clip], listing: Listing | None = None
+) -> None:
     """Fits a linear probe on the embeddings of ``init``, each fold held out in turn.
 
     Arguments
@@ -169,6 +183,8 @@ def probe_folds(experiment: Experiment, clips: Sequence[Clip]) -> None:
         The run.
     clips : sequence of Clip
         Labelled clips of all folds.
+    listing : Listing, optional
+        What the data set's list has, where that is known.
 
     Raises
     ------
@@ -202,6 +218,7 @@ def probe_folds(experiment: Experiment, clips: Sequence[Clip]) -> None:
         values,
         experiment,
         split=f"{len(folds.unique())} folds",
+        listing=listing,
         checkpoint=initial.description,
         selection=f"as given; trained on {initial.trained_on}",
         text_tower_origin="not used",

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import Clip, read_manifest
 from clap_sb.evaluation.embedding import Embedded
 from clap_sb.evaluation.protocols import Protocol
+from clap_sb.evaluation.query_bank import QueryBank
 from clap_sb.evaluation.ranked_matrix import rank_matrix
-from clap_sb.evaluation.rescoring import bank_of, described, rescore
+from clap_sb.evaluation.rescoring import described, rescore
 from clap_sb.evaluation.retrieval import Retrieval, retrieval
 from clap_sb.evaluation.retrieval_report import Origin, report_retrieval
 from clap_sb.evaluation.similarity import similarity
 from clap_sb.experiment.evaluation import Evaluation, compare_protocols, suffix_of
-
-
-@dataclass(frozen=True)
-class _Bank:
-    """Queries to learn hubs from, and how many were left out."""
-
-    clips: list[Clip]
-    num_equal: int
 
 
 def retrieve_split(
@@ -52,7 +45,8 @@ def retrieve_split(
         skip_prep=evaluation.values["skip_prep"],
     )
     clips = {name: read_manifest(path) for name, path in manifests.items()}
-    return retrieve(evaluation, clips[split], split, clips.get("train"))
+    listing = Listing.read(manifests[split])
+    return retrieve(evaluation, clips[split], split, clips.get("train"), listing)
 
 
 def retrieve(
@@ -60,6 +54,7 @@ def retrieve(
     clips: Sequence[Clip],
     split: str,
     training: Sequence[Clip] | None = None,
+    listing: Listing | None = None,
 ) -> str:
     """Finds clips by captions and captions by clips, and writes the reports.
 
@@ -73,6 +68,8 @@ def retrieve(
         What they are, in words.
     training : sequence of Clip, optional
         Where the bank for ``rescoring`` is drawn from.
+    listing : Listing, optional
+        What the data set's list has, where that is known.
 
     Returns
     -------
@@ -82,21 +79,21 @@ def retrieve(
     Raises
     ------
     ValueError
-        If ``rescoring`` is asked for without training clips, or these overlap.
+        If ``rescoring`` is asked for without training clips, or none is left of them.
     """
-    origin = evaluation.origin(split)
+    origin = evaluation.origin(split, listing)
     bank = _bank(evaluation, clips, training)
-    told, rows = [], []
+    told, rows = [] if bank is None else [bank.describe()], []
     for protocol in evaluation.protocols:
         pool, left_out = protocol.caption_pool(clips)
         embedded = evaluation.embed(pool, protocol, with_captions=True)
-        notes = protocol.notes(len(embedded.clips), evaluation.values["dataset"])
+        notes = evaluation.notes(protocol, len(embedded.clips), split)
         if left_out:
             notes += (f"{left_out} clips without a caption are left out",)
+        if bank is not None:
+            notes += (bank.describe(),)
         found = _ranks(evaluation, protocol, embedded, bank)
-        text, row = _report(
-            evaluation, protocol, embedded, found, origin, notes + _told(bank)
-        )
+        text, row = _report(evaluation, protocol, embedded, found, origin, notes)
         told.append(text)
         rows.append(row)
     if len(rows) > 1:
@@ -106,28 +103,21 @@ def retrieve(
 
 def _bank(
     evaluation: Evaluation, test: Sequence[Clip], training: Sequence[Clip] | None
-) -> _Bank | None:
+) -> QueryBank | None:
     values = evaluation.values
     if not values["rescoring"]:
         return None
     described(values["rescoring"], values["rescoring_numbers"])
     if not training:
         raise ValueError("rescoring needs training clips to draw its bank from")
-    return _Bank(*bank_of(training, test, values["bank_clips"], values["seed"]))
-
-
-def _told(bank: _Bank | None) -> tuple[str, ...]:
-    if bank is None:
-        return ()
-    captions = sum(len(clip.captions) for clip in bank.clips)
-    return (
-        f"the bank for rescoring: {captions} captions of {len(bank.clips)} training "
-        f"clips; {bank.num_equal} that read like one of the test are left out",
-    )
+    return QueryBank.draw(training, test, values["bank_clips"], values["seed"])
 
 
 def _ranks(
-    evaluation: Evaluation, protocol: Protocol, embedded: Embedded, bank: _Bank | None
+    evaluation: Evaluation,
+    protocol: Protocol,
+    embedded: Embedded,
+    bank: QueryBank | None,
 ) -> Retrieval:
     """Ranks by similarity, or by what rescoring makes of it in each direction."""
     if bank is None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import Clip
-from clap_sb.evaluation.multi_label import MultiLabel, multi_label
-from clap_sb.evaluation.protocols import Protocol
+from clap_sb.evaluation.multi_label import MultiLabel, multi_label, relevance
 from clap_sb.evaluation.report import write_results
 from clap_sb.evaluation.retrieval_report import Origin
+from clap_sb.experiment.class_pools import ClassPool, by_protocols
 from clap_sb.experiment.classification import prompts_of
-from clap_sb.experiment.evaluation import Evaluation, compare_protocols, suffix_of
+from clap_sb.experiment.evaluation import Evaluation, suffix_of
 
 
 def tag(
-    evaluation: Evaluation, clips: Sequence[Clip], split: str, labels: Sequence[str]
+    evaluation: Evaluation,
+    clips: Sequence[Clip],
+    split: str,
+    labels: Sequence[str],
+    listing: Listing | None = None,
 ) -> str:
     """Ranks the clips by each class, and writes the reports.
 
@@ -28,33 +33,30 @@ def tag(
         What they are, in words.
     labels : sequence of str
         The classes.
+    listing : Listing, optional
+        What the data set's list has, where that is known.
 
     Returns
     -------
     str
         What to print.
+
+    Raises
+    ------
+    ValueError
+        If a label is no class, or not one class can be scored.
     """
-    origin = evaluation.origin(split)
-    told, rows = [], []
-    for protocol in evaluation.protocols:
-        text, row = _by_protocol(evaluation, protocol, clips, origin, labels)
-        told.append(text)
-        rows.append(row)
-    if len(rows) > 1:
-        told.append(compare_protocols(evaluation, origin, rows))
-    return "\n\n".join(told)
+    relevance([clip.keywords for clip in clips], labels)  # before all embedding
+    return by_protocols(evaluation, clips, split, labels, listing, _by_protocol)
 
 
 def _by_protocol(
-    evaluation: Evaluation,
-    protocol: Protocol,
-    clips: Sequence[Clip],
-    origin: Origin,
-    labels: Sequence[str],
+    evaluation: Evaluation, pool: ClassPool, origin: Origin, labels: Sequence[str]
 ) -> tuple[str, dict[str, object]]:
     """Scores and reports by one protocol; also its row of the table."""
+    protocol = pool.protocol
     prompts = prompts_of(evaluation.values, protocol)
-    embedded = evaluation.embed(clips, protocol, with_captions=False)
+    embedded = evaluation.embed(pool.clips, protocol, with_captions=False)
     outcome = multi_label(
         embedded.audio,
         prompts.embed(evaluation.model.clap, labels),
@@ -67,7 +69,7 @@ def _by_protocol(
         prompt=prompts.text,
         label_text=prompts.label_text,
         notes=(
-            *protocol.notes(len(embedded.clips), evaluation.values["dataset"]),
+            *evaluation.notes(protocol, len(embedded.clips)),
             "each class ranks the clips by their cosines; means over the classes",
         ),
     )

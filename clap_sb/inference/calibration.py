@@ -7,11 +7,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
+from clap_sb.inference.fingerprint import fingerprint
 from clap_sb.inference.segments import Segment
 from clap_sb.inference.tag_options import TagOptions
+
+if TYPE_CHECKING:
+    from clap_sb.inference.clap import CLAP
 
 # a cosine that says little: what LAION's and MS' models give for a sound and a
 # sentence that have something to do with each other
@@ -29,7 +34,9 @@ class Calibration:
     options : TagOptions
         How the recordings were listened to: thresholds of other windows differ.
     model : str
-        What model they are for.
+        What model they are for, in words; nothing of a guess for any model.
+    fingerprint : str
+        Which model that is, see :func:`~clap_sb.inference.fingerprint.fingerprint`.
 
     Example
     -------
@@ -40,6 +47,28 @@ class Calibration:
     thresholds: Mapping[str, float]
     options: TagOptions = field(default_factory=TagOptions)
     model: str = ""
+    fingerprint: str = ""
+
+    @classmethod
+    def of_model(
+        cls, thresholds: Mapping[str, float], options: TagOptions, clap: CLAP
+    ) -> Calibration:
+        """Thresholds that were learned with a model.
+
+        Arguments
+        ---------
+        thresholds : mapping of str to float
+            Cosines, by label.
+        options : TagOptions
+            How the recordings were listened to.
+        clap : CLAP
+            The model.
+
+        Returns
+        -------
+        Calibration
+        """
+        return cls(thresholds, options, clap.description, fingerprint(clap))
 
     @classmethod
     def uniform(
@@ -86,7 +115,8 @@ class Calibration:
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
             thresholds = {k: float(v) for k, v in values["thresholds"].items()}
-            return cls(thresholds, TagOptions(**values["options"]), values["model"])
+            options = TagOptions(**values["options"])
+            return cls(thresholds, options, values["model"], values["fingerprint"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"{path} is no calibration; `clap-sb calibrate` writes one ({error})"
@@ -101,6 +131,40 @@ class Calibration:
             File.
         """
         Path(path).write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+
+    def check(self, clap: CLAP, options: TagOptions) -> None:
+        """Makes sure that the thresholds hold for a model and a way to listen.
+
+        A guess, which no model was asked for, holds for all.
+
+        Arguments
+        ---------
+        clap : CLAP
+            The model.
+        options : TagOptions
+            How it listens.
+
+        Raises
+        ------
+        ValueError
+            If another model was calibrated, or one that listened otherwise.
+        """
+        if not self.fingerprint:
+            return
+        if self.fingerprint != fingerprint(clap):
+            raise ValueError(
+                f"the calibration is of another model ({self.model}) than this one "
+                f"({clap.description}), whose cosines differ: calibrate this one"
+            )
+        calibrated, wanted = self.options.listening, options.listening
+        other = [name for name in wanted if wanted[name] != calibrated[name]]
+        if other:
+            now = ", ".join(f"{name} {wanted[name]}" for name in other)
+            then = ", ".join(f"{name} {calibrated[name]}" for name in other)
+            raise ValueError(
+                f"the calibration holds for {then}, not for {now}: leave that out, or "
+                "calibrate with it"
+            )
 
     def of(self, labels: Sequence[str]) -> torch.Tensor:
         """The thresholds of some labels.
@@ -178,7 +242,8 @@ def read_annotations(path: str | Path) -> dict[Path, list[Segment]]:
     Raises
     ------
     ValueError
-        If a column is missing or a time is no number; the line is named.
+        If a column or a value is missing, a time is no number, or a segment ends
+        before it begins; the line is named.
     """
     path = Path(path)
     found: dict[Path, list[Segment]] = {}
@@ -188,14 +253,28 @@ def read_annotations(path: str | Path) -> dict[Path, list[Segment]]:
         if missing:
             raise ValueError(f"{path} has no column {', '.join(sorted(missing))}")
         for row in rows:
+            where = f"{path}, line {rows.line_num}"
+            if None in row.values() or None in row:
+                raise ValueError(f"{where} has not one value for each column")
             segments = found.setdefault(path.parent / row["file"], [])
-            if not row["label"]:
-                continue
-            try:
-                start, end = float(row["start"]), float(row["end"])
-            except ValueError as error:
-                raise ValueError(f"{path}, line {rows.line_num}: {error}") from error
-            segments.append(Segment(row["label"], start, end))
+            if row["start"] or row["end"] or row["label"]:
+                segments.append(_segment(row, where))
     if not found:
         raise ValueError(f"{path} annotates no file")
     return found
+
+
+def _segment(row: Mapping[str, str], where: str) -> Segment:
+    """What a row annotates."""
+    if not row["label"]:
+        raise ValueError(
+            f"{where} has times, but no label; the row of a file without any label has "
+            "no times"
+        )
+    try:
+        start, end = float(row["start"]), float(row["end"])
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+    if not start < end:
+        raise ValueError(f"{where}: it ends at {end:g} s, and begins at {start:g} s")
+    return Segment(row["label"], start, end)

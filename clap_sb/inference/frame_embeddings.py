@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,7 +14,7 @@ from clap_sb.encoders.htsat import HTSAT
 from clap_sb.inference.audio_input import open_input
 from clap_sb.inference.encoder import Encoder
 from clap_sb.inference.window_embeddings import WindowEmbeddings
-from clap_sb.inference.windows import grouped, read_windows
+from clap_sb.inference.windows import Sound, grouped, read_windows
 
 if TYPE_CHECKING:
     from clap_sb.inference.audio_input import AudioInput
@@ -56,6 +57,37 @@ def embed_frames(
     ValueError
         If the audio tower is no HTSAT, or the hop not within a window.
     """
+    with open_input(wav, sample_rate, clap.sample_rate) as sound:
+        return WindowEmbeddings.joined(stream_frames(clap, sound, hop, batch_size))
+
+
+@torch.no_grad()
+def stream_frames(
+    clap: Encoder, sound: Sound, hop: float | None = None, batch_size: int = 16
+) -> Iterator[WindowEmbeddings]:
+    """Does what :func:`embed_frames` does, and keeps nothing.
+
+    Arguments
+    ---------
+    clap : Encoder
+        The model.
+    sound : Sound
+        Open, at the model's sample rate.
+    hop : float, optional
+        As in :func:`embed_frames`.
+    batch_size : int
+        Windows that are in memory at once.
+
+    Yields
+    ------
+    WindowEmbeddings
+        Of the parts of a batch of windows, in order.
+
+    Raises
+    ------
+    ValueError
+        As :func:`embed_frames` does.
+    """
     tower = clap.model.audio_encoder
     if not isinstance(tower, HTSAT):
         raise ValueError(
@@ -68,26 +100,23 @@ def embed_frames(
         raise ValueError(
             f"a hop of {step / rate:g} s cannot be: the window is {size / rate:g} s"
         )
-    with open_input(wav, sample_rate, rate) as sound:
-        length = sound.num_samples
-        windows = read_windows(sound, size, step, batch_size)
-        parts = torch.cat(list(_embed_parts(clap, windows, batch_size)))
-    begin = torch.tensor(window_starts(length, size, step), dtype=torch.float64)
-    edges = torch.arange(parts.shape[1] + 1, dtype=torch.float64) * size
-    edges = begin[:, None] + edges / parts.shape[1]
-    start, end = edges[:, :-1].flatten(), edges[:, 1:].flatten().clamp(max=length)
-    real = start < end  # a short sound was filled up
-    embedding = parts.flatten(0, 1)[real]
-    return WindowEmbeddings(start[real] / rate, end[real] / rate, embedding)
+    starts = window_starts(sound.num_samples, size, step)
+    windows = read_windows(sound, size, step, batch_size)
+    for begin in grouped(starts, batch_size):
+        parts = _embed_parts(clap, list(islice(windows, len(begin))))
+        edges = torch.arange(parts.shape[1] + 1, dtype=torch.float64) * size
+        edges = torch.tensor(begin).double()[:, None] + edges / parts.shape[1]
+        start = edges[:, :-1].flatten()
+        end = edges[:, 1:].flatten().clamp(max=sound.num_samples)
+        real = start < end  # a short sound was filled up
+        embedding = parts.flatten(0, 1)[real]
+        yield WindowEmbeddings(start[real] / rate, end[real] / rate, embedding)
 
 
-def _embed_parts(
-    clap: Encoder, windows: Iterator[torch.Tensor], batch_size: int
-) -> Iterator[torch.Tensor]:
-    """``[windows, parts, joint_dim]`` of each batch."""
-    for group in grouped(windows, batch_size):
-        wavs, wav_lens = clap.padded(group)
-        with clap.autocast():
-            frames = clap.model.audio_encoder.frames(wavs, wav_lens)
-            parts = clap.model.audio_projection(frames)
-        yield F.normalize(parts.float(), dim=-1).cpu()
+def _embed_parts(clap: Encoder, windows: list[torch.Tensor]) -> torch.Tensor:
+    """``[windows, parts, joint_dim]``."""
+    wavs, wav_lens = clap.padded(windows)
+    with clap.autocast():
+        frames = clap.model.audio_encoder.frames(wavs, wav_lens)
+        parts = clap.model.audio_projection(frames)
+    return F.normalize(parts.float(), dim=-1).cpu()

@@ -33,38 +33,55 @@ def bin_edges(duration: float, width: float) -> torch.Tensor:
     return edges
 
 
-def mean_over_pieces(
-    values: torch.Tensor, pieces: WindowEmbeddings, edges: torch.Tensor
-) -> torch.Tensor:
+class PieceMeans:
     """Averages, in each bin, over the pieces that cover its middle.
+
+    Pieces come bit by bit: what is kept grows with the bins alone.
 
     Arguments
     ---------
-    values : torch.Tensor
-        ``[pieces, columns]``.
-    pieces : WindowEmbeddings
-        When each piece begins and ends.
     edges : torch.Tensor
         Borders of the bins, seconds, ``[bins + 1]``.
-
-    Returns
-    -------
-    torch.Tensor
-        ``[bins, columns]``.
+    columns : int
+        Numbers that a piece has.
 
     Example
     -------
+    >>> means = PieceMeans(bin_edges(3.0, 1.0), 1)
     >>> start = torch.tensor([0.0, 1.0], dtype=torch.float64)
     >>> pieces = WindowEmbeddings(start, start + 2, torch.zeros(2, 1))
-    >>> edges = bin_edges(3.0, 1.0)
-    >>> mean_over_pieces(torch.tensor([[0.0], [1.0]]), pieces, edges).flatten().tolist()
+    >>> means.add(torch.tensor([[0.0], [1.0]]), pieces)
+    >>> means.result().flatten().tolist()
     [0.0, 0.5, 1.0]
     """
-    middle = (edges[:-1] + edges[1:]) / 2
-    first = torch.searchsorted(middle, pieces.start)
-    last = torch.searchsorted(middle, pieces.end)
-    change = values.new_zeros(len(middle) + 1, values.shape[1] + 1).double()
-    weighted = torch.cat([values, values.new_ones(len(values), 1)], dim=1).double()
-    change.index_add_(0, first, weighted).index_add_(0, last, -weighted)
-    total = change.cumsum(0)[:-1]
-    return (total[:, :-1] / total[:, -1:].clamp(min=1)).float()
+
+    def __init__(self, edges: torch.Tensor, columns: int):
+        self._middle = (edges[:-1] + edges[1:]) / 2
+        # of the sums and the counts, from each bin to the next
+        self._change = edges.new_zeros(len(edges), columns + 1)
+
+    def add(self, values: torch.Tensor, pieces: WindowEmbeddings) -> None:
+        """Adds some pieces.
+
+        Arguments
+        ---------
+        values : torch.Tensor
+            ``[pieces, columns]``.
+        pieces : WindowEmbeddings
+            When each piece begins and ends.
+        """
+        first = torch.searchsorted(self._middle, pieces.start)
+        last = torch.searchsorted(self._middle, pieces.end)
+        weighted = torch.cat([values, values.new_ones(len(values), 1)], dim=1).double()
+        self._change.index_add_(0, first, weighted).index_add_(0, last, -weighted)
+
+    def result(self) -> torch.Tensor:
+        """The means of all pieces so far.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[bins, columns]``.
+        """
+        total = self._change.cumsum(0)[:-1]
+        return (total[:, :-1] / total[:, -1:].clamp(min=1)).float()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# What decides which pieces are heard, and so what cosines they have.
+_LISTENING = ("window", "hop", "frames", "frames_hop")
+
 
 @dataclass(frozen=True)
 class TagOptions:
@@ -18,6 +21,9 @@ class TagOptions:
     frames : bool
         Take HTSAT's frame-level embeddings within windows of the tower's own length,
         instead of one embedding a window.
+    frames_hop : float or None
+        With ``frames``, from one of these windows to the next, seconds; half of one if
+        None.
     threshold : float
         Probability above which a label sounds.
     min_duration : float
@@ -29,6 +35,22 @@ class TagOptions:
     window: float | None = 1.0
     hop: float = 0.1
     frames: bool = False
+    frames_hop: float | None = None
     threshold: float = 0.5
     min_duration: float = 0.2
     max_gap: float = 0.5
+
+    @property
+    def listening(self) -> dict[str, object]:
+        """What decides the cosines: thresholds hold for these values alone.
+
+        Returns
+        -------
+        dict
+
+        Example
+        -------
+        >>> TagOptions(threshold=0.9).listening == TagOptions().listening
+        True
+        """
+        return {name: getattr(self, name) for name in _LISTENING}

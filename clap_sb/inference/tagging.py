@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from clap_sb.evaluation.zero_shot import DEFAULT_PROMPT
+from clap_sb.inference.audio_input import open_input
 from clap_sb.inference.calibration import Calibration, best_threshold
-from clap_sb.inference.encoder import Encoder
-from clap_sb.inference.frame_embeddings import embed_frames
+from clap_sb.inference.frame_embeddings import stream_frames
 from clap_sb.inference.labels import Labels
-from clap_sb.inference.piece_curves import bin_edges, mean_over_pieces
+from clap_sb.inference.piece_curves import PieceMeans, bin_edges
 from clap_sb.inference.segments import Segment, find_segments
 from clap_sb.inference.tag_options import TagOptions
-from clap_sb.inference.window_embeddings import WindowEmbeddings, embed_windows
+from clap_sb.inference.window_embeddings import WindowEmbeddings, stream_windows
 
 if TYPE_CHECKING:
     from clap_sb.inference.audio_input import AudioInput
+    from clap_sb.inference.clap import CLAP
+    from clap_sb.inference.windows import Sound
 
 NONE = "none of these"
 
@@ -88,7 +91,7 @@ class Tagger:
 
     Arguments
     ---------
-    clap : Encoder
+    clap : CLAP
         The model.
     labels : Labels, sequence of str, or mapping
         Names, or names with one or several sentences each.
@@ -99,11 +102,17 @@ class Tagger:
         How to listen; as the calibration has it unless given.
     template : str
         Sentence for a name alone, with ``{label}`` where it goes.
+
+    Raises
+    ------
+    ValueError
+        If the calibration is of another model, of another way to listen, or without
+        one of the labels.
     """
 
     def __init__(
         self,
-        clap: Encoder,
+        clap: CLAP,
         labels: Labels | Sequence[str] | Mapping[str, str | Sequence[str]],
         calibration: Calibration | None = None,
         options: TagOptions | None = None,
@@ -115,11 +124,15 @@ class Tagger:
             calibration = Calibration.uniform(self.labels.names, options)
         self.calibration = calibration
         self.options = options or calibration.options
+        calibration.check(clap, self.options)
         self._thresholds = self.calibration.of(self.labels.names)
         self._text = self.labels.embed(clap)
 
     def tag(self, wav: AudioInput, sample_rate: int | None = None) -> Tagging:
         """Tags one sound, of any length.
+
+        It is heard bit by bit: of a long one, no more than some windows and the curves
+        are in memory.
 
         Arguments
         ---------
@@ -132,15 +145,16 @@ class Tagger:
         -------
         Tagging
         """
-        pieces = self._listen(wav, sample_rate)
-        similarity = self.clap.similarity(pieces.embedding, self._text)
-        scale = self.clap.logit_scale
-        believed = (scale * (similarity - self._thresholds)).sigmoid()
-        among = (scale * similarity).softmax(1) * believed
-        none = 1.0 - among.sum(1, keepdim=True)
-        probability = torch.cat([among, none], dim=1)
-        edges = bin_edges(pieces.end.max().item(), self.options.hop)
-        probability = mean_over_pieces(probability, pieces, edges)
+        num = len(self.labels.names)
+        with open_input(wav, sample_rate, self.clap.sample_rate) as sound:
+            duration = sound.num_samples / self.clap.sample_rate
+            edges = bin_edges(duration, self.options.hop)
+            means = PieceMeans(edges, 2 * num + 1)
+            for pieces in self._listen(sound):
+                similarity = self.clap.similarity(pieces.embedding, self._text)
+                probability = self._probability(similarity)
+                means.add(torch.cat([similarity, probability], dim=1), pieces)
+        similarity, probability = means.result().split([num, num + 1], dim=1)
         segments = find_segments(
             probability[:, :-1],
             edges,
@@ -149,8 +163,14 @@ class Tagger:
             self.options.min_duration,
             self.options.max_gap,
         )
-        similarity = mean_over_pieces(similarity, pieces, edges)
         return Tagging(self.labels.names, edges, similarity, probability, segments)
+
+    def _probability(self, similarity: torch.Tensor) -> torch.Tensor:
+        """Of each label, and last of none of them, ``[pieces, labels + 1]``."""
+        scale = self.clap.logit_scale
+        believed = (scale * (similarity - self._thresholds)).sigmoid()
+        among = (scale * similarity).softmax(1) * believed
+        return torch.cat([among, 1.0 - among.sum(1, keepdim=True)], dim=1)
 
     def calibrated(self, annotated: Mapping[Path, Sequence[Segment]]) -> Tagger:
         """Learns the thresholds from a few recordings.
@@ -174,13 +194,17 @@ class Tagger:
         Raises
         ------
         ValueError
-            If a label is in none of the recordings.
+            If a label is in none of the recordings, or an annotation is none of the
+            labels.
         """
+        self._check_annotated(annotated)
         similarity, covered = [], []
         for path, segments in annotated.items():
-            pieces = self._listen(path)
-            similarity.append(self.clap.similarity(pieces.embedding, self._text))
-            covered.append(self._covered(pieces, segments))
+            with open_input(path, None, self.clap.sample_rate) as sound:
+                for pieces in self._listen(sound):
+                    cosines = self.clap.similarity(pieces.embedding, self._text)
+                    similarity.append(cosines)
+                    covered.append(self._covered(pieces, segments))
         cosines, share = torch.cat(similarity), torch.cat(covered)
         nearest, unlabelled = cosines.argmax(1), share.sum(1) == 0
         thresholds = {}
@@ -191,16 +215,27 @@ class Tagger:
             wrong = (share[:, place] == 0) & ((nearest == place) | unlabelled)
             taken = has | wrong
             thresholds[name] = best_threshold(cosines[taken, place], has[taken])
-        calibration = Calibration(thresholds, self.options, self.clap.description)
+        calibration = Calibration.of_model(thresholds, self.options, self.clap)
         return Tagger(self.clap, self.labels, calibration)
 
-    def _listen(
-        self, wav: AudioInput, sample_rate: int | None = None
-    ) -> WindowEmbeddings:
+    def _check_annotated(self, annotated: Mapping[Path, Sequence[Segment]]) -> None:
+        """A label that was mistyped would pass for a sound that is none of them."""
+        names = {name.lower(): name for name in self.labels.names}
+        for path, segments in annotated.items():
+            for label in (segment.label for segment in segments):
+                if label not in self.labels.names:
+                    near = get_close_matches(label.lower(), names, n=1, cutoff=0.0)
+                    raise ValueError(
+                        f"{path} is annotated with {label!r}, which is none of the "
+                        f"labels; the nearest is {names[near[0]]!r}. Correct it, or "
+                        "leave it out: what is not annotated is none of the labels"
+                    )
+
+    def _listen(self, sound: Sound) -> Iterator[WindowEmbeddings]:
         options = self.options
         if options.frames:
-            return embed_frames(self.clap, wav, sample_rate, options.hop)
-        return embed_windows(self.clap, wav, sample_rate, options.window, options.hop)
+            return stream_frames(self.clap, sound, options.frames_hop)
+        return stream_windows(self.clap, sound, options.window, options.hop)
 
     def _covered(
         self, pieces: WindowEmbeddings, segments: Sequence[Segment]
@@ -208,9 +243,8 @@ class Tagger:
         """How much of each piece lies within a label's segments, as a share."""
         covered = torch.zeros(len(pieces.start), len(self.labels.names))
         for segment in segments:
-            if segment.label in self.labels.names:
-                end = pieces.end.clamp(max=segment.end)
-                both = end - pieces.start.clamp(min=segment.start)
-                place = self.labels.names.index(segment.label)
-                covered[:, place] += both.clamp(min=0).float()
+            end = pieces.end.clamp(max=segment.end)
+            both = end - pieces.start.clamp(min=segment.start)
+            place = self.labels.names.index(segment.label)
+            covered[:, place] += both.clamp(min=0).float()
         return covered / (pieces.end - pieces.start).float()[:, None]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,7 +12,7 @@ import torch
 from clap_sb.clips import window_starts
 from clap_sb.inference.audio_input import open_input
 from clap_sb.inference.encoder import Encoder
-from clap_sb.inference.windows import grouped, read_windows
+from clap_sb.inference.windows import Sound, grouped, read_windows
 
 if TYPE_CHECKING:
     from clap_sb.inference.audio_input import AudioInput
@@ -33,6 +35,22 @@ class WindowEmbeddings:
     start: torch.Tensor
     end: torch.Tensor
     embedding: torch.Tensor
+
+    @classmethod
+    def joined(cls, parts: Iterable[WindowEmbeddings]) -> WindowEmbeddings:
+        """Joins what was embedded bit by bit.
+
+        Arguments
+        ---------
+        parts : iterable of WindowEmbeddings
+            One at least.
+
+        Returns
+        -------
+        WindowEmbeddings
+        """
+        columns = zip(*((p.start, p.end, p.embedding) for p in parts), strict=True)
+        return cls(*(torch.cat(column) for column in columns))
 
 
 @torch.no_grad()
@@ -73,6 +91,44 @@ def embed_windows(
         If the window or the hop has no sample, the window is longer than the tower's,
         or the hop is longer than the window.
     """
+    with open_input(wav, sample_rate, clap.sample_rate) as sound:
+        parts = stream_windows(clap, sound, window, hop, batch_size)
+        return WindowEmbeddings.joined(parts)
+
+
+@torch.no_grad()
+def stream_windows(
+    clap: Encoder,
+    sound: Sound,
+    window: float | None = None,
+    hop: float | None = None,
+    batch_size: int = 16,
+) -> Iterator[WindowEmbeddings]:
+    """Does what :func:`embed_windows` does, and keeps nothing.
+
+    Arguments
+    ---------
+    clap : Encoder
+        The model.
+    sound : Sound
+        Open, at the model's sample rate.
+    window : float, optional
+        As in :func:`embed_windows`.
+    hop : float, optional
+        As in :func:`embed_windows`.
+    batch_size : int
+        Windows that are in memory at once.
+
+    Yields
+    ------
+    WindowEmbeddings
+        Of a batch of windows, in order.
+
+    Raises
+    ------
+    ValueError
+        As :func:`embed_windows` does.
+    """
     rate, most = clap.sample_rate, clap.model.clip_samples
     size = most if window is None else round(window * rate)
     step = size if hop is None else round(hop * rate)
@@ -82,11 +138,10 @@ def embed_windows(
             f"is at most the {most / rate:g} s that the model hears at once, and the "
             "hop more than 0 and no longer than the window"
         )
-    with open_input(wav, sample_rate, rate) as sound:
-        length = sound.num_samples
-        windows = read_windows(sound, size, step, batch_size)
-        groups = grouped(windows, batch_size)
-        rows = [clap.encode_windows(group) for group in groups]
-    start = torch.tensor(window_starts(length, size, step), dtype=torch.float64)
-    end = (start + size).clamp(max=length)
-    return WindowEmbeddings(start / rate, end / rate, torch.cat(rows))
+    starts = window_starts(sound.num_samples, size, step)
+    windows = read_windows(sound, size, step, batch_size)
+    for begin in grouped(starts, batch_size):
+        embedding = clap.encode_windows(list(islice(windows, len(begin))))
+        start = torch.tensor(begin, dtype=torch.float64)
+        end = (start + size).clamp(max=sound.num_samples)
+        yield WindowEmbeddings(start / rate, end / rate, embedding)

@@ -13,16 +13,16 @@ Authors
 
 import argparse
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from speechbrain.utils.distributed import infer_device
 
 from clap_sb.checkpoints.run_folder import LoadedModel
-from clap_sb.data.manifest import Clip, read_manifest
+from clap_sb.data.manifest import read_manifest
 from clap_sb.evaluation.embedding import Embedded, embed_captions, embed_clips
-from clap_sb.evaluation.rescoring import METHODS, bank_of, rescore
+from clap_sb.evaluation.query_bank import QueryBank
+from clap_sb.evaluation.rescoring import METHODS, rescore
 from clap_sb.evaluation.similarity import similarity
 from clap_sb.experiment.run import run_recipe
 from clap_sb.inference.any_checkpoint import load_any
@@ -44,9 +44,10 @@ def main(argv: list[str]) -> None:
     order = scores
     if arguments.rescoring:
         training = read_manifest(manifest_of(model, arguments.bank, "train"))
-        bank = bank_text(model, training, clips)
-        bank = similarity(bank, embedded.audio)
-        order = rescore(scores, bank, arguments.rescoring, **arguments.numbers)
+        bank = QueryBank.draw(training, clips, BANK_CLIPS, BANK_SEED)
+        print(bank.describe())
+        known = similarity(embed_captions(model.clap, bank.captions), embedded.audio)
+        order = rescore(scores, known, arguments.rescoring, **arguments.numbers)
     for row, query in enumerate(arguments.query):
         print(f"\nquery: {query}")
         print(answer(embedded, scores[row], order[row], arguments.top))
@@ -75,14 +76,6 @@ def manifest_of(model: LoadedModel, given: str | None, split: str) -> Path:
         option = "manifest" if split == "test" else "bank"
         raise ValueError(f"{model.path} is no training run: give --{option} FILE")
     return Path(given) if given else model.run / "manifests" / f"{split}.json"
-
-
-def bank_text(
-    model: LoadedModel, training: Sequence[Clip], clips: Sequence[Clip]
-) -> torch.Tensor:
-    """Embeds the captions of some training clips."""
-    bank, _ = bank_of(training, clips, BANK_CLIPS, BANK_SEED)
-    return embed_captions(model.clap, [text for clip in bank for text in clip.captions])
 
 
 def answer(

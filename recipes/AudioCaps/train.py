@@ -13,14 +13,16 @@ Authors
  * The clap_sb developers 2026
 """
 
-import functools
+from collections.abc import Sequence
 from pathlib import Path
 
+from clap_sb.brain import CLAPBrain
 from clap_sb.data.builtin import write_audiocaps
+from clap_sb.data.manifest import Clip
 from clap_sb.experiment.captioned_sets import CaptionedSets
 from clap_sb.experiment.finish import finish_by_retrieval
 from clap_sb.experiment.known_sets import load_preparation
-from clap_sb.experiment.run import begin, run_recipe
+from clap_sb.experiment.run import Experiment, begin, run_recipe
 from clap_sb.experiment.stages import run_stages
 
 HERE = Path(__file__).resolve().parent
@@ -48,7 +50,11 @@ def main(argv: list[str]) -> None:
     prepare = load_preparation(name, RECIPES)
     pairs_file = data_folder / "dataset" / "attribute_pairs.csv"
     sets = CaptionedSets(experiment, prepare, data_folder, RECIPES)
-    evaluate = functools.partial(finish_by_retrieval, pairs_file=pairs_file)
+
+    def evaluate(run: Experiment, brain: CLAPBrain, testing: Sequence[Clip]) -> None:
+        listing = sets.listing("test")
+        finish_by_retrieval(run, brain, testing, pairs_file, listing)
+
     run_stages(experiment, sets.splits, evaluate)
 
 

@@ -13,12 +13,15 @@ Authors
  * The clap_sb developers 2026
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from clap_sb.brain import CLAPBrain
 from clap_sb.data.builtin.clotho import write_clotho
+from clap_sb.data.manifest import Clip
 from clap_sb.experiment.captioned_sets import CaptionedSets
 from clap_sb.experiment.finish import finish_by_retrieval
-from clap_sb.experiment.run import begin, run_recipe
+from clap_sb.experiment.run import Experiment, begin, run_recipe
 from clap_sb.experiment.stages import run_stages
 from clotho_prepare import prepare_clotho
 
@@ -43,7 +46,11 @@ def main(argv: list[str]) -> None:
 
     folder = experiment.data_folder(write_builtin)
     sets = CaptionedSets(experiment, prepare_clotho, folder, RECIPES)
-    run_stages(experiment, sets.splits, finish_by_retrieval)
+
+    def evaluate(run: Experiment, brain: CLAPBrain, testing: Sequence[Clip]) -> None:
+        finish_by_retrieval(run, brain, testing, listing=sets.listing("test"))
+
+    run_stages(experiment, sets.splits, evaluate)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from clap_sb.brain import CLAPBrain
 from clap_sb.config import ConfigError
 from clap_sb.data.captioned import captioned_only
 from clap_sb.data.captions_csv import prepare_captions_csv
+from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import Clip, read_manifest
 from clap_sb.data.overlap import find_overlaps
 from clap_sb.data.split import split_clips
@@ -54,7 +55,7 @@ def main(argv: list[str]) -> None:
         return suit_settings(named, len(clips["train"])), clips
 
     def evaluate(run: Experiment, brain: CLAPBrain, testing: list[Clip]) -> None:
-        finish_by_retrieval(run, brain, testing)
+        finish_by_retrieval(run, brain, testing, **preparation_of(run))
         report_gain(run, brain, testing)
 
     run_stages(experiment, prepare, evaluate)
@@ -81,6 +82,20 @@ def read_splits(experiment: Experiment, trust: bool) -> dict[str, list[Clip]]:
     splits = {**found, **split_clips(found["train"], values["split_seed"], shares)}
     _check_disjoint(splits)
     return splits
+
+
+def preparation_of(experiment: Experiment) -> dict[str, object]:
+    """What the card says of the list that the test clips are from."""
+    manifests = experiment.folder / "manifests"
+    if experiment.values["test_csv"] is not None:
+        return {"listing": Listing.read(manifests / "test.json")}
+    listing = Listing.read(manifests / "train.json")
+    name = Path(experiment.values["train_csv"]).name
+    note = (
+        f"the clips are split off from {name}: of its {listing.num_listed} clips, "
+        f"{listing.num_missing} have no usable audio"
+    )
+    return {"notes": (note,)}
 
 
 def _read(experiment: Experiment, split: str, trust: bool) -> list[Clip]:

@@ -16,6 +16,7 @@ Authors
 from pathlib import Path
 
 from clap_sb.data.labels_csv import prepare_labels_csv, read_label_set
+from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import read_manifest
 from clap_sb.experiment.classification import classify
 from clap_sb.experiment.evaluation import open_evaluation
@@ -47,7 +48,7 @@ def main(argv: list[str]) -> None:
         labels = read_label_set(label_file(values["label_set"]))
     split = Path(values["csv"]).name
     score = classify if all(clip.label is not None for clip in clips) else tag
-    print("\n" + score(evaluation, clips, split, labels))
+    print("\n" + score(evaluation, clips, split, labels, Listing.read(manifest)))
 
 
 def label_file(name: str) -> Path:

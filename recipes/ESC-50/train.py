@@ -20,6 +20,7 @@ from speechbrain.utils.distributed import if_main_process
 
 from clap_sb.config import ConfigError
 from clap_sb.data.builtin import write_esc50
+from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import Clip, read_manifest
 from clap_sb.evaluation.prompts import read_descriptions
 from clap_sb.experiment.folds import (
@@ -49,7 +50,10 @@ def main(argv: list[str]) -> None:
     values = experiment.values
     stage = stage_of(experiment)
     check_mode(values["mode"], stage)
-    clips = prepare(experiment)
+    manifest = prepare(experiment)
+    clips, listing = read_manifest(manifest), Listing.read(manifest)
+    if if_main_process():
+        print(f"in {manifest}: {len(clips)} clips")
     if values["dataset"] == WHOLE:
         experiment = named(experiment, set_name(clips))
     labels = sorted({clip.label for clip in clips})
@@ -63,13 +67,13 @@ def main(argv: list[str]) -> None:
     if stage == "prepare":
         return
     if values["mode"] == "probe":
-        probe_folds(experiment, clips)
+        probe_folds(experiment, clips, listing)
     else:
         described = descriptions_of(experiment, labels)
         tested: dict[int, HeldOutFold] = {}
         for fold in folds:
-            tested |= train_without(experiment, clips, fold, described)
-        report_trained_folds(experiment, tested)
+            tested |= train_without(experiment, clips, fold, described, listing)
+        report_trained_folds(experiment, tested, listing)
     if experiment.trains:
         experiment.keep_settings()
 
@@ -85,8 +89,8 @@ def check_mode(mode: str, stage: str) -> None:
         )
 
 
-def prepare(experiment: Experiment) -> list[Clip]:
-    """The clips of all folds, by the manifest that is there where it is trusted."""
+def prepare(experiment: Experiment) -> Path:
+    """The manifest of all folds' clips; the one that is there where it is trusted."""
     values = experiment.values
 
     def write_builtin(folder: Path) -> Path:
@@ -94,17 +98,13 @@ def prepare(experiment: Experiment) -> list[Clip]:
 
     # the built-in set has no subset
     is_subset = values["dataset"] == SUBSET and not experiment.is_builtin
-    manifest = experiment.prepare(
+    return experiment.prepare(
         prepare_esc50,
         data_folder=experiment.data_folder(write_builtin),
         save_folder=experiment.folder / "manifests",
         skip_prep=trusts_manifests(experiment),
         subset=SUBSET if is_subset else None,
     )
-    clips = read_manifest(manifest)
-    if if_main_process():
-        print(f"in {manifest}: {len(clips)} clips")
-    return clips
 
 
 def held_out(fold: int | str, clips: list[Clip]) -> list[int]:
@@ -145,6 +145,7 @@ def train_without(
     clips: list[Clip],
     fold: int,
     described: dict[str, tuple[str, ...]],
+    listing: Listing | None,
 ) -> dict[int, HeldOutFold]:
     """Trains on the clips of the other folds, and classifies those of this one."""
     values = experiment.values
@@ -162,7 +163,7 @@ def train_without(
     tested: dict[int, HeldOutFold] = {}
 
     def evaluate(run: Experiment, brain: LabelBrain, testing: list[Clip]) -> None:
-        tested[fold] = finish_fold(run, brain, testing)
+        tested[fold] = finish_fold(run, brain, testing, listing)
 
     suited = suit_settings(experiment, len(splits["train"]))
     run_stages(experiment, prepare=lambda trust: (suited, splits), evaluate=evaluate)

@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from clap_sb.data.builtin import write_esc50
+from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import read_manifest
 from clap_sb.experiment.classification import classify
 from clap_sb.experiment.evaluation import open_evaluation
@@ -51,10 +52,11 @@ def main(argv: list[str]) -> None:
         skip_prep=values["skip_prep"],
         subset=SUBSET if is_subset else None,
     )
-    clips = read_manifest(manifest)
+    clips, listing = read_manifest(manifest), Listing.read(manifest)
     if values["dataset"] == WHOLE:
         experiment = named(experiment, set_name(clips))
-    print("\n" + classify(replace(evaluation, experiment=experiment), clips))
+    evaluation = replace(evaluation, experiment=experiment)
+    print("\n" + classify(evaluation, clips, listing=listing))
 
 
 if __name__ == "__main__":
