@@ -158,6 +158,23 @@ def test_similarity_is_a_cosine(clap):
     torch.testing.assert_close(clap.similarity(audio, text)[0], expected)
 
 
+def test_embeddings_of_two_devices_are_compared(clap):
+    """``encode_batch`` leaves sounds on the model's device, texts are on the CPU."""
+    audio = torch.empty(2, 12, device="meta")
+    text = clap.encode_text(CAPTIONS)
+    for found in (clap.similarity(audio, text), clap.logits(audio, text)):
+        assert (found.device.type, found.shape) == ("meta", (2, 3))
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_told_before_loading(device):
+    said = f"device {device} cannot be used"
+    with pytest.raises(ValueError, match=said):
+        CLAP.from_checkpoint("nowhere", device=device)
+    with pytest.raises(ValueError, match=said):
+        CLAP.from_hparams("nowhere", run_opts={"device": device})
+
+
 def test_without_a_tokenizer_tokens_and_audio_still_work(file):
     clap = CLAP.from_checkpoint(file)
     with pytest.raises(ValueError, match="without its tokenizer"):
