@@ -119,6 +119,20 @@ def test_a_picture_on_its_side_is_turned_as_its_camera_says(trained, tmp_path):
     torch.testing.assert_close(turned, trained.encode_image(image), atol=1e-5, rtol=0)
     lying = trained.encode_image(image.rotate(90, expand=True))
     assert (turned - lying).abs().max() > 0.05
+    opened = trained.encode_image(Image.open(tmp_path / "p.png"))
+    assert torch.equal(opened, turned)
+
+
+def test_what_is_too_large_or_broken_is_named(trained, tmp_path, monkeypatch):
+    path = tmp_path / "p.png"
+    Image.fromarray(pictures(1)[0]).save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(ValueError, match=r"p\.png is too large a picture"):
+        trained.encode_image(path)
+    held = io.BytesIO(path.read_bytes())
+    held.name = "dropped"
+    with pytest.raises(ValueError, match="dropped is too large a picture"):
+        trained.encode_image(held)
 
 
 # ---------------------------------------------------------------- videos
