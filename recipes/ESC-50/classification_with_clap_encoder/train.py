@@ -120,18 +120,18 @@ def check(hparams, settings):
     if not before.is_file() or not any(Path(hparams["save_folder"]).iterdir()):
         return
     then, now = _lines(before.read_text(encoding="utf-8")), _lines(settings)
-    changed = [line for line in now if line not in then]
-    if changed or len(now) != len(then):
+    if then != now:
+        changed = "; ".join(sorted({*then} ^ {*now}))
         raise ValueError(
-            f"{folder} holds a run with other settings (now {'; '.join(changed)}): "
-            "choose another --output_folder, or delete it to start afresh"
+            f"{folder} holds a run with other settings ({changed}): choose another "
+            "--output_folder, or delete it to start afresh"
         )
 
 
 def _lines(text):
     """The lines of a resolved YAML without comments, such as SpeechBrain's head."""
-    lines = [line.partition("#")[0].strip() for line in text.splitlines()]
-    return [line for line in lines if line]
+    lines = [line.partition(" #")[0].strip() for line in text.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def prepare(hparams):
