@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from builders import CAPTIONS, CLIP_SAMPLES, SAMPLE_RATE, tiny_clap, tiny_htsat
@@ -167,6 +168,14 @@ def test_what_is_too_large_or_broken_is_named(trained, tmp_path, monkeypatch):
     held.name = "dropped"
     with pytest.raises(ValueError, match="dropped is too large a picture"):
         trained.encode_image(held)
+    monkeypatch.undo()
+    noise = np.random.RandomState(0).randint(0, 255, (400, 400, 3), np.uint8)
+    Image.fromarray(noise).save(path)
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"IDAT")] = 1  # of a chunk that is read late
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"p\.png cannot be read: broken PNG"):
+        trained.encode_image(path)
 
 
 # ---------------------------------------------------------------- videos
