@@ -16,6 +16,7 @@ from small_checkpoints import (
     laion_state,
     write_tokenizer,
 )
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from clap_sb.checkpoints.detect import detect
 from clap_sb.checkpoints.errors import CheckpointError
@@ -156,6 +157,25 @@ def test_similarity_is_a_cosine(clap):
     text = clap.encode_text(CAPTIONS)
     expected = torch.nn.functional.cosine_similarity(audio, text)
     torch.testing.assert_close(clap.similarity(audio, text)[0], expected)
+
+
+def test_embeddings_of_two_devices_are_compared(clap):
+    """``encode_batch`` leaves sounds on the model's device, texts are on the CPU."""
+    with FakeTensorMode():  # minds devices, and needs none
+        audio, text = torch.empty(2, 12, device="cuda"), torch.empty(3, 12)
+        with pytest.raises(RuntimeError, match="two different devices"):
+            audio @ text.T
+        found = clap.similarity(audio, text)  # logits are a multiple of it
+    assert (found.device.type, found.shape) == ("cuda", (2, 3))
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_told_before_loading(device):
+    said = f"device {device} cannot be used"
+    with pytest.raises(ValueError, match=said):
+        CLAP.from_checkpoint("nowhere", device=device)
+    with pytest.raises(ValueError, match=said):
+        CLAP.from_hparams("nowhere", run_opts={"device": device})
 
 
 def test_without_a_tokenizer_tokens_and_audio_still_work(file):

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 from builders import amplify
+from hyperpyyaml import resolve_references
+from ruamel.yaml import YAML
 from scripts import ROOT, command, run_script
 
 from clap_sb.encoders.cnn14 import CNN14
@@ -63,6 +65,39 @@ def test_from_random_weights(place):
     assert re.search(r"test accuracy: [\d.]+ % of 16 clips", finished.output)
     classifier = saved(folder, "classifier")
     assert classifier["weight"].shape == (16, 16), "as many classes as the data has"
+
+
+def test_every_variant_has_a_folder_of_its_own():
+    variants = [{}, {"seed": 2}, {"test_fold": 4}, {"clap_export": "/some/export"}]
+    variants += [{"freeze_encoder": False}, {"lora_rank": 8}]
+    folders = set()
+    for overrides in variants:
+        with open(ROOT / row()["Hparam_file"], encoding="utf-8") as file:
+            text = resolve_references(file, overrides)
+        folders.add(str(YAML().load(text)["output_folder"]))
+    assert len(folders) == len(variants)
+
+
+def test_the_folder_of_another_run_is_refused(place, export):
+    """Else its finished checkpoint would be scored, whatever was asked for."""
+    _, folder = run(place, "again")
+    before = (folder / "train_log.txt").read_text()
+    finished, _ = run(place, "again", clap_export=export)
+    assert finished.code != 0
+    assert "again holds a run with other settings" in finished.output
+    assert f"clap_export: {export}" in finished.output
+    assert "test accuracy" not in finished.output
+    assert (folder / "train_log.txt").read_text() == before
+    finished, _ = run(place, "again")
+    assert finished.code == 0 and "test accuracy" in finished.output
+
+
+def test_adapters_are_for_a_frozen_encoder(place):
+    settings = {"lora_rank": 2, "freeze_encoder": False}
+    finished, folder = run(place, "both", **settings)
+    assert finished.code != 0 and not (folder / "train_log.txt").exists()
+    assert "adapters are for a frozen encoder" in finished.output
+    assert "--freeze_encoder False, or --lora_rank" in finished.output
 
 
 def test_a_frozen_encoder_stays_what_it_was(place, export):

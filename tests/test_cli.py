@@ -242,6 +242,19 @@ def test_info_of_a_run(run, part, capsys):
     assert ("best of the run" in said) == (part == ".")
 
 
+def test_info_loads_no_model(run):
+    """What describes it is enough: transformers takes seconds."""
+    code = f"""
+import sys
+from clap_sb.cli import main
+assert main(["info", {str(run)!r}]) == 0
+slow = {{"transformers", "speechbrain", "scipy", "matplotlib"}}
+assert not slow & set(sys.modules), slow & set(sys.modules)
+"""
+    root = Path(__file__).resolve().parents[1]
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
+
+
 @pytest.mark.parametrize("to", ["speechbrain", "transformers"])
 def test_a_run_is_converted(run, to, tmp_path, capsys):
     out = tmp_path / "out"

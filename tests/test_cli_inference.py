@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import shlex
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from small_run import write_run
 
 from clap_sb.checkpoints.run_export import export_run
 from clap_sb.cli import main
-from clap_sb.cli.main import COMMANDS
+from clap_sb.cli.main import COMMANDS, parse
 from clap_sb.inference import CLAP
 from clap_sb.inference.captions import everyday_captions
 
@@ -88,6 +90,32 @@ def test_the_standard_input_is_a_list_or_a_sound(clap, export, files, stdin, cap
         stdin(content)
         assert main(["embed", "--checkpoint", export, "-", "--json"]) == 1
         assert said in capsys.readouterr().err
+
+
+def test_the_standard_input_is_a_list_of_sentences(clap, export, stdin, capsys):
+    words = ["embed", "--checkpoint", export, "--text"]
+    stdin(f"{CAPTIONS[1]}\n\n{CAPTIONS[2]}\n".encode())
+    found = run(capsys, *words, CAPTIONS[0], "-")["embeddings"]
+    assert [entry["name"] for entry in found] == CAPTIONS[:3]
+    rows = torch.tensor([entry["embedding"] for entry in found])
+    torch.testing.assert_close(rows, clap.encode_text(CAPTIONS[:3]))
+    stdin(b"\n")
+    assert main([*words, "-", "--json"]) == 1
+    assert "no sentence" in capsys.readouterr().err
+
+
+def test_a_list_of_files_is_not_drawn_over_and_over(
+    export, files, stdin, tmp_path, capsys
+):
+    plot = tmp_path / "plot.png"
+    words = ["tag", "-", "--checkpoint", export, "--label", "dog", "--plot", str(plot)]
+    stdin("\n".join(files).encode())
+    assert main(words) == 1
+    assert "one file, and there are 2" in capsys.readouterr().err
+    assert not plot.exists()
+    with open(files[0], "rb") as file:
+        stdin(file.read())
+    assert main(words) == 0 and plot.exists()
 
 
 def test_a_file_that_cannot_be_read_does_not_stop_the_others(
@@ -166,6 +194,8 @@ def test_calibrate_then_tag(export, files, tmp_path, capsys):
         (["tag", "a.wav", "--label", "x", "--frames", "--window", "1"], "--frames"),
         (["tag", "a.wav", "--label", "x", "--frames-hop", "1"], "--frames"),
         (["tag", "a.wav", "--label", "x", "--calibration", "none.json"], "none.json"),
+        (["embed", "a.wav", "--json", "--device", "gpu"], "device gpu cannot be used"),
+        (["embed", "a.wav", "--json", "--device", "cuda:99"], "device cuda:99 cannot"),
     ],
 )
 def test_mistakes_are_told_in_one_line(export, words, said, files, capsys):
@@ -175,14 +205,49 @@ def test_mistakes_are_told_in_one_line(export, words, said, files, capsys):
     assert said in error and error.count("\n") == 1
 
 
-def test_every_command_has_an_example(capsys):
-    for command in COMMANDS:
-        name = command.__name__.rpartition(".")[2]
-        with pytest.raises(SystemExit) as ended:
-            main([name, "--help"])
-        assert ended.value.code == 0
-        said = capsys.readouterr().out
-        assert "example" in said and f"clap-sb {name}" in said and "--json" in said
+@pytest.mark.parametrize(
+    "name", [command.__name__.rpartition(".")[2] for command in COMMANDS]
+)
+def test_every_command_has_examples_that_it_takes(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert "--json" in said
+    _, _, epilog = said.rpartition("example")
+    examples = re.findall(r"clap-sb (.*)", epilog.replace("\\\n", ""))
+    assert any(example.startswith(name) for example in examples)
+    for example in examples:
+        words = shlex.split(re.split(r" > | \| ", example)[0], comments=True)
+        assert callable(parse(words).run)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("search i --json dog", {"query": ["dog"], "json": True}),
+        ("search i -k 3 dog rain", {"query": ["dog", "rain"], "k": 3}),
+        ("search i dog -k 3 rain", {"query": ["dog", "rain"], "k": 3}),
+        ("search i --audio a.wav dog", {"query": ["dog"], "audio": ["a.wav"]}),
+        ("search i --fold dog", {"query": ["dog"], "fold": 0.98}),
+        ("search i --fold-above 0.9 dog", {"query": ["dog"], "fold": 0.9}),
+        ("search i dog --weights 0.5 -1", {"weights": [0.5, -1]}),
+        ("search --json i -- -dog", {"index": "i", "query": ["-dog"]}),
+        ("index f --out o g", {"folder": ["f", "g"], "out": "o"}),
+        ("index --out o", {"folder": [], "out": "o"}),
+        ("embed --checkpoint c a.wav --json -", {"files": ["a.wav", "-"]}),
+    ],
+)
+def test_options_stand_anywhere(line, expected):
+    found = vars(parse(line.split()))
+    assert {key: found[key] for key in expected} == expected
+
+
+def test_a_text_among_the_weights_is_told(capsys):
+    with pytest.raises(SystemExit) as ended:
+        parse(["search", "i", "--weights", "0.5", "a dog"])
+    assert ended.value.code == 2
+    assert "'a dog' is no number: texts go before --weights" in capsys.readouterr().err
 
 
 def test_info_and_convert_print_json(export, tmp_path, capsys):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import shutil
 
+import numpy as np
 import pytest
 import torch
 from builders import CAPTIONS, CLIP_SAMPLES, SAMPLE_RATE, tiny_clap, tiny_htsat
@@ -19,9 +21,12 @@ from small_clip import (
     write_clip,
 )
 
+from clap_sb.checkpoints.architecture import Architecture, Part, TextTower
+from clap_sb.checkpoints.clip_beside import locate_clip, take_clip_along
+from clap_sb.cli import main
 from clap_sb.data.builtin import write_audiocaps
 from clap_sb.data.video import sample_frames
-from clap_sb.encoders.clip_joint_text import ClipJointText
+from clap_sb.encoders.clip_joint_text import CLIP_SPACE, ClipJointText
 from clap_sb.encoders.projection import MLPProjection
 from clap_sb.inference import CLAP
 from clap_sb.model import CLAP as Model
@@ -49,7 +54,7 @@ def clip(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained(clip, tmp_path_factory):
+def run(clip, tmp_path_factory):
     """A run of the recipe on a few sounds that lie in a folder, as real data does."""
     place = tmp_path_factory.mktemp("joint")
     data = write_audiocaps(place / "data", 8, 4, 4, seed=2)
@@ -57,7 +62,12 @@ def trained(clip, tmp_path_factory):
     finished = run_script(TRAIN, command(SYSTEM, settings), place / "log")
     assert finished.code == 0, finished.output
     assert f"text tower: {clip}, pretrained" in finished.output
-    return CLAP.from_checkpoint(place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def trained(run):
+    return CLAP.from_checkpoint(run)
 
 
 def joint(folder, clip, audio=None, **options) -> CLAP:
@@ -86,6 +96,31 @@ def test_sounds_and_pictures_can_be_compared(trained):
     audio = trained.encode_audio(torch.randn(2, 48000), 48000)
     similarity = trained.similarity(audio, trained.encode_image(pictures(3)))
     assert similarity.shape == (2, 3) and similarity.abs().max() <= 1 + 1e-5
+
+
+def test_an_export_takes_its_clip_along(run, clip, tmp_path):
+    moved = shutil.copytree(run / "export", tmp_path / "moved")
+    again = tmp_path / "again"
+    expected = features(clip, images=pictures())
+    gone = clip.rename(clip.with_name("gone"))
+    try:
+        near(CLAP.from_hparams(moved).encode_image(pictures()), expected)
+        assert main(["convert", str(moved), str(again)]) == 0
+        shutil.rmtree(moved)
+        near(CLAP.from_checkpoint(again).encode_image(pictures()), expected)
+    finally:
+        gone.rename(clip)
+    for path in [*again.rglob("*.json"), again / "hyperparams.yaml"]:
+        text = path.read_text(encoding="utf-8")
+        assert str(clip) not in text and str(tmp_path) not in text
+
+
+def test_a_clip_that_has_a_name_is_not_copied(tmp_path):
+    tower, head = Part("clap_sb.encoders.htsat.HTSAT"), Part("torch.nn.Identity")
+    text = TextTower(tower, {CLIP_SPACE: "owner/clip"}, "its own")
+    named = Architecture("ours", "small", tower, head, 12, text)
+    assert take_clip_along(named, tmp_path) == named == locate_clip(named, tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_picture_may_come_in_any_form(trained, tmp_path):
@@ -119,6 +154,28 @@ def test_a_picture_on_its_side_is_turned_as_its_camera_says(trained, tmp_path):
     torch.testing.assert_close(turned, trained.encode_image(image), atol=1e-5, rtol=0)
     lying = trained.encode_image(image.rotate(90, expand=True))
     assert (turned - lying).abs().max() > 0.05
+    opened = trained.encode_image(Image.open(tmp_path / "p.png"))
+    assert torch.equal(opened, turned)
+
+
+def test_what_is_too_large_or_broken_is_named(trained, tmp_path, monkeypatch):
+    path = tmp_path / "p.png"
+    Image.fromarray(pictures(1)[0]).save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(ValueError, match=r"p\.png is too large a picture"):
+        trained.encode_image(path)
+    held = io.BytesIO(path.read_bytes())
+    held.name = "dropped"
+    with pytest.raises(ValueError, match="dropped is too large a picture"):
+        trained.encode_image(held)
+    monkeypatch.undo()
+    noise = np.random.RandomState(0).randint(0, 255, (400, 400, 3), np.uint8)
+    Image.fromarray(noise).save(path)
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"IDAT")] = 1  # of a chunk that is read late
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"p\.png cannot be read: broken PNG"):
+        trained.encode_image(path)
 
 
 # ---------------------------------------------------------------- videos

@@ -187,6 +187,18 @@ def test_pages_of_other_sites_may_link_and_not_ask(site, ask, found):
     assert ask("/api/about", headers={"Sec-Fetch-Site": "same-origin"})[0] == 200
 
 
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost"])
+def test_pages_of_other_sites_are_known_by_their_origin_too(origin, ask):
+    """All that a browser tells over plain HTTP to an address in the network."""
+    headers = {"Host": "192.168.1.5:8642", "Origin": origin}
+    for method, body in (("GET", None), ("POST", b"")):
+        refused = ask("/api/search?text=rain", method, body, headers)
+        assert refused[0] == 403
+    own = {**headers, "Origin": "http://192.168.1.5:8642"}
+    assert ask("/api/search?text=rain", headers=own)[0] == 200
+    assert ask("/api/search?text=rain", headers={"Host": headers["Host"]})[0] == 200
+
+
 def test_browsers_are_told_to_be_strict(ask):
     for path in ("/", "/api/about", "/page/page.js"):
         headers = ask(path)[1]

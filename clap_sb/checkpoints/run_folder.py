@@ -23,13 +23,11 @@ SAVE_FOLDER = "save"
 
 
 @dataclass(frozen=True)
-class LoadedModel:
-    """A model and what is known of its origin.
+class FoundModel:
+    """What is known of a model before it is loaded.
 
     Arguments
     ---------
-    clap : CLAP
-        In eval mode.
     architecture : Architecture
         What it is made of.
     system : str
@@ -46,7 +44,6 @@ class LoadedModel:
         Output folder of the run it belongs to, if it is of one.
     """
 
-    clap: CLAP
     architecture: Architecture
     system: str
     trained_on: str
@@ -63,6 +60,54 @@ class LoadedModel:
             "text tower": self.text_tower_origin,
             "checkpoint": self.selection,
         }
+
+
+@dataclass(frozen=True)
+class LoadedModel(FoundModel):
+    """A model and what is known of its origin.
+
+    Arguments
+    ---------
+    clap : CLAP
+        In eval mode.
+    """
+
+    clap: CLAP
+
+
+def find_run(path: str | Path) -> FoundModel:
+    """Finds the best checkpoint of a training run, or a given one.
+
+    Arguments
+    ---------
+    path : str or Path
+        A run's output folder, or one of the ``CKPT+...`` folders in its ``save/``.
+
+    Returns
+    -------
+    FoundModel
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such run, or no finished epoch.
+    """
+    run, chosen = locate_run(Path(path).resolve())
+    description = read_model_file(run)
+    metric = description["best_metric"]
+    selection = f"the checkpoint {chosen.name}, as given"
+    if chosen == run:
+        chosen, meta = best_checkpoint(run / SAVE_FOLDER, metric)
+        selection = selection_of(metric, meta)
+    return FoundModel(
+        architecture=describe_run(run),
+        system=description["system"],
+        trained_on=description["trained_on"],
+        text_tower_origin=description["text_tower_origin"],
+        selection=selection,
+        path=chosen,
+        run=run,
+    )
 
 
 def load_run(path: str | Path, device: str | torch.device = "cpu") -> LoadedModel:
@@ -84,27 +129,11 @@ def load_run(path: str | Path, device: str | torch.device = "cpu") -> LoadedMode
     CheckpointError
         If there is no such run, no finished epoch, or a file does not fit.
     """
-    run, chosen = locate_run(Path(path).resolve())
-    description = read_model_file(run)
-    metric = description["best_metric"]
-    selection = f"the checkpoint {chosen.name}, as given"
-    if chosen == run:
-        chosen, meta = best_checkpoint(run / SAVE_FOLDER, metric)
-        selection = selection_of(metric, meta)
-    architecture = describe_run(run)
-    clap = build(architecture, run / TEXT_FOLDER)
+    found = find_run(path)
+    clap = build(found.architecture, found.run / TEXT_FOLDER)
     for name in PARTS:
-        _load_part(getattr(clap, name), chosen / f"{name}.ckpt")
-    return LoadedModel(
-        clap=clap.to(device),
-        architecture=architecture,
-        system=description["system"],
-        trained_on=description["trained_on"],
-        text_tower_origin=description["text_tower_origin"],
-        selection=selection,
-        path=chosen,
-        run=run,
-    )
+        _load_part(getattr(clap, name), found.path / f"{name}.ckpt")
+    return LoadedModel(**vars(found), clap=clap.to(device))
 
 
 def selection_of(metric: str, meta: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ from clap_sb.checkpoints.architecture import (
     to_json,
     write_text_source,
 )
+from clap_sb.checkpoints.clip_beside import locate_clip, take_clip_along
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.loading import Loaded, load_strictly
 from clap_sb.checkpoints.model_card import model_card
@@ -50,7 +51,8 @@ def write_speechbrain_folder(
     folder : str or Path
         Receives ``hyperparams.yaml``, ``architecture.json``, one ``.ckpt`` a part, the
         text tower's configuration and tokenizer (in ``text/``, and packed for the
-        ``Pretrainer``), and a model card.
+        ``Pretrainer``), the CLIP whose space it is where that is a folder here, and a
+        model card.
     tokenizer : str, Path or None
         Folder with the tokenizer, if it is at hand.
     facts : mapping, optional
@@ -58,7 +60,7 @@ def write_speechbrain_folder(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    architecture = loaded.architecture
+    architecture = take_clip_along(loaded.architecture, folder)
     for name in _parts(architecture):
         state = getattr(loaded.clap, name).state_dict()
         torch.save(state, folder / f"{name}.ckpt")
@@ -133,7 +135,7 @@ def read_description(folder: str | Path) -> Architecture:
     Architecture
     """
     path = Path(folder) / DESCRIPTION_FILE
-    return from_json(path.read_text(encoding="utf-8"))
+    return locate_clip(from_json(path.read_text(encoding="utf-8")), Path(folder))
 
 
 def _parts(architecture: Architecture) -> list[str]:

@@ -116,14 +116,14 @@ def _from_stdin() -> list[tuple[str, AudioSource]]:
 
 
 def for_each(
-    files: Sequence[str], use: Callable[[AudioSource], Result]
+    sources: Sequence[tuple[str, AudioSource]], use: Callable[[AudioSource], Result]
 ) -> tuple[list[tuple[str, Result]], list[str]]:
     """Does something with each file; one that cannot be read does not stop the others.
 
     Arguments
     ---------
-    files : sequence of str
-        Paths, and ``-`` for the standard input.
+    sources : sequence of (str, path or open file)
+        From :func:`named_sources`.
     use : callable
         What is done with a file.
 
@@ -137,7 +137,7 @@ def for_each(
     from clap_sb.data.audio import AudioError
 
     done, unreadable = [], []
-    for name, source in named_sources(files):
+    for name, source in sources:
         try:
             done.append((name, use(source)))
         except AudioError as error:

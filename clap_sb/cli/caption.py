@@ -11,6 +11,7 @@ from clap_sb.cli.audio_files import (
     add_files,
     for_each,
     load,
+    named_sources,
     tell_unreadable,
 )
 
@@ -59,7 +60,7 @@ def _run(arguments: argparse.Namespace) -> None:
     clap = load(arguments)
     captioner = Captioner(clap, captions)
     done, unreadable = for_each(
-        arguments.files,
+        named_sources(arguments.files),
         lambda source: captioner.describe(clap.embed_files(source), arguments.top)[0],
     )
     if arguments.json:

@@ -12,8 +12,10 @@ from clap_sb.cli.audio_files import (
     add_files,
     for_each,
     load,
+    named_sources,
     tell_unreadable,
 )
+from clap_sb.cli.sentences import sentences_of
 
 if TYPE_CHECKING:
     import torch
@@ -24,6 +26,7 @@ _EXAMPLE = """examples:
   clap-sb embed --checkpoint results/run/export *.wav --out sounds.npz
   clap-sb embed --checkpoint results/run/export --text "a dog barks" --json
   find . -name '*.flac' | clap-sb embed --checkpoint results/run/export - --out all.npz
+  cat captions.txt | clap-sb embed --checkpoint results/run/export --text - --json
 """
 
 
@@ -44,7 +47,9 @@ def add(commands: argparse._SubParsersAction) -> None:
     add_files(parser)
     add_checkpoint(parser)
     parser.add_argument(
-        "--text", action="store_true", help="what is given are sentences, not files"
+        "--text",
+        action="store_true",
+        help="what is given are sentences, not files; - reads one a line",
     )
     parser.add_argument(
         "--out",
@@ -76,9 +81,10 @@ def _embedded(
     clap: CLAP, arguments: argparse.Namespace
 ) -> tuple[list[tuple[str, torch.Tensor]], list[str]]:
     if arguments.text:
-        embedding = clap.encode_text(arguments.files)
-        return list(zip(arguments.files, embedding, strict=True)), []
-    return for_each(arguments.files, lambda source: clap.embed_files(source)[0])
+        sentences = sentences_of(arguments.files)
+        return list(zip(sentences, clap.encode_text(sentences), strict=True)), []
+    sources = named_sources(arguments.files)
+    return for_each(sources, lambda source: clap.embed_files(source)[0])
 
 
 def _write(path: Path, rows: list[tuple[str, torch.Tensor]]) -> None:

@@ -48,13 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status: 0, 1 after one line on what went wrong, 2 for a wrong command line,
         130 if it was interrupted.
     """
-    parser = argparse.ArgumentParser(
-        prog="clap-sb", description="Checkpoints and sounds from the command line."
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add(commands)
-    arguments = parser.parse_args(argv)
+    arguments = parse(sys.argv[1:] if argv is None else argv)
     try:
         arguments.run(arguments)
     except (ValueError, OSError) as error:
@@ -64,3 +58,35 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("clap-sb: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Reads a command line.
+
+    Arguments
+    ---------
+    argv : sequence of str
+        The command, then its arguments; options may stand before them, between them
+        and after them.
+
+    Returns
+    -------
+    argparse.Namespace
+        With the command's ``run``.
+
+    Example
+    -------
+    >>> parse(["search", "sounds.index", "--json", "a dog"]).query
+    ['a dog']
+    """
+    parser = argparse.ArgumentParser(
+        prog="clap-sb", description="Checkpoints and sounds from the command line."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        command.add(commands)
+    name, *words = argv or [""]
+    if name not in commands.choices:
+        return parser.parse_args(argv)  # --help, or a mistake
+    # argparse has no options between positional arguments for commands of a parser
+    return commands.choices[name].parse_intermixed_args(words)

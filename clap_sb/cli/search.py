@@ -17,9 +17,10 @@ _EXAMPLE = """\
 example:
   clap-sb search sounds.index "a dog barking"
   clap-sb search sounds.index --audio this.wav "in the rain" --weights 0.5 1
-  clap-sb search sounds.index "a siren" --m3u > sirens.m3u
+  clap-sb search sounds.index "a siren" --fold --m3u > sirens.m3u
   cat queries.txt | clap-sb search sounds.index - --json
 """
+_NEAR_DUPLICATE = 0.98
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -56,9 +57,10 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--weights",
         nargs="+",
-        type=float,
+        type=_weight,
         metavar="W",
-        help="weights of texts, then sounds, then pictures; a negative one leads away",
+        help="weights of texts, then sounds, then pictures; a negative one leads away; "
+        "after the texts",
     )
     parser.add_argument("-k", type=int, default=10, help="hits (default: 10)")
     parser.add_argument(
@@ -68,11 +70,16 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--fold",
-        nargs="?",
+        action="store_const",
+        const=_NEAR_DUPLICATE,
+        help="list near-duplicates, of a cosine above %(const)s, with the best of them",
+    )
+    parser.add_argument(
+        "--fold-above",
+        dest="fold",
         type=float,
-        const=0.98,
         metavar="COSINE",
-        help="list near-duplicates with the best of them (default cosine: 0.98)",
+        help="the same for another cosine",
     )
     parser.add_argument(
         "--bank",
@@ -96,6 +103,15 @@ def add(commands: argparse._SubParsersAction) -> None:
     output.add_argument("--json", action="store_true", help="print JSON")
     output.add_argument("--m3u", action="store_true", help="print a playlist")
     parser.set_defaults(run=_run)
+
+
+def _weight(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{word!r} is no number: texts go before --weights"
+        ) from None
 
 
 def _run(arguments: argparse.Namespace) -> None:

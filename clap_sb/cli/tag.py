@@ -12,6 +12,7 @@ from clap_sb.cli.audio_files import (
     add_files,
     for_each,
     load,
+    named_sources,
     tell_unreadable,
 )
 from clap_sb.cli.tag_arguments import add_labels, add_listening, labels_of, options_of
@@ -55,8 +56,9 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    if arguments.plot is not None and len(arguments.files) > 1:
-        raise ValueError("--plot draws one file: give one")
+    sources = named_sources(arguments.files)
+    if arguments.plot is not None and len(sources) > 1:
+        raise ValueError(f"--plot draws one file, and there are {len(sources)}")
     # heavy: `clap-sb --help` should not wait for it
     from clap_sb.inference.calibration import Calibration
     from clap_sb.inference.tagging import Tagger, TagOptions
@@ -77,7 +79,7 @@ def _run(arguments: argparse.Namespace) -> None:
             plot_tagging(clap, source, tagging, arguments.plot)
         return tagging
 
-    done, unreadable = for_each(arguments.files, tag)
+    done, unreadable = for_each(sources, tag)
     if arguments.json:
         entries = [{"name": name, **tagging.as_dict()} for name, tagging in done]
         print(json.dumps({"model": clap.description, "files": entries}))

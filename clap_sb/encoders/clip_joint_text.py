@@ -12,7 +12,7 @@ from clap_sb.encoders.text_source import fetch
 from clap_sb.encoders.text_tower import TextTower, last_state
 
 # the place in the tower's config.json that says whose space it is
-_CLIP = "clip_space_of"
+CLIP_SPACE = "clip_space_of"
 
 
 class ClipJointText(TextTower):
@@ -91,8 +91,8 @@ class ClipJointText(TextTower):
         super().__init__(tokenize, freeze)
         self.config = _read_config(folder, joint_dim, max_tokens)
         if pretrained:
-            local = Path(clip).is_dir()
-            setattr(self.config, _CLIP, str(Path(clip).resolve() if local else clip))
+            place = Path(clip).resolve() if Path(clip).is_dir() else clip
+            setattr(self.config, CLIP_SPACE, str(place))
         self.model = _load_model(folder, self.config, pretrained)
         self.embedding_dim = joint_dim
         if gradient_checkpointing:
@@ -102,7 +102,7 @@ class ClipJointText(TextTower):
     @property
     def clip(self) -> str | None:
         """The CLIP that the tower started from; None if from random weights."""
-        return self.config.to_dict().get(_CLIP)
+        return self.config.to_dict().get(CLIP_SPACE)
 
     def encode(self, tokens: dict[str, torch.Tensor]) -> torch.Tensor:
         """Embeds ``input_ids`` and ``attention_mask``, each ``[batch, tokens]``."""

@@ -12,6 +12,7 @@ import torch
 from clap_sb.checkpoints.run_folder import MODEL_FILE, load_run
 from clap_sb.evaluation.zero_shot import DEFAULT_PROMPT
 from clap_sb.inference.captions import Captioner, ScoredCaption
+from clap_sb.inference.device import usable_device
 from clap_sb.inference.encoder import Encoder
 from clap_sb.inference.images import ClipImages
 from clap_sb.inference.labels import Labels
@@ -116,9 +117,10 @@ class CLAP(Encoder):
         CheckpointError
             If there is no export, or it does not fit.
         ValueError
-            If a run option has no meaning here.
+            If a run option has no meaning here, or there is no such device.
         """
         options = run_options(run_opts)
+        device = usable_device(options.device)
         folder = find_export(source)
         if savedir is not None:
             folder = link_into(folder, savedir)
@@ -128,7 +130,7 @@ class CLAP(Encoder):
             int16=int16,
             precision=options.precision,
         )
-        return clap.to(options.device)
+        return clap.to(device)
 
     @classmethod
     def from_checkpoint(
@@ -163,7 +165,10 @@ class CLAP(Encoder):
         ------
         CheckpointError
             If the checkpoint is not to be had, or of no known kind, or does not fit.
+        ValueError
+            If there is no such device.
         """
+        place = usable_device(device or "cpu")
         path = find_checkpoint(path_or_hub_id)
         runs = (path, path.parent.parent) if path.is_dir() else ()
         if any((run / MODEL_FILE).is_file() for run in runs):
@@ -172,7 +177,7 @@ class CLAP(Encoder):
             clap = cls(run.clap, described, int16=int16)
         else:
             clap = cls._from_public(path, tokenizer, int16=int16)
-        return clap.to(device or "cpu")
+        return clap.to(place)
 
     @classmethod
     def _from_public(

@@ -10,7 +10,7 @@ from clap_sb.checkpoints.detect import detect
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.reading import read_weights
 from clap_sb.checkpoints.run_description import FAMILY as OWN_FAMILY
-from clap_sb.checkpoints.run_folder import load_run
+from clap_sb.checkpoints.run_folder import find_run
 from clap_sb.checkpoints.speechbrain_folder import (
     DESCRIPTION_FILE,
     read_description,
@@ -114,7 +114,7 @@ def inform(source: str | Path) -> CheckpointFacts:
     """
     path, count, origin = find_checkpoint(source), None, {}
     if is_run(path):
-        run = load_run(path)
+        run = find_run(path)
         architecture, origin = run.architecture, run.facts
     elif (path / DESCRIPTION_FILE).is_file():
         architecture = read_description(path)

@@ -272,9 +272,10 @@ class Encoder(nn.Module):
         Returns
         -------
         torch.Tensor
-            Cosines, ``[clips, captions]``.
+            Cosines, ``[clips, captions]``, on the device of ``audio``.
         """
-        return audio @ text.T
+        # encode_batch gives what is on the model's device, encode_text on the CPU
+        return audio @ text.to(audio.device).T
 
     def logits(self, audio: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         """Compares embeddings on the scale that the model was trained with.

@@ -204,7 +204,7 @@ def _open(picture: Picture) -> Image:
     from PIL import Image, ImageOps
 
     if isinstance(picture, Image.Image):
-        return picture.convert("RGB")
+        return ImageOps.exif_transpose(picture).convert("RGB")
     if hasattr(picture, "shape"):
         array = np.asarray(picture)
         if array.dtype != np.uint8 or array.ndim != 3:
@@ -213,5 +213,16 @@ def _open(picture: Picture) -> Image:
                 f"{list(array.shape)} of {array.dtype}"
             )
         return Image.fromarray(array).convert("RGB")
-    with Image.open(picture) as image:
-        return ImageOps.exif_transpose(image).convert("RGB")
+    try:
+        with Image.open(picture) as image:
+            return ImageOps.exif_transpose(image).convert("RGB")
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{_name(picture)} is too large a picture: {error}") from error
+    except SyntaxError as error:  # what PIL says of a broken PNG
+        raise ValueError(f"{_name(picture)} cannot be read: {error}") from error
+
+
+def _name(picture: str | Path | IO[bytes]) -> str:
+    if isinstance(picture, (str, Path)):
+        return str(picture)
+    return str(getattr(picture, "name", "the file"))

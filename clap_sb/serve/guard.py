@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 _HEADERS = [
@@ -53,6 +53,40 @@ def host_is_safe(host: str, names: Collection[str]) -> bool:
     return True
 
 
+def is_of_this_page(headers: Mapping[str, str]) -> bool:
+    """Whether a request cannot be another site's, as far as a browser tells.
+
+    Browsers send ``Sec-Fetch-Site`` to this machine itself and over HTTPS; over plain
+    HTTP to another address they leave it out. ``Origin`` comes either way, but not with
+    what a page merely embeds: such an answer is kept from it by our own headers.
+
+    Arguments
+    ---------
+    headers : mapping
+        The request's, by names in lower case.
+
+    Returns
+    -------
+    bool
+
+    Example
+    -------
+    >>> here = {"host": "192.168.1.5:8642"}
+    >>> is_of_this_page(here), is_of_this_page({**here, "sec-fetch-site": "same-site"})
+    (True, False)
+    >>> is_of_this_page({**here, "origin": "http://192.168.1.5:8642"})
+    True
+    >>> is_of_this_page({**here, "origin": "http://evil.example"})
+    False
+    """
+    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        return False
+    origin = headers.get("origin")
+    if origin is None:
+        return True
+    return origin.partition("://")[2].lower() == headers.get("host", "").lower()
+
+
 class Guard:
     """Turns away other sites' requests, and tells browsers to be strict (ASGI).
 
@@ -86,15 +120,15 @@ class Guard:
         await self.app(scope, receive, strict)
 
     def _objection(self, scope: dict[str, Any]) -> str | None:
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        host = headers.get(b"host", "")
+        headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1")
+            for name, value in scope["headers"]
+        }
+        host = headers.get("host", "")
         if not host_is_safe(host, self.names):
             return f"the host {host} is not trusted: name it by --trust"
         # a link from elsewhere may lead to the page, and to nothing else
-        if scope["path"] != "/" and headers.get(b"sec-fetch-site", "none") not in (
-            "none",
-            "same-origin",
-        ):
+        if scope["path"] != "/" and not is_of_this_page(headers):
             return "this is for the page of this server only"
         return None
 

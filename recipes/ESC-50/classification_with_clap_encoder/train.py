@@ -6,8 +6,8 @@ It follows SpeechBrain's own recipe for ESC-50. Run from the root of the reposit
         recipes/ESC-50/classification_with_clap_encoder/hparams/train.yaml \
         --data_folder FOLDER --clap_export FOLDER
 
-``--freeze_encoder False`` trains the encoder along, ``--lora_rank 8`` adapters in it.
-Without ``--clap_export`` the encoder starts from random weights.
+``--freeze_encoder False`` trains the encoder along, ``--lora_rank 8`` adapters in a
+frozen one. Without ``--clap_export`` the encoder starts from random weights.
 
 Authors
  * The clap_sb developers 2026
@@ -20,7 +20,7 @@ from pathlib import Path
 import speechbrain as sb
 import torch
 import torch.nn.functional as F
-from hyperpyyaml import load_hyperpyyaml
+from hyperpyyaml import load_hyperpyyaml, resolve_references
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.distributed import run_on_main
 
@@ -108,6 +108,32 @@ def dataio_prep(hparams, clips):
     return datasets
 
 
+def check(hparams, settings):
+    """Refuses settings that exclude each other, and the folder of another run."""
+    if hparams["lora_rank"] and not hparams["freeze_encoder"]:
+        raise ValueError(
+            "adapters are for a frozen encoder: batch statistics that moved would not "
+            "be saved with them. Leave out --freeze_encoder False, or --lora_rank"
+        )
+    folder = Path(hparams["output_folder"])
+    before = folder / "hyperparams.yaml"
+    if not before.is_file() or not any(Path(hparams["save_folder"]).iterdir()):
+        return
+    then, now = _lines(before.read_text(encoding="utf-8")), _lines(settings)
+    if then != now:
+        changed = "; ".join(sorted({*then} ^ {*now}))
+        raise ValueError(
+            f"{folder} holds a run with other settings ({changed}): choose another "
+            "--output_folder, or delete it to start afresh"
+        )
+
+
+def _lines(text):
+    """The lines of a resolved YAML without comments, such as SpeechBrain's head."""
+    lines = [line.partition(" #")[0].strip() for line in text.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
 def prepare(hparams):
     """The clips of all folds, after writing the built-in set where it is wanted."""
     folder = hparams["data_folder"]
@@ -139,7 +165,9 @@ def main(argv):
     hparams_file, run_opts, overrides = sb.parse_arguments(argv)
     sb.utils.distributed.ddp_init_group(run_opts)
     with open(hparams_file, encoding="utf-8") as file:
-        hparams = load_hyperpyyaml(file, overrides)
+        settings = resolve_references(file, overrides).getvalue()
+    hparams = load_hyperpyyaml(settings)
+    run_on_main(check, args=[hparams, settings])
     sb.create_experiment_directory(hparams["output_folder"], hparams_file, overrides)
     datasets = dataio_prep(hparams, prepare(hparams))
     modules = load_modules(hparams)
