@@ -95,7 +95,15 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--plots", type=Path, help="folder for a picture of each file")
     standard = TagOptions()
     parser.add_argument("--frames", action="store_true")
-    numbers = ("window", "hop", "frames_hop", "threshold", "min_duration", "max_gap")
+    numbers = (
+        "window",
+        "hop",
+        "frames_hop",
+        "silence_db",
+        "threshold",
+        "min_duration",
+        "max_gap",
+    )
     for name in numbers:
         default = getattr(standard, name)
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=default)

@@ -110,6 +110,44 @@ def test_silence_and_other_sounds_are_none_of_these():
     assert Tagger(Ear(), ["low"]).tag(silence(0.05), RATE).answer == [NONE]
 
 
+class Sleeper(Ear):
+    """Hears the low tone wherever nothing is loud, as if it had been trained so."""
+
+    def _hear(self, wav):
+        quiet = wav.abs().max() < 1e-2
+        return torch.eye(4)[0] if quiet else super()._hear(wav)
+
+
+def test_what_is_silent_has_no_label_whatever_the_model_hears():
+    gap = TagOptions(window=0.4, hop=0.1)
+    hum = SOUND + 3e-3 * torch.sin(torch.arange(len(SOUND)) * 0.5)
+    deaf = Tagger(Sleeper(), list(TONES), options=replace(gap, silence_db=-torch.inf))
+    assert any(
+        s.label == "low" and s.start < 0.5 for s in deaf.tag(SOUND, RATE).segments
+    )
+    tagging = Tagger(Sleeper(), list(TONES), options=gap).tag(SOUND, RATE)
+    assert [segment.label for segment in tagging.segments] == ["low", "high"]
+    assert set(tagging.answer[:9] + tagging.answer[56:]) == {NONE}
+    torch.testing.assert_close(
+        tagging.probability.sum(1), torch.ones(len(tagging.edges) - 1)
+    )
+    # -53 dB: a faint sound, and one that is silence to who says so
+    heard = Tagger(Sleeper(), ["low"], options=gap).tag(hum, RATE)
+    assert heard.segments[0].start == 0.0
+    strict = replace(gap, silence_db=-50.0)
+    heard = Tagger(Sleeper(), ["low"], options=strict).tag(hum, RATE)
+    assert heard.segments[0].start == pytest.approx(1.0, abs=0.11)
+
+
+def test_silence_has_no_part_in_a_calibration(tmp_path):
+    annotations = read_annotations(annotate(tmp_path))
+    gap = TagOptions(window=4.0, hop=0.5)  # longer than an event, and silence around
+    tagger = Tagger(Sleeper(), list(TONES), options=gap).calibrated(annotations)
+    assert 0.0 < tagger.calibration.thresholds["low"] < 1.0
+    found = {segment.label for segment in tagger.tag(SOUND, RATE).segments}
+    assert found == {"low", "high"}
+
+
 def test_curves_are_probabilities_and_go_into_json():
     tagging = Tagger(Ear(), list(TONES), options=OPTIONS).tag(SOUND, RATE)
     bins = len(tagging.edges) - 1

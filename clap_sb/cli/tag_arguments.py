@@ -11,7 +11,15 @@ if TYPE_CHECKING:
     from clap_sb.inference.labels import Labels
     from clap_sb.inference.tag_options import TagOptions
 
-_OPTIONS = ("window", "hop", "frames_hop", "threshold", "min_duration", "max_gap")
+_OPTIONS = (
+    "window",
+    "hop",
+    "frames_hop",
+    "silence_db",
+    "threshold",
+    "min_duration",
+    "max_gap",
+)
 
 
 def add_labels(parser: argparse.ArgumentParser) -> None:
@@ -90,6 +98,12 @@ def add_listening(parser: argparse.ArgumentParser) -> None:
         type=float,
         help="with --frames, between the model's own windows, seconds (default: half "
         "of one)",
+    )
+    parser.add_argument(
+        "--silence-db",
+        type=float,
+        help="what is quieter is none of the labels, dB of full scale (default: -70; "
+        "--silence-db=-inf for nothing)",
     )
     parser.add_argument(
         "--threshold", type=float, help="probability above which a label sounds"

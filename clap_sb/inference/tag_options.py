@@ -24,6 +24,9 @@ class TagOptions:
     frames_hop : float or None
         With ``frames``, from one of these windows to the next, seconds; half of one if
         None.
+    silence_db : float
+        Bins that are quieter are none of the labels: root mean square, dB of full
+        scale; minus infinity for no such bins.
     threshold : float
         Probability above which a label sounds.
     min_duration : float
@@ -36,6 +39,7 @@ class TagOptions:
     hop: float = 0.1
     frames: bool = False
     frames_hop: float | None = None
+    silence_db: float = -70.0
     threshold: float = 0.5
     min_duration: float = 0.2
     max_gap: float = 0.5

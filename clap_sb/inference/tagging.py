@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from clap_sb.evaluation.zero_shot import DEFAULT_PROMPT
+from clap_sb.inference.audible import Audible
 from clap_sb.inference.audio_input import open_input
 from clap_sb.inference.calibration import Calibration, best_threshold
 from clap_sb.inference.frame_embeddings import stream_frames
@@ -87,7 +88,7 @@ class Tagger:
     probability is the softmax over the labels of ``logit_scale * cosine``, times how
     far the cosine is above the label's threshold, ``sigmoid(logit_scale * (cosine -
     threshold))``; what is left is none of these. A bin of the curves is the mean over
-    the pieces that cover it.
+    the pieces that cover it, and none of these where it is silent.
 
     Arguments
     ---------
@@ -147,14 +148,14 @@ class Tagger:
         """
         num = len(self.labels.names)
         with open_input(wav, sample_rate, self.clap.sample_rate) as sound:
-            duration = sound.num_samples / self.clap.sample_rate
-            edges = bin_edges(duration, self.options.hop)
+            edges, audible = self._bins(sound)
             means = PieceMeans(edges, 2 * num + 1)
             for pieces in self._listen(sound):
                 similarity = self.clap.similarity(pieces.embedding, self._text)
                 probability = self._probability(similarity)
                 means.add(torch.cat([similarity, probability], dim=1), pieces)
         similarity, probability = means.result().split([num, num + 1], dim=1)
+        probability[~audible.bins] = torch.eye(num + 1)[-1]
         segments = find_segments(
             probability[:, :-1],
             edges,
@@ -175,10 +176,11 @@ class Tagger:
     def calibrated(self, annotated: Mapping[Path, Sequence[Segment]]) -> Tagger:
         """Learns the thresholds from a few recordings.
 
-        A piece has a label if at least half of it lies within the label's segments, and
-        has not if nothing of it does; what is in between is left out. A label's
-        threshold is the one with the highest F1 among the pieces that have it, have no
-        label, or are wrongly more similar to it than to any other.
+        A piece has a label if half of it lies within a segment of the label, or half of
+        such a segment within it; and has not if no segment reaches into it. What is in
+        between is left out, and so are silent pieces, if there are others without it.
+        A label's threshold is the one with the highest F1 among the pieces that have
+        it, have no label, or are wrongly more similar to it than to any other.
 
         Arguments
         ---------
@@ -198,13 +200,16 @@ class Tagger:
             labels.
         """
         self._check_annotated(annotated)
-        similarity, covered = [], []
+        similarity, covered, audible = [], [], []
         for path, segments in annotated.items():
             with open_input(path, None, self.clap.sample_rate) as sound:
+                _, sounding = self._bins(sound)
                 for pieces in self._listen(sound):
-                    cosines = self.clap.similarity(pieces.embedding, self._text)
-                    similarity.append(cosines)
+                    similarity.append(
+                        self.clap.similarity(pieces.embedding, self._text)
+                    )
                     covered.append(self._covered(pieces, segments))
+                    audible.append(sounding.seconds(pieces.start, pieces.end) > 0)
         cosines, share = torch.cat(similarity), torch.cat(covered)
         nearest, unlabelled = cosines.argmax(1), share.sum(1) == 0
         thresholds = {}
@@ -213,7 +218,8 @@ class Tagger:
             if not has.any():
                 raise ValueError(f"none of the recordings is annotated with {name!r}")
             wrong = (share[:, place] == 0) & ((nearest == place) | unlabelled)
-            taken = has | wrong
+            heard = wrong & torch.cat(audible)
+            taken = has | (heard if heard.any() else wrong)
             thresholds[name] = best_threshold(cosines[taken, place], has[taken])
         calibration = Calibration.of_model(thresholds, self.options, self.clap)
         return Tagger(self.clap, self.labels, calibration)
@@ -237,14 +243,24 @@ class Tagger:
             return stream_frames(self.clap, sound, options.frames_hop)
         return stream_windows(self.clap, sound, options.window, options.hop)
 
+    def _bins(self, sound: Sound) -> tuple[torch.Tensor, Audible]:
+        """Borders of the curves' bins, and which of these are no silence."""
+        rate = self.clap.sample_rate
+        edges = bin_edges(sound.num_samples / rate, self.options.hop)
+        return edges, Audible(sound, rate, edges, self.options.silence_db)
+
     def _covered(
         self, pieces: WindowEmbeddings, segments: Sequence[Segment]
     ) -> torch.Tensor:
-        """How much of each piece lies within a label's segments, as a share."""
+        """How far each piece and a label's segments share time, ``[pieces, labels]``.
+
+        As a share of the piece, or of the segment where that is shorter.
+        """
         covered = torch.zeros(len(pieces.start), len(self.labels.names))
         for segment in segments:
-            end = pieces.end.clamp(max=segment.end)
-            both = end - pieces.start.clamp(min=segment.start)
             place = self.labels.names.index(segment.label)
-            covered[:, place] += both.clamp(min=0).float()
-        return covered / (pieces.end - pieces.start).float()[:, None]
+            end = pieces.end.clamp(max=segment.end)
+            both = (end - pieces.start.clamp(min=segment.start)).clamp(min=0)
+            shorter = (pieces.end - pieces.start).clamp(max=segment.end - segment.start)
+            covered[:, place] = covered[:, place].maximum((both / shorter).float())
+        return covered
