@@ -226,6 +226,8 @@ def test_every_command_has_examples_that_it_takes(name, capsys):
     ("line", "expected"),
     [
         ("search i --json dog", {"query": ["dog"], "json": True}),
+        ("search i --json -- -dog", {"query": ["-dog"], "json": True}),
+        ("search i dog --json -- -bark", {"query": ["dog", "-bark"], "json": True}),
         ("search i -k 3 dog rain", {"query": ["dog", "rain"], "k": 3}),
         ("search i dog -k 3 rain", {"query": ["dog", "rain"], "k": 3}),
         ("search i --audio a.wav dog", {"query": ["dog"], "audio": ["a.wav"]}),

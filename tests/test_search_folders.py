@@ -215,3 +215,23 @@ def test_the_vectors_of_what_is_kept_are_the_same(sounds, update, tmp_path):
     assert {path for path, *_ in index.windows()} == {
         str(tmp_path / "more" / f"{seed}.wav") for seed in range(NUM)
     }
+
+
+def test_one_folder_is_forgotten_while_another_is_away(sounds, update, paths, tmp_path):
+    other = write_sound(tmp_path / "disk" / "9.wav", 9)
+    update(sounds, other.parent)
+    shutil.rmtree(sounds)
+    other.parent.rename(tmp_path / "unplugged")
+    update(forget=[sounds])
+    assert paths() == {str(other)}
+    with pytest.raises(SearchError, match="disk does not exist"):
+        update()
+
+
+def test_what_a_killed_beginning_left_is_no_obstacle(sounds, update, paths, tmp_path):
+    index = tmp_path / "sounds.index"
+    index.mkdir()
+    for name in ("index.sqlite.tmp", "index.sqlite.tmp-journal"):
+        (index / name).write_bytes(b"half of it")
+    update(sounds)
+    assert len(paths()) == NUM

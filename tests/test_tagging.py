@@ -139,6 +139,13 @@ def test_what_is_silent_has_no_label_whatever_the_model_hears():
     assert heard.segments[0].start == pytest.approx(1.0, abs=0.11)
 
 
+@pytest.mark.parametrize("frames", [False, True])
+def test_a_curve_has_bins_of_some_width(frames):
+    options = TagOptions(hop=0.0, frames=frames)
+    with pytest.raises(ValueError, match="hop of 0 s cannot be"):
+        Tagger(Ear(), list(TONES), options=options).tag(SOUND, RATE)
+
+
 def test_silence_has_no_part_in_a_calibration(tmp_path):
     annotations = read_annotations(annotate(tmp_path))
     gap = TagOptions(window=4.0, hop=0.5)  # longer than an event, and silence around

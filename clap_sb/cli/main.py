@@ -88,5 +88,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     name, *words = argv or [""]
     if name not in commands.choices:
         return parser.parse_args(argv)  # --help, or a mistake
+    command = commands.choices[name]
+    if "--" in words:  # parse_intermixed_args loses it before the first argument
+        arguments, rest = command.parse_known_args(words)
+        if not rest:
+            return arguments
     # argparse has no options between positional arguments for commands of a parser
-    return commands.choices[name].parse_intermixed_args(words)
+    return command.parse_intermixed_args(words)

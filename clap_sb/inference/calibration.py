@@ -157,7 +157,10 @@ class Calibration:
                 f"({clap.description}), whose cosines differ: calibrate this one"
             )
         calibrated, wanted = self.options.listening, options.listening
-        other = [name for name in wanted if wanted[name] != calibrated[name]]
+        if wanted["frames"] != calibrated["frames"]:
+            other = ["frames"]
+        else:
+            other = [name for name in wanted if wanted[name] != calibrated[name]]
         if other:
             now = ", ".join(f"{name} {wanted[name]}" for name in other)
             then = ", ".join(f"{name} {calibrated[name]}" for name in other)

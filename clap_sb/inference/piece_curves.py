@@ -22,11 +22,18 @@ def bin_edges(duration: float, width: float) -> torch.Tensor:
     torch.Tensor
         ``[bins + 1]``, float64.
 
+    Raises
+    ------
+    ValueError
+        If the width is not more than 0.
+
     Example
     -------
     >>> bin_edges(1.1, 0.5).tolist()
     [0.0, 0.5, 1.0, 1.1]
     """
+    if not width > 0:
+        raise ValueError(f"a hop of {width:g} s cannot be: it is more than 0")
     count = max(1, round(duration / width + 0.4999))
     edges = torch.arange(count + 1, dtype=torch.float64) * width
     edges[-1] = duration

@@ -131,7 +131,7 @@ def _fetch_repository(name: str) -> Path:
     for weights in ("*.safetensors", "*.bin"):
         folder = fetch_snapshot(name, [*_CONFIGURATION, weights])
         if (folder / DESCRIPTION_FILE).is_file():  # an export of ours
-            patterns = [*_CONFIGURATION, "*.ckpt"]
+            patterns = [*_CONFIGURATION, "*.ckpt", "clip/*"]  # of a CLIP inside, too
             return fetch_snapshot(name, patterns, required="*.ckpt")
         if any((folder / file).is_file() for file in FOLDER_FILES):
             return folder

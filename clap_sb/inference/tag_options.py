@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 # What decides which pieces are heard, and so what cosines they have.
-_LISTENING = ("window", "hop", "frames", "frames_hop")
+_OF_FRAMES = ("frames", "frames_hop")
+_OF_WINDOWS = ("window", "hop", *_OF_FRAMES)
 
 
 @dataclass(frozen=True)
@@ -57,4 +58,5 @@ class TagOptions:
         >>> TagOptions(threshold=0.9).listening == TagOptions().listening
         True
         """
-        return {name: getattr(self, name) for name in _LISTENING}
+        names = _OF_FRAMES if self.frames else _OF_WINDOWS
+        return {name: getattr(self, name) for name in names}

@@ -63,7 +63,8 @@ class Store:
         if facts.get("format") != FORMAT:
             raise SearchError(
                 f"{folder} has format {facts.get('format')}, and this version of "
-                f"clap_sb reads {FORMAT}: make it again with `clap-sb index`"
+                f"clap_sb reads {FORMAT}: delete its folder, and make it again with "
+                "`clap-sb index` and --checkpoint"
             )
 
     @classmethod
@@ -85,6 +86,7 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = folder / f"{DATABASE}.tmp"
         unfinished.unlink(missing_ok=True)
+        unfinished.with_name(f"{unfinished.name}-journal").unlink(missing_ok=True)
         facts = {"format": FORMAT, "model": asdict(model), "folders": []}
         facts |= {"vectors": "vectors-1.f32", "approximate": None}
         rows = [(name, json.dumps(value)) for name, value in facts.items()]

@@ -153,7 +153,7 @@ class Updater:
         with locked(self.out / LOCK):
             store = self._open(checkpoint, tokenizer)
             folders = outermost([*_without(store, forget), *chosen])
-            looked_at = chosen or full_names(folders)
+            looked_at = chosen or full_names(_there(folders) if forget else folders)
             if not looked_at and not forget:
                 raise SearchError(f"{self.out} has no folder yet: give one with sounds")
             found = scan(looked_at)
@@ -237,10 +237,16 @@ def _check_folder(out: Path) -> None:
     if not out.is_dir() or {path.name for path in out.iterdir()} - {
         LOCK,
         f"{DATABASE}.tmp",
+        f"{DATABASE}.tmp-journal",
     }:
         raise SearchError(
             f"{out} exists already and is no index: name another folder by --out"
         )
+
+
+def _there(folders: Sequence[str]) -> list[str]:
+    """Those that can be looked at now: to forget one folder takes no other."""
+    return [folder for folder in folders if os.path.isdir(folder)]
 
 
 def _without(store: Store, forget: Sequence[str | os.PathLike]) -> list[str]:

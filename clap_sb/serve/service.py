@@ -185,7 +185,8 @@ class Service:
         """
         with self._lock:
             store = self._searcher.index.store
-            files = store.files_of(sound)
+            # SQLite has no larger numbers
+            files = store.files_of(sound) if sound < 2**63 else {}
             if not files:
                 raise FileNotFoundError(f"there is no sound {sound} in the index")
             digest = store.hash_of(sound)
