@@ -163,7 +163,6 @@ def _check_selection(experiment: Experiment, valid_clips: Sequence[Clip]) -> Non
     metric = experiment.values["best_metric"]
     if metric != LAST and not valid_clips:
         raise ConfigError(
-            f"there are no validation clips to select a checkpoint by {metric} on, or "
-            f"validate is False: give some, or keep the last epoch's (--best_metric "
-            f"{LAST})"
+            f"there are no validation clips to select a checkpoint by {metric} on: "
+            f"give some, or keep the last epoch's (--best_metric {LAST})"
         )

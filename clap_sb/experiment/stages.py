@@ -63,9 +63,8 @@ def run_stages(
             experiment = replace(experiment, run_opts=_test_only(experiment.run_opts))
         if not experiment.trains and not splits["test"]:
             raise ConfigError("there are no test clips to evaluate with: give some")
-        validated_on = splits["valid"] if experiment.values["validate"] else ()
-        start = settle(experiment, splits["train"], validated_on)
-    brain = train(start, splits["train"], validated_on)
+        start = settle(experiment, splits["train"], splits["valid"])
+    brain = train(start, splits["train"], splits["valid"])
     if stage == "train":
         return
     if splits["test"]:

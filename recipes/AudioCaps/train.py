@@ -41,8 +41,8 @@ def main(argv: list[str]) -> None:
     values = experiment.values
 
     def write_builtin(folder: Path) -> Path:
-        clips = values["builtin_train_clips"]
-        return write_audiocaps(folder, clips, 100, 100, seed=values["seed"])
+        sizes = values["builtin_train_clips"], values["builtin_valid_clips"], 100
+        return write_audiocaps(folder, *sizes, seed=values["seed"])
 
     data_folder = experiment.data_folder(write_builtin)
     # the built-in set has no versions

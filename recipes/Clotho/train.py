@@ -41,8 +41,8 @@ def main(argv: list[str]) -> None:
     values = experiment.values
 
     def write_builtin(folder: Path) -> Path:
-        clips = values["builtin_train_clips"]
-        return write_clotho(folder, clips, 100, 100, seed=values["seed"])
+        sizes = values["builtin_train_clips"], values["builtin_valid_clips"], 100
+        return write_clotho(folder, *sizes, seed=values["seed"])
 
     folder = experiment.data_folder(write_builtin)
     sets = CaptionedSets(experiment, prepare_clotho, folder, RECIPES)
