@@ -459,9 +459,9 @@ def test_what_comes_before_training_comes_once_and_only_before_some(
 ):
     calls = []
     for epochs in (2, 2, 3):
-        brain = make_brain(
-            copy.deepcopy(model), tmp_path, epochs=epochs, best_metric="epoch"
-        )
+        rates = dict.fromkeys(("lr", "audio_lr", "text_lr"), 0.1)
+        settings = {"epochs": epochs, "best_metric": "epoch"} | rates
+        brain = make_brain(copy.deepcopy(model), tmp_path, **settings)
         brain.before_training = functools.partial(calls.append, epochs)
         fit(brain, clips)
     assert calls == [2, 3]
