@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import speechbrain as sb
@@ -50,6 +51,9 @@ class CLAPBrain(LoaderBrain):
     ``warmup_steps``, ``number_of_epochs``, ``best_metric``, ``epoch_counter``,
     ``statistics``, ``train_logger``, ``history``.
 
+    What is set as ``before_training`` is called once, as the first epoch begins; not
+    where there is none left to do.
+
     Arguments
     ---------
     *args, **kwargs
@@ -75,6 +79,7 @@ class CLAPBrain(LoaderBrain):
         check_best_metric(self.hparams.best_metric, self.best_metrics)
         check_run_options(self.data_parallel_backend, self.find_unused_parameters)
         self.epoch = 0
+        self.before_training: Callable[[], None] | None = None
         self.embedded: Embedded | None = None
         self.retrieval: Retrieval | None = None
         self._embedder: Embedder | None = None
@@ -190,6 +195,8 @@ class CLAPBrain(LoaderBrain):
         if stage != sb.Stage.TRAIN:
             self._embedder = Embedder(self.stage_clips, self.device)
             return
+        if self.epoch == 0 and self.before_training is not None:
+            self.before_training()
         self.epoch = epoch
         if self.step == 0:  # not where an interrupted epoch goes on
             self.hparams.statistics.reset()

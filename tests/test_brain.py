@@ -454,6 +454,19 @@ def test_without_validation_the_last_epoch_is_kept_and_gone_on_from(
         assert torch.equal(one, other)
 
 
+def test_what_comes_before_training_comes_once_and_only_before_some(
+    model, clips, tmp_path
+):
+    calls = []
+    for epochs in (2, 2, 3):
+        rates = dict.fromkeys(("lr", "audio_lr", "text_lr"), 0.1)
+        settings = {"epochs": epochs, "best_metric": "epoch"} | rates
+        brain = make_brain(copy.deepcopy(model), tmp_path, **settings)
+        brain.before_training = functools.partial(calls.append, epochs)
+        fit(brain, clips)
+    assert calls == [2, 3]
+
+
 def test_a_run_goes_on_with_the_rates_it_is_given_then(model, clips, tmp_path):
     """And with its optimizer's state: only what the command line names is new."""
 

@@ -64,6 +64,16 @@ def test_the_model_is_the_checkpoints_and_embeds_as_it_does(kind, sources, tmp_p
     assert config.values()["lr"] == joined().values()["lr"]
 
 
+@pytest.mark.parametrize("kind", ["file", "export"])
+def test_a_checkpoint_is_the_same_however_it_is_spelled(kind, sources, monkeypatch):
+    path, tokenizer = sources[kind]
+    monkeypatch.chdir(path.parent)
+    spellings = (path.name, f"./{path.name}", f".//{path.name}{'/' * path.is_dir()}")
+    initials = [read_initial(spelling, tokenizer) for spelling in spellings]
+    assert {initial.description.split(" (")[0] for initial in initials} == {path.name}
+    assert {initial.trained_on for initial in initials} == {f"the data of {path.name}"}
+
+
 def test_texts_of_another_tower_do_not_stay(sources, tmp_path):
     initial = read_initial(*sources["export"])
     initial.write_text(tmp_path)

@@ -7,9 +7,12 @@ import json
 import re
 import runpy
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from recipe_table import assert_checks, error_of, name_of, results, rows
 from scripts import ROOT, Finished, command, run_script
 
@@ -157,15 +160,20 @@ def test_labels_are_fine_tuned_on_with_a_fold_to_choose_settings_by(folds, esc, 
     assert not (place / "tuned" / "results").exists()  # one fold has no deviation
 
 
+def own_lists(**settings: object) -> tuple[Callable, Experiment]:
+    """What reads the lists of the recipe for own clips, and a run of it."""
+    names = ("common.yaml", "training.yaml", "Custom/train.yaml")
+    files = [ROOT / "recipes" / name for name in names]
+    config = join([*files, ROOT / "hparams" / "demo.yaml"], json.dumps(settings))
+    read_splits = runpy.run_path(str(ROOT / OWN))["read_splits"]
+    return read_splits, Experiment(config, run_opts=None)
+
+
 @pytest.mark.parametrize(
     ("other", "split"), [("train", "valid"), ("train", "test"), ("valid", "test")]
 )
 def test_own_lists_are_compared_by_recordings(esc, tmp_path, other, split):
     """Another part of a recording, in a file of its own, is not held out."""
-    read_splits = runpy.run_path(str(ROOT / OWN))["read_splits"]
-    recipes = ROOT / "recipes"
-    files = [recipes / "common.yaml", recipes / "training.yaml"]
-    files += [recipes / "Custom" / "train.yaml", ROOT / "hparams" / "demo.yaml"]
     sounds = sorted((esc / "audio").glob("*.wav"))[:9]
     lists = {}
     for place, name in enumerate(("train", "valid", "test")):
@@ -176,15 +184,44 @@ def test_own_lists_are_compared_by_recordings(esc, tmp_path, other, split):
             rows.append(f"{sound},A sound,,{77 if shared else sound.stem}")
         rows.append(f"{sounds[3 * place + 2]},,dog,")  # says nothing to train on
         (tmp_path / f"{name}.csv").write_text("\n".join(rows))
-    settings = {**lists, "output_folder": str(tmp_path / "run")}
-    experiment = Experiment(join(files, json.dumps(settings)), run_opts=None)
+    read_splits, run = own_lists(**lists, output_folder=str(tmp_path / "run"))
     message = f"1 clips of {split}_csv are .*{other}_csv too, such as .*freesound:77"
     with pytest.raises(ConfigError, match=message):
-        read_splits(experiment, trust=False)
+        read_splits(run, trust=False)
     text = (tmp_path / f"{split}.csv").read_text()
     (tmp_path / f"{split}.csv").write_text(text.replace(",77", ",78"))
-    splits = read_splits(experiment, trust=False)
+    splits = read_splits(run, trust=False)
     assert [len(splits[name]) for name in ("train", "valid", "test")] == [2, 2, 2]
+
+
+def test_a_list_to_test_on_is_read_anew(tmp_path):
+    """Or the scores of `--stage evaluate` would be those of the list before."""
+    rng = np.random.default_rng(0)
+    for name in ("train", "valid", "test", "other"):
+        soundfile.write(tmp_path / f"{name}.wav", rng.normal(size=800) * 0.1, 8000)
+        (tmp_path / f"{name}.csv").write_text(f"path,caption\n{name}.wav,A sound\n")
+    names = {f"{name}_csv": name for name in ("train", "valid", "test")}
+    lists = {key: str(tmp_path / f"{name}.csv") for key, name in names.items()}
+    read_splits, run = own_lists(**lists, output_folder=str(tmp_path / "run"))
+    read_splits(run, trust=False)
+    run = run.updated({"test_csv": str(tmp_path / "other.csv")})
+    trusting = run.updated({"skip_prep": True})
+    for later, found in ((trusting, "test.wav"), (run, "other.wav")):
+        splits = read_splits(later, trust=True)
+        assert [clip.id for clip in splits["test"]] == [found]
+        assert [clip.id for clip in splits["train"]] == ["train.wav"]
+
+
+def test_a_refused_fold_keeps_its_manifest(esc, tmp_path):
+    """It is that of all folds, beside their folders."""
+    manifest = tmp_path / "run" / "manifests" / "esc50.json"
+    for folder in (manifest.parent, tmp_path / "run" / "fold_5" / "save" / "CKPT+1"):
+        folder.mkdir(parents=True)
+    manifest.write_text("{}")
+    settings = {"data_folder": esc, "output_folder": tmp_path / "run", "device": "cpu"}
+    finished = run(LABELS, tmp_path / "log", **settings)
+    assert "fold_5, and identity.json, which tells" in error_of(finished)
+    assert manifest.read_text() == "{}"
 
 
 @pytest.mark.parametrize(

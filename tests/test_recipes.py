@@ -221,7 +221,7 @@ def run(short) -> Path:
 
 @pytest.mark.parametrize(
     "option",
-    [{}, {"test_only": None}, {"stage": "evaluate", "lr": 0.5}],
+    [{"lr": 0.5}, {"test_only": None}, {"stage": "evaluate", "lr": 0.5}],
     ids=["again", "test_only", "evaluate"],
 )
 def test_a_finished_run_is_not_trained_on_and_scores_the_same(option, run, short):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from builders import write_text_source
 from scripts import ROOT
+from small_run import write_run
 from speechbrain.utils.run_opts import RunOptions
 
 from clap_sb.config import ConfigError, join
@@ -20,8 +21,9 @@ from clap_sb.experiment.settling import Start, settle
 FILES = [
     *(ROOT / "recipes" / f"{name}.yaml" for name in ("common", "training", "captions")),
     ROOT / "recipes" / "AudioCaps" / "recipe.yaml",
-    ROOT / "hparams" / "demo.yaml",
 ]
+SYSTEMS = sorted(path.stem for path in (ROOT / "hparams").glob("*.yaml"))
+TEST_ONLY = RunOptions(test_only=True)
 CLIPS = [
     Clip("a", "/a.wav", 1.0, ("A dog barks",)),
     Clip("b", "/b.wav", 1.0, ("Rain",)),
@@ -36,15 +38,21 @@ class Folder:
         self.folder = folder
         self.settings = {"data_folder": "real", "output_folder": str(folder)} | settings
 
-    def settle(self, clips=CLIPS, test_only: bool = False, **settings: object) -> Start:
+    def settle(
+        self,
+        clips=CLIPS,
+        options: RunOptions | None = None,
+        system: str = "demo",
+        **settings: object,
+    ) -> Start:
         self.folder.mkdir(exist_ok=True)
-        config = join(FILES, json.dumps(self.settings | settings))
-        options = RunOptions(test_only=test_only)
-        return settle(Experiment(config, options), clips, CLIPS)
+        files = [*FILES, ROOT / "hparams" / f"{system}.yaml"]
+        config = join(files, json.dumps(self.settings | settings))
+        return settle(Experiment(config, options or RunOptions()), clips, CLIPS)
 
-    def train(self) -> None:
+    def train(self, **command: object) -> None:
         """Stands in for a training, as far as it leaves files."""
-        self.settle()
+        self.settle(**command)
         text = self.folder / "text"
         if not text.is_dir():
             write_text_source(text)
@@ -94,11 +102,11 @@ def test_another_run_is_refused_and_nothing_is_touched(clips, settings, named, r
     assert run.files() == before
 
 
-@pytest.mark.parametrize("test_only", [False, True])
-def test_a_pretrained_tower_is_not_overwritten_by_another(pretrained, test_only):
+@pytest.mark.parametrize("options", [None, TEST_ONLY], ids=["train", "test"])
+def test_a_pretrained_tower_is_not_overwritten_by_another(pretrained, options):
     before = pretrained.files()
     with pytest.raises(ConfigError, match=r"pretrained_text \(True there, False here"):
-        pretrained.settle(test_only=test_only, pretrained_text=False)
+        pretrained.settle(options=options, pretrained_text=False)
     assert pretrained.files() == before
 
 
@@ -117,14 +125,61 @@ def test_what_changes_no_weight_and_no_token_may_change(settings, run):
     assert run.settle(**settings).goes_on
 
 
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_the_same_command_goes_on(system, tmp_path, monkeypatch):
+    monkeypatch.setattr("clap_sb.training.text_tower.fetch", lambda source: tmp_path)
+    run = Folder(tmp_path / "run")
+    run.train(system=system)
+    before = run.files()
+    assert run.settle(system=system).goes_on
+    assert run.files() == before
+
+
+def test_the_same_command_goes_on_from_a_checkpoint(tmp_path):
+    for name in ("first", "first/text"):
+        (tmp_path / name).mkdir()
+    write_run(tmp_path / "first", tmp_path / "source", {1: 0.5})
+    run = Folder(tmp_path / "run", init=str(tmp_path / "first"))
+    run.train()
+    before = run.files()
+    start = run.settle(init=f"{tmp_path}/./first/")
+    assert start.goes_on and start.initial is not None
+    assert run.files() == before
+
+
+@pytest.mark.parametrize(
+    ("key", "spellings"),
+    [("audio_weights", ("w.pt", "./w.pt")), ("text_source", ("a/tower", "a//tower/"))],
+    ids=str,
+)
+def test_a_place_is_the_same_however_it_is_spelled(
+    key, spellings, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("clap_sb.training.text_tower.fetch", lambda source: tmp_path)
+    run = Folder(tmp_path / "run", pretrained_text=True, text_source="x")
+    run.train(**{key: spellings[0]})
+    assert run.settle(**{key: spellings[1]}).goes_on
+    with pytest.raises(ConfigError, match=f"differ in {key}"):
+        run.settle(**{key: "another"})
+
+
+def test_a_run_is_not_debugged_over(run):
+    """Its history and results would be those of two batches of a new model."""
+    before = run.files()
+    with pytest.raises(ConfigError, match="--debug would write over.*--output_folder"):
+        run.settle(options=RunOptions(debug=True))
+    assert run.files() == before
+    assert run.settle(options=RunOptions(debug=True, debug_persistently=True)).goes_on
+
+
 def test_what_is_frozen_is_of_no_account_to_a_test(run):
-    assert run.settle(freeze_audio=True, test_only=True).goes_on
+    assert run.settle(freeze_audio=True, options=TEST_ONLY).goes_on
 
 
 def test_a_run_goes_on_with_its_own_text_tower(pretrained):
     before = pretrained.files()
-    for test_only in (False, True):
-        start = pretrained.settle(test_only=test_only)
+    for options in (None, TEST_ONLY):
+        start = pretrained.settle(options=options)
         values = start.experiment.values
         assert start.goes_on
         assert values["text_source"] == str(pretrained.folder / "text")
@@ -154,7 +209,7 @@ def test_a_tower_that_could_not_be_fetched_stays_what_it_became(tmp_path, monkey
 def test_there_is_nothing_to_test_before_a_training(tmp_path):
     run = Folder(tmp_path / "run")
     with pytest.raises(ConfigError, match="no checkpoint in .*train first"):
-        run.settle(test_only=True)
+        run.settle(options=TEST_ONLY)
     assert run.files() == {}
 
 

@@ -245,3 +245,24 @@ def _load_part(module: torch.nn.Module, path: Path) -> None:
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise CheckpointError(f"{path} does not fit its model: {reason}") from error
+
+
+def has_checkpoints(folder: Path) -> bool:
+    """Whether a run has left a checkpoint, of an epoch's end or in between.
+
+    Arguments
+    ---------
+    folder : Path
+        The run's output folder.
+
+    Returns
+    -------
+    bool
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> has_checkpoints(folder)
+    False
+    """
+    return any((folder / SAVE_FOLDER).glob("CKPT+*"))

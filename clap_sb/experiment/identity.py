@@ -12,7 +12,7 @@ from typing import Any
 
 from clap_sb.checkpoints.architecture import Part
 from clap_sb.checkpoints.run_description import PARTS, plain
-from clap_sb.checkpoints.run_folder import SAVE_FOLDER
+from clap_sb.checkpoints.run_folder import has_checkpoints
 from clap_sb.config import ConfigError
 from clap_sb.data.manifest import Clip
 
@@ -34,6 +34,8 @@ _COMPARED = (
     "keyword_captions_a_clip",
     *_TRAINED,
 )
+# Files, folders or names on the hub
+_PLACES = ("audio_weights", "text_source")
 _NAMED = 5
 
 
@@ -91,7 +93,7 @@ class Identity:
         ConfigError
             If there are checkpoints of another run; what differs is named.
         """
-        if not any((folder / SAVE_FOLDER).glob("CKPT+*")):
+        if not has_checkpoints(folder):
             return None
         there = _read(folder / IDENTITY_FILE)
         of_no_account = () if training else _TRAINED
@@ -148,6 +150,9 @@ def identity_of(
     for key, value in start.items():
         asked |= _flat(key, plain(value))
     asked |= {key: plain(values[key]) for key in _COMPARED if key in values}
+    for key in _PLACES:
+        if asked.get(key) is not None:  # however it is spelled
+            asked[key] = Path(asked[key]).as_posix()
     if "train_csv" in values:  # in whatever folder it lies
         asked["train_csv"] = Path(values["train_csv"]).name
     asked["training_clips"] = fingerprint(clips)

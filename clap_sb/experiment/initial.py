@@ -162,10 +162,11 @@ def read_initial(source: str | Path, tokenizer: str | None = None) -> Initial:
             f"{source} came without its tokenizer, and {what.text.tokenizer} cannot be "
             "fetched: name a folder with it (--init_tokenizer FOLDER)"
         )
+    name = Path(source).as_posix()  # however it is spelled: it tells runs apart
     return Initial(
         clap=opened.loaded.clap,
-        description=f"{source} ({what.family}: {what.description})",
-        trained_on=f"the data of {source}",
+        description=f"{name} ({what.family}: {what.description})",
+        trained_on=f"the data of {name}",
         parts=training_parts(hyperparams(what, with_tokenizer=True)),
         text_files=_text_files(what.text, opened.tokenizer),
     )
@@ -175,7 +176,7 @@ def _from_run(path: Path) -> Initial:
     run = load_run(path)
     return Initial(
         clap=run.clap,
-        description=f"{path} ({run.system}, {run.selection})",
+        description=f"{path.as_posix()} ({run.system}, {run.selection})",
         trained_on=run.trained_on,
         parts=training_parts((run.run / MODEL_FILE).read_text(encoding="utf-8")),
         text_files=read_files(run.run / TEXT_FOLDER),

@@ -67,7 +67,8 @@ def settle(
     ------
     ConfigError
         If there is a run of something else in the folder, nothing to test, a checkpoint
-        is to be selected by a score of no clips, or settings contradict each other.
+        is to be selected by a score of no clips, settings contradict each other, or
+        ``--debug`` would write over what a run has left.
     CheckpointError
         If the checkpoint to start from cannot be used.
     TextSourceError
@@ -85,6 +86,7 @@ def settle(
     identity = identity_of(experiment.values, train_clips, beginning)
     settled = identity.settled_in(experiment.folder, experiment.trains)
     if settled is not None:
+        _check_debug(experiment)
         own = {"text_source": str(folder), "pretrained_text": False}
         experiment = experiment.updated({**settled, **own})
     elif experiment.trains:
@@ -165,4 +167,14 @@ def _check_selection(experiment: Experiment, valid_clips: Sequence[Clip]) -> Non
         raise ConfigError(
             f"there are no validation clips to select a checkpoint by {metric} on: "
             f"give some, or keep the last epoch's (--best_metric {LAST})"
+        )
+
+
+def _check_debug(experiment: Experiment) -> None:
+    """Raises where a model that is soon thrown away would be trained beside a run."""
+    options = experiment.run_opts
+    if experiment.trains and options.debug and not options.debug_persistently:
+        raise ConfigError(
+            f"{experiment.folder} holds a run, and --debug would write over its "
+            "history and results: choose another --output_folder"
         )

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from speechbrain.utils.distributed import if_main_process
 from speechbrain.utils.run_opts import RunOptions
 
 from clap_sb.brain import CLAPBrain
-from clap_sb.checkpoints.run_folder import SAVE_FOLDER
 from clap_sb.config import ConfigError
 from clap_sb.data.manifest import Clip
+from clap_sb.experiment.kept_manifests import kept_where_refused
 from clap_sb.experiment.run import Experiment
 from clap_sb.experiment.settling import settle
 from clap_sb.experiment.training import train
@@ -29,7 +26,7 @@ def run_stages(
     experiment: Experiment,
     prepare: Callable[[bool], tuple[Experiment, Splits]],
     evaluate: Callable[[Experiment, CLAPBrain, Sequence[Clip]], None],
-) -> None:
+) -> bool:
     """Prepares, trains and evaluates, or does the one of these that was asked for.
 
     ``--stage prepare`` ends when the manifests are written; ``--stage train`` takes
@@ -47,6 +44,11 @@ def run_stages(
     evaluate : callable
         Takes the run, its brain and the clips of the test split.
 
+    Returns
+    -------
+    bool
+        Whether it was trained: not where there was no epoch left to do.
+
     Raises
     ------
     ConfigError
@@ -54,24 +56,26 @@ def run_stages(
         cannot be trained in this folder.
     """
     stage = stage_of(experiment)
-    with _kept_where_refused(experiment.folder):
+    with kept_where_refused(experiment.folder, [experiment.folder]):
         experiment, splits = prepare(trusts_manifests(experiment))
         if stage == "prepare":
             _tell(experiment, splits)
-            return
+            return False
         if stage == "evaluate":
             experiment = replace(experiment, run_opts=_test_only(experiment.run_opts))
         if not experiment.trains and not splits["test"]:
             raise ConfigError("there are no test clips to evaluate with: give some")
         start = settle(experiment, splits["train"], splits["valid"])
     brain = train(start, splits["train"], splits["valid"])
+    trained = brain.epoch > 0
     if stage == "train":
-        return
+        return trained
     if splits["test"]:
         evaluate(start.experiment, brain, splits["test"])
     elif if_main_process():
         folder = experiment.folder
         print(f"no test clips: nothing is scored. Use it: --checkpoint {folder}")
+    return trained
 
 
 def stage_of(experiment: Experiment) -> str:
@@ -113,25 +117,6 @@ def trusts_manifests(experiment: Experiment) -> bool:
         True for ``skip_prep``, and for the stages that come after the preparation.
     """
     return experiment.values["skip_prep"] or stage_of(experiment) in STAGES[1:]
-
-
-@contextlib.contextmanager
-def _kept_where_refused(folder: Path) -> Iterator[None]:
-    """Gives a run its manifests back where another one is refused in its folder."""
-    manifests, copy = folder / "manifests", folder / "manifests.before"
-    started = any((folder / SAVE_FOLDER).glob("CKPT+*"))
-    if not (started and manifests.is_dir() and if_main_process()):
-        yield
-        return
-    shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(manifests, copy)
-    try:
-        yield
-    except Exception:
-        shutil.rmtree(manifests)
-        copy.rename(manifests)
-        raise
-    shutil.rmtree(copy)
 
 
 def _test_only(run_opts: RunOptions) -> RunOptions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,9 +59,7 @@ def train(
         run_opts=experiment.run_opts,
         checkpointer=hparams["checkpointer"],
     )
-    kept = not brain.debug or brain.debug_persistently
-    if experiment.trains and (kept or not start.goes_on):
-        _describe(start, hparams)
+    brain.before_training = functools.partial(_describe, start, hparams)
     brain.fit(
         hparams["epoch_counter"],
         _pairs(hparams, train_clips),
@@ -68,7 +67,7 @@ def train(
         train_loader_kwargs=_train_loader(hparams),
         valid_loader_kwargs=whole_clip_loader(hparams),
     )
-    if kept:
+    if not brain.debug or brain.debug_persistently:
         run_on_main(export_run, args=[experiment.folder])
     return brain
 

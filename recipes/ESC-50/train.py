@@ -14,10 +14,12 @@ Authors
  * The clap_sb developers 2026
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from speechbrain.utils.distributed import if_main_process
 
+from clap_sb.checkpoints.run_folder import has_checkpoints
 from clap_sb.config import ConfigError
 from clap_sb.data.builtin import write_esc50
 from clap_sb.data.listing import Listing
@@ -29,11 +31,13 @@ from clap_sb.experiment.folds import (
     probe_folds,
     report_trained_folds,
 )
+from clap_sb.experiment.kept_manifests import kept_where_refused
 from clap_sb.experiment.label_brain import LabelBrain, captioned
 from clap_sb.experiment.naming import named
 from clap_sb.experiment.run import Experiment, begin, run_recipe
+from clap_sb.experiment.settling import settle
 from clap_sb.experiment.small_sets import suit_settings
-from clap_sb.experiment.stages import run_stages, stage_of, trusts_manifests
+from clap_sb.experiment.stages import Splits, run_stages, stage_of, trusts_manifests
 from esc50_prepare import SUBSET, WHOLE, prepare_esc50, set_name
 
 HERE = Path(__file__).resolve().parent
@@ -47,35 +51,40 @@ FILES = [
 def main(argv: list[str]) -> None:
     """Prepares the data, trains on each fold's complement, tests and reports."""
     experiment = begin(argv, FILES)
-    values = experiment.values
-    stage = stage_of(experiment)
-    check_mode(values["mode"], stage)
+    mode, stage = experiment.values["mode"], stage_of(experiment)
+    check_mode(mode, stage)
+    with kept_where_refused(experiment.folder, experiment.folder.glob("fold_*")):
+        experiment, clips, listing = read_clips(experiment)
+        folds = held_out(experiment, clips)
+        if stage == "prepare":
+            return
+        if mode == "contrastive":
+            described = descriptions_of(experiment)
+            runs = {f: run_without(experiment, clips, f, described) for f in folds}
+            refuse_others(runs.values())
+    if mode == "probe":
+        probe_folds(experiment, clips, listing)
+        if experiment.trains:
+            experiment.keep_settings()
+        return
+    tested: dict[int, HeldOutFold] = {}
+    for fold, (run, splits) in runs.items():
+        tested |= train_without(experiment, fold, run, splits, listing)
+    report_trained_folds(experiment, tested, listing)
+
+
+def read_clips(
+    experiment: Experiment,
+) -> tuple[Experiment, list[Clip], Listing | None]:
+    """The run, named by its data and with its labels, and the clips of all folds."""
     manifest = prepare(experiment)
     clips, listing = read_manifest(manifest), Listing.read(manifest)
     if if_main_process():
         print(f"in {manifest}: {len(clips)} clips")
-    if values["dataset"] == WHOLE:
+    if experiment.values["dataset"] == WHOLE:
         experiment = named(experiment, set_name(clips))
     labels = sorted({clip.label for clip in clips})
-    experiment = experiment.updated({"labels": labels})
-    folds = held_out(values["fold"], clips)
-    if values["valid_fold"] in folds:
-        raise ConfigError(
-            f"fold {values['valid_fold']} cannot be validated on and tested "
-            "on (--fold): choose settings by another one"
-        )
-    if stage == "prepare":
-        return
-    if values["mode"] == "probe":
-        probe_folds(experiment, clips, listing)
-    else:
-        described = descriptions_of(experiment, labels)
-        tested: dict[int, HeldOutFold] = {}
-        for fold in folds:
-            tested |= train_without(experiment, clips, fold, described, listing)
-        report_trained_folds(experiment, tested, listing)
-    if experiment.trains:
-        experiment.keep_settings()
+    return experiment.updated({"labels": labels}), clips, listing
 
 
 def check_mode(mode: str, stage: str) -> None:
@@ -107,21 +116,24 @@ def prepare(experiment: Experiment) -> Path:
     )
 
 
-def held_out(fold: int | str, clips: list[Clip]) -> list[int]:
+def held_out(experiment: Experiment, clips: list[Clip]) -> list[int]:
     """The folds to hold out, one after the other."""
+    fold, valid_fold = experiment.values["fold"], experiment.values["valid_fold"]
     folds = sorted({clip.fold for clip in clips})
-    if fold == "all":
-        return folds
-    if fold not in folds:
+    if fold != "all" and fold not in folds:
         raise ConfigError(f"fold is 'all' or one of {folds}, not {fold!r}")
-    return [fold]
+    folds = folds if fold == "all" else [fold]
+    if valid_fold in folds:
+        raise ConfigError(
+            f"fold {valid_fold} cannot be validated on and tested "
+            "on (--fold): choose settings by another one"
+        )
+    return folds
 
 
-def descriptions_of(
-    experiment: Experiment, labels: list[str]
-) -> dict[str, tuple[str, ...]]:
+def descriptions_of(experiment: Experiment) -> dict[str, tuple[str, ...]]:
     """What a file, here or beside this recipe, says of the labels."""
-    file = experiment.values["descriptions"]
+    file, labels = experiment.values["descriptions"], experiment.values["labels"]
     if file is None:
         return {}
     path = Path(file) if Path(file).is_file() else HERE / file
@@ -140,14 +152,13 @@ def descriptions_of(
     return known
 
 
-def train_without(
+def run_without(
     experiment: Experiment,
     clips: list[Clip],
     fold: int,
     described: dict[str, tuple[str, ...]],
-    listing: Listing | None,
-) -> dict[int, HeldOutFold]:
-    """Trains on the clips of the other folds, and classifies those of this one."""
+) -> tuple[Experiment, Splits]:
+    """A run on the clips of the other folds, to classify those of this one."""
     values = experiment.values
     held = {fold, values["valid_fold"]}
     classified = captioned(clips, [values["prompt"]])
@@ -160,13 +171,31 @@ def train_without(
     }
     folder = str(experiment.folder / f"fold_{fold}")
     experiment = experiment.updated({"output_folder": folder})
+    return suit_settings(experiment, len(splits["train"])), splits
+
+
+def refuse_others(runs: Iterable[tuple[Experiment, Splits]]) -> None:
+    """Makes sure that the folds that are trained already can be gone on with."""
+    for run, splits in runs:
+        if has_checkpoints(run.folder):
+            settle(run, splits["train"], splits["valid"])
+
+
+def train_without(
+    experiment: Experiment,
+    fold: int,
+    run: Experiment,
+    splits: Splits,
+    listing: Listing | None,
+) -> dict[int, HeldOutFold]:
+    """Trains on the clips of the other folds, and classifies those of this one."""
     tested: dict[int, HeldOutFold] = {}
 
     def evaluate(run: Experiment, brain: LabelBrain, testing: list[Clip]) -> None:
         tested[fold] = finish_fold(run, brain, testing, listing)
 
-    suited = suit_settings(experiment, len(splits["train"]))
-    run_stages(experiment, prepare=lambda trust: (suited, splits), evaluate=evaluate)
+    if run_stages(run, prepare=lambda trust: (run, splits), evaluate=evaluate):
+        experiment.keep_settings()
     return tested
 
 
