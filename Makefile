@@ -57,15 +57,16 @@ $(VENV)/.installed: setup.py pyproject.toml
 	echo "No Python 3.10 to 3.12 among: $(CANDIDATES)." >&2; \
 	echo "Name one that is installed: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; \
 	exit 1
-	$(RUN) -m pip install --quiet --editable .
+	@# What is imported is compiled then; all of it at once would take half a minute.
+	$(RUN) -m pip install --quiet --no-compile --editable .
 	@touch $@
 
 $(VENV)/.tested: $(VENV)/.installed
-	$(RUN) -m pip install --quiet --editable '.[test]'
+	$(RUN) -m pip install --quiet --no-compile --editable '.[test]'
 	@touch $@
 
 $(VENV)/.parity: $(VENV)/.installed
-	$(RUN) -m pip install --quiet --editable '.[test,parity]'
+	$(RUN) -m pip install --quiet --no-compile --editable '.[test,parity]'
 	@# Their own requirements are of years ago, and their models need none of them.
 	$(RUN) -m pip install --quiet --no-deps \
 		laion_clap==1.1.7 msclap==1.3.4 panns_inference==0.1.1
