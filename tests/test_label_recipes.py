@@ -217,11 +217,12 @@ def test_a_refused_fold_keeps_its_manifest(esc, tmp_path):
     manifest = tmp_path / "run" / "manifests" / "esc50.json"
     for folder in (manifest.parent, tmp_path / "run" / "fold_5" / "save" / "CKPT+1"):
         folder.mkdir(parents=True)
-    manifest.write_text("{}")
+    before = '{"note": {}, "clips": []}'
+    manifest.write_text(before)
     settings = {"data_folder": esc, "output_folder": tmp_path / "run", "device": "cpu"}
     finished = run(LABELS, tmp_path / "log", **settings)
     assert "fold_5, and identity.json, which tells" in error_of(finished)
-    assert manifest.read_text() == "{}"
+    assert manifest.read_text() == before
 
 
 @pytest.mark.parametrize(
