@@ -5,6 +5,9 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 DEMO := results/demo
 
+# Where it is set, every process would compile all it imports again: half its start.
+unexport PYTHONDONTWRITEBYTECODE
+
 # A Python that the user names is taken at its word; otherwise any fitting one will do.
 CANDIDATES := $(if $(filter file,$(origin PYTHON)),$(PYTHON) python3.12 python3.11 python3.10,$(PYTHON))
 FITS := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))
