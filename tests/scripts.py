@@ -1,8 +1,4 @@
-"""Runs a recipe's script in a process of its own, as a user's command would.
-
-Importing torch, SpeechBrain and transformers takes longer than the tiny trainings of
-the tests: a server imports them once, and each process is forked from it.
-"""
+"""Runs a recipe's script in a process of its own, as a user's command would."""
 
 from __future__ import annotations
 
@@ -13,7 +9,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
+
+from processes import start_process
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAIN = "recipes/AudioCaps/train.py"
@@ -35,16 +32,6 @@ TINY = {
     "device": "cpu",
     "noprogressbar": None,
 }
-
-_HEAVY = [
-    "speechbrain",
-    "transformers.models.auto",
-    "transformers.models.roberta.modeling_roberta",
-    "sentencepiece",
-    "soundfile",
-    "matplotlib.pyplot",
-]
-_ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True)
@@ -73,12 +60,8 @@ def run_script(
 
     `prepare` is called in the process before the script begins.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_HEAVY)
     words = [str(argument) for argument in arguments]
-    with mock.patch.dict(os.environ, _ENVIRONMENT):
-        process = context.Process(target=_run, args=(script, words, log, prepare))
-        process.start()
+    process = start_process(_run, script, words, log, prepare)
     process.join()
     return Finished(process.exitcode, log.read_text(encoding="utf-8"))
 

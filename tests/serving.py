@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import multiprocessing
 import os
 import time
 from collections.abc import Iterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import soundfile
 from indexes import WINDOW, write_sound
+from processes import start_process
 from small_run import write_run
 
 from clap_sb.cli import main
@@ -40,10 +41,7 @@ def write_index(folder: Path) -> Path:
 def serving(index: Path, log: Path, *words: str) -> Iterator[str]:
     """Runs the command until the block is left; gives the page's address."""
     words = ("serve", str(index), "--port", "0", "--no-open", "--json", *words)
-    process = multiprocessing.get_context("forkserver").Process(
-        target=_serve, args=(words, log)
-    )
-    process.start()
+    process = start_process(_serve, words, log)
     try:
         yield _url(process, log)
     finally:
@@ -51,7 +49,7 @@ def serving(index: Path, log: Path, *words: str) -> Iterator[str]:
         process.join()
 
 
-def _url(process: multiprocessing.Process, log: Path) -> str:
+def _url(process: BaseProcess, log: Path) -> str:
     while True:
         said = log.read_text() if log.exists() else ""
         if said.endswith("}\n"):

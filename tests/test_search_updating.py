@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import multiprocessing
 import os
 import shutil
 import signal
@@ -16,6 +15,7 @@ import soundfile
 import torch
 from builders import SAMPLE_RATE, tiny_clap
 from indexes import WINDOW, Counting, in_eight_days, updater, write_sound
+from processes import start_process
 
 from clap_sb.data.audio import read_wav
 from clap_sb.search import SearchIndex
@@ -343,9 +343,7 @@ def test_a_killed_run_is_gone_on_with(sounds, model, tmp_path):
     """What was on disk is not embedded again, and nothing is missing in the end."""
     out, text = tmp_path / "killed.index", tmp_path / "text"
     text.mkdir()
-    context = multiprocessing.get_context("forkserver")
-    process = context.Process(target=slowly, args=(sounds, out, text))
-    process.start()
+    process = start_process(slowly, sounds, out, text)
     while not (out / DATABASE).exists() or len(Store(out).known_sounds()) < 2:
         assert process.is_alive()
         time.sleep(0.02)
