@@ -20,6 +20,11 @@ _HEAVY = [
     "sentencepiece",
     "soundfile",
     "matplotlib.pyplot",
+    "clap_sb.brain",
+    "clap_sb.evaluation.plots",
+    "clap_sb.experiment.captioned_sets",
+    "clap_sb.experiment.finish",
+    "clap_sb.inference.any_checkpoint",
 ]
 _ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
 
