@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 
 from clap_sb.config import ConfigError
-from clap_sb.experiment.kept_manifests import kept_where_refused
+from clap_sb.data.file_lock import file_lock
+from clap_sb.experiment.kept_manifests import LOCK, kept_where_refused
 
 
 @pytest.fixture
@@ -37,7 +40,7 @@ def prepare(manifest: Path, error: BaseException | None = None, run: str = "fold
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir() if path.name != LOCK)
 
 
 @pytest.mark.parametrize("error", [ConfigError, KeyboardInterrupt, SystemExit])
@@ -87,3 +90,35 @@ def test_half_a_copy_is_never_given_back(manifest, monkeypatch):
         prepare(manifest, ConfigError())
     assert manifest.read_text() == "good"
     assert names(manifest.parents[1]) == ["fold_2", "manifests"]
+
+
+def test_processes_with_one_folder_prepare_one_after_another(manifest):
+    """A lock is its file's opening's, so that a thread stands in for a process."""
+    folder = manifest.parents[1]
+    other = threading.Thread(target=prepare, args=(manifest,))
+    with file_lock(folder / LOCK, wait=False):
+        other.start()
+        other.join(0.3)
+        assert other.is_alive() and manifest.read_text() == "good"
+        assert names(folder) == ["fold_2", "manifests"]
+    other.join()
+    assert manifest.read_text() == "another's"
+    assert names(folder) == ["fold_2", "manifests"]
+
+
+def test_a_lock_that_is_held_is_not_waited_for_unasked(tmp_path):
+    with file_lock(tmp_path / "lock", wait=False):
+        with pytest.raises(BlockingIOError), file_lock(tmp_path / "lock", wait=False):
+            pass
+    with file_lock(tmp_path / "lock", wait=False):
+        pass
+
+
+def test_a_disk_without_locks_is_told_and_used(manifest, monkeypatch, caplog):
+    def refuse(descriptor):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("clap_sb.data.file_lock._lock", refuse)
+    prepare(manifest)
+    assert "cannot be locked (No locks available)" in caplog.text
+    assert manifest.read_text() == "another's"

@@ -308,7 +308,7 @@ def test_a_disk_without_locks_is_told(made, monkeypatch):
     def refuse(descriptor):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr("clap_sb.search.lock._lock", refuse)
+    monkeypatch.setattr("clap_sb.data.file_lock._lock", refuse)
     with pytest.raises(SearchError, match="No locks available.*network"):
         made()
 

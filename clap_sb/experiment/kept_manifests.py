@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,6 +11,12 @@ from pathlib import Path
 from speechbrain.utils.distributed import if_main_process, run_on_main
 
 from clap_sb.checkpoints.run_folder import has_checkpoints
+from clap_sb.data.file_lock import file_lock
+
+logger = logging.getLogger(__name__)
+
+LOCK = "manifests.lock"
+"""A file that the process holds which prepares data in the folder."""
 
 
 @contextlib.contextmanager
@@ -17,7 +24,8 @@ def kept_where_refused(folder: Path, runs: Iterable[Path]) -> Iterator[None]:
     """Gives runs their manifests back where another one is refused in their folder.
 
     Whatever ends the block early counts. Where the process is killed in it, the next
-    one gives them back.
+    one gives them back. Of several processes with one folder, as where folds are
+    trained side by side, each waits until the others have left the block.
 
     Arguments
     ---------
@@ -44,10 +52,36 @@ def kept_where_refused(folder: Path, runs: Iterable[Path]) -> Iterator[None]:
     >>> manifest.read_text()
     'good'
     """
-    run_on_main(_give_back, args=[folder])  # what a process that was killed left
+    with contextlib.ExitStack() as stack:
+        if if_main_process():
+            stack.enter_context(_alone(folder))
+        run_on_main(_give_back, args=[folder])  # what a process that was killed left
+        if if_main_process() and any(map(has_checkpoints, runs)):
+            stack.enter_context(_kept(folder))
+        yield
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Waits until no other process prepares data in the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(file_lock(folder / LOCK, wait=True))
+        except OSError as error:
+            logger.warning(
+                "%s cannot be locked (%s): let no other process begin in it before "
+                "the training of this one",
+                folder,
+                error.strerror,
+            )
+        yield
+
+
+@contextlib.contextmanager
+def _kept(folder: Path) -> Iterator[None]:
     manifests, copy, scratch = _places(folder)
-    started = any(map(has_checkpoints, runs))
-    if not (started and if_main_process() and manifests.is_dir()):
+    if not manifests.is_dir():
         yield
         return
     shutil.copytree(manifests, scratch)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from clap_sb.data.file_lock import file_lock
 from clap_sb.search.errors import SearchError
 
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Holds a file's lock; the system frees it when the process ends, however it ends.
+    """Holds an index's lock; the system frees it when the process ends.
 
     Arguments
     ---------
@@ -31,29 +30,16 @@ def locked(path: Path) -> Iterator[None]:
     ...     print("alone")
     alone
     """
-    with open(path, "ab") as file:
+    with contextlib.ExitStack() as stack:
         try:
-            _lock(file.fileno())
-        except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise SearchError(
-                    f"{path} cannot be locked ({error.strerror}): put the index on a "
-                    "disk that has locks, which some network disks do not"
-                ) from error
+            stack.enter_context(file_lock(path, wait=False))
+        except BlockingIOError as error:
             raise SearchError(
                 f"another process is writing to {path.parent}: wait until it is done"
             ) from error
+        except OSError as error:
+            raise SearchError(
+                f"{path} cannot be locked ({error.strerror}): put the index on a "
+                "disk that has locks, which some network disks do not"
+            ) from error
         yield
-
-
-if os.name == "nt":
-    import msvcrt
-
-    def _lock(descriptor: int) -> None:
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
