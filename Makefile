@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 DEMO := results/demo
 
-# Where it is set, every process would compile all it imports again: half its start.
+# Where it is set, every process would compile all it imports again: nearly half its start.
 unexport PYTHONDONTWRITEBYTECODE
 
 # A Python that the user names is taken at its word; otherwise any fitting one will do.

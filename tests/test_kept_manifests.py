@@ -92,7 +92,7 @@ def test_half_a_copy_is_never_given_back(manifest, monkeypatch):
     assert names(manifest.parents[1]) == ["fold_2", "manifests"]
 
 
-def test_processes_with_one_folder_prepare_one_after_another(manifest):
+def test_processes_with_one_folder_prepare_one_after_another(manifest, caplog):
     """A lock is its file's opening's, so that a thread stands in for a process."""
     folder = manifest.parents[1]
     other = threading.Thread(target=prepare, args=(manifest,))
@@ -101,6 +101,7 @@ def test_processes_with_one_folder_prepare_one_after_another(manifest):
         other.join(0.3)
         assert other.is_alive() and manifest.read_text() == "good"
         assert names(folder) == ["fold_2", "manifests"]
+        assert "waiting for another process" in caplog.text
     other.join()
     assert manifest.read_text() == "another's"
     assert names(folder) == ["fold_2", "manifests"]

@@ -97,7 +97,7 @@ def watch(steps: Path, kill: Kill | None) -> None:
 
 
 def _leave_out_what_takes_time() -> None:
-    """No plots: a third of such a run's time."""
+    """No plots, which no test here looks at."""
     _find("clap_sb.experiment.finish").plot_training_curves = _nothing
     _find("clap_sb.evaluation.retrieval_report").plot_similarity_matrix = _nothing
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.1
 
@@ -21,7 +24,7 @@ def file_lock(path: Path, wait: bool) -> Iterator[None]:
     path : Path
         A file for this purpose; made if it is missing, and left where it is.
     wait : bool
-        Whether to wait for a process that holds it.
+        Whether to wait for a process that holds it, which is told.
 
     Yields
     ------
@@ -41,10 +44,12 @@ def file_lock(path: Path, wait: bool) -> Iterator[None]:
     alone
     """
     with open(path, "ab") as file:
-        while not _try(file.fileno()):
+        if not _try(file.fileno()):
             if not wait:
                 raise BlockingIOError(errno.EAGAIN, "held by another process", path)
-            time.sleep(_POLL_SECONDS)
+            logger.warning("waiting for another process, which holds %s", path)
+            while not _try(file.fileno()):
+                time.sleep(_POLL_SECONDS)
         yield
 
 

@@ -80,6 +80,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _kept(folder: Path) -> Iterator[None]:
+    """Gives the manifests back where the block is ended early."""
     manifests, copy, scratch = _places(folder)
     if not manifests.is_dir():
         yield
