@@ -49,11 +49,10 @@ setup(
         "clap_sb.serve": ["page/*"],
     },
     install_requires=[
-        # SpeechBrain imports torchaudio, whose releases fit one torch release each.
-        "torch==2.11.*",
-        "torchaudio==2.11.*",
+        "torch>=2.11,!=2.12.*",
+        "torchaudio>=2.11",
         "speechbrain>=1.1,<1.2",
-        "transformers>=5.23,<6",
+        "transformers>=5,<6",
         "huggingface_hub",
         "hyperpyyaml",
         "matplotlib",
@@ -64,6 +63,7 @@ setup(
         "scipy",
         "sentencepiece",
         "soundfile",
+        "soxr",
         "tqdm",
     ],
     extras_require={
