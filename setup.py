@@ -16,10 +16,10 @@ VERSION = re.search(
     (ROOT / "clap_sb" / "__init__.py").read_text(encoding="utf-8"),
     flags=re.MULTILINE,
 ).group(1)
-SEARCH = ["faiss-cpu>=1.9", "pyarrow"]
-SERVE = ["starlette>=0.40", "uvicorn"]
+SEARCH = ["faiss-cpu>=1.9", "pyarrow>=15"]
+SERVE = ["starlette>=0.40", "uvicorn>=0.25"]
 VIDEO = ["av>=15"]
-ONNX = ["onnx", "onnxscript", "onnxruntime"]
+ONNX = ["onnx>=1.17", "onnxscript>=0.5", "onnxruntime>=1.20"]
 
 setup(
     name="clap_sb",
@@ -40,7 +40,7 @@ setup(
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
     entry_points={"console_scripts": ["clap-sb = clap_sb.cli:main"]},
-    python_requires=">=3.10,<3.13",
+    python_requires=">=3.10,<3.15",
     packages=[*find_packages(include=["clap_sb", "clap_sb.*"]), "clap_sb.hparams"],
     package_dir={"clap_sb.hparams": "hparams"},
     package_data={
@@ -53,18 +53,18 @@ setup(
         "torchaudio>=2.11",
         "speechbrain>=1.1,<1.2",
         "transformers>=5,<6",
-        "huggingface_hub",
-        "hyperpyyaml",
-        "matplotlib",
-        "numpy",
-        "pandas",
-        "pillow",
-        "safetensors",
-        "scipy",
-        "sentencepiece",
-        "soundfile",
-        "soxr",
-        "tqdm",
+        "huggingface_hub>=1.3",
+        "hyperpyyaml>=1.2.2",
+        "matplotlib>=3.8",
+        "numpy>=1.26",
+        "pandas>=2.1.4",
+        "pillow>=10.2",
+        "safetensors>=0.4.3",
+        "scipy>=1.11.4",
+        "sentencepiece>=0.2",
+        "soundfile>=0.12.1",
+        "soxr>=0.4",
+        "tqdm>=4.66",
     ],
     extras_require={
         # Approximate indexes, and embeddings as Parquet.
