@@ -49,12 +49,13 @@ setup(
         "clap_sb.serve": ["page/*"],
     },
     install_requires=[
-        "torch>=2.11,!=2.12.*",
-        "torchaudio>=2.11",
+        "torch>=2.11,<2.16",
+        "torchaudio>=2.11,<2.12",
         "speechbrain>=1.1,<1.2",
-        "transformers>=5,<6",
+        # before 5.6, CLIP's text tower had other names in its checkpoints
+        "transformers>=5.6,<6",
         "huggingface_hub>=1.3",
-        "hyperpyyaml>=1.2.2",
+        "hyperpyyaml>=1.2.3",
         "matplotlib>=3.8",
         "numpy>=1.26",
         "pandas>=2.1.4",

@@ -6,6 +6,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import clap_sb.training  # noqa: F401  before SpeechBrain: says what it lacks
+
+# isort: split
 import speechbrain as sb
 import torch
 from speechbrain.utils.distributed import ddp_broadcast

@@ -15,6 +15,9 @@ import argparse
 import json
 from pathlib import Path
 
+import clap_sb.experiment  # noqa: F401  before SpeechBrain: says what it lacks
+
+# isort: split
 import torch
 from speechbrain.utils.distributed import infer_device
 

@@ -16,6 +16,9 @@ Authors
 
 from pathlib import Path
 
+import clap_sb.experiment  # noqa: F401  before SpeechBrain: says what it lacks
+
+# isort: split
 from speechbrain.utils.distributed import if_main_process
 
 from clap_sb.brain import CLAPBrain

@@ -17,6 +17,9 @@ Authors
 from collections.abc import Iterable
 from pathlib import Path
 
+import clap_sb.experiment  # noqa: F401  before SpeechBrain: says what it lacks
+
+# isort: split
 from speechbrain.utils.distributed import if_main_process
 
 from clap_sb.checkpoints.run_folder import has_checkpoints

@@ -17,6 +17,9 @@ import functools
 import sys
 from pathlib import Path
 
+import clap_sb.experiment  # noqa: F401  before SpeechBrain: says what it lacks
+
+# isort: split
 import speechbrain as sb
 import torch
 import torch.nn.functional as F
