@@ -19,7 +19,7 @@ VERSION = re.search(
 SEARCH = ["faiss-cpu>=1.9", "pyarrow>=15"]
 SERVE = ["starlette>=0.40", "uvicorn>=0.25"]
 VIDEO = ["av>=15"]
-ONNX = ["onnx>=1.17", "onnxscript>=0.5", "onnxruntime>=1.20"]
+ONNX = ["onnx>=1.17", "onnxscript>=0.6", "onnxruntime>=1.20"]
 
 setup(
     name="clap_sb",
@@ -51,7 +51,7 @@ setup(
     install_requires=[
         "torch>=2.11,<2.16",
         "torchaudio>=2.11,<2.12",
-        "speechbrain>=1.1,<1.2",
+        "speechbrain>=1.1.1,<1.2",
         # before 5.6, CLIP's text tower had other names in its checkpoints
         "transformers>=5.6,<6",
         "huggingface_hub>=1.3",

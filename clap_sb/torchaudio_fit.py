@@ -96,8 +96,8 @@ def _advice(error: Exception) -> str:
     reason = str(error).splitlines()[0].rstrip(". ") if str(error) else repr(error)
     return (
         f"torchaudio {torchaudio} cannot be imported beside torch {torch}, though "
-        f"these releases fit ({reason}): take both from one place, built for the same CUDA: "
-        f"pip install --force-reinstall torch=={torch.partition('+')[0]} "
+        f"these releases fit ({reason}): take both from one place, built for the same "
+        f"CUDA: pip install --force-reinstall torch=={torch.partition('+')[0]} "
         f"torchaudio=={fitting}"
     )
 

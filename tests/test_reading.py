@@ -76,12 +76,9 @@ def replace_pickle(path, old: bytes, new: bytes) -> int:
 def test_a_file_written_under_numpy_1_is_read(tmp_path):
     path = tmp_path / "file.pt"
     torch.save({"best": np.float64(0.75), "state_dict": STATE}, path)
-    modern = pickle.dumps(np.float64(0), protocol=2)
-    assert b"numpy._core.multiarray" in modern, "the test needs NumPy 2"
-    changed = replace_pickle(
-        path, b"numpy._core.multiarray\n", b"numpy.core.multiarray\n"
-    )
-    assert changed == 1
+    module = b"numpy.core.multiarray\n"
+    if module not in pickle.dumps(np.float64(0), protocol=2):  # this is NumPy 2
+        assert replace_pickle(path, b"numpy._core.multiarray\n", module) == 1
     assert_is_state(read_weights(path))
 
 

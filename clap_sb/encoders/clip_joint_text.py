@@ -9,7 +9,7 @@ from torch import nn
 
 from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
 from clap_sb.encoders.text_source import fetch
-from clap_sb.encoders.text_tower import TextTower, last_state
+from clap_sb.encoders.text_tower import TextTower, checkpoint_layers, last_state
 
 # the place in the tower's config.json that says whose space it is
 CLIP_SPACE = "clip_space_of"
@@ -96,7 +96,7 @@ class ClipJointText(TextTower):
         self.model = _load_model(folder, self.config, pretrained)
         self.embedding_dim = joint_dim
         if gradient_checkpointing:
-            self.model.activation_checkpointing_enable({"use_reentrant": False})
+            checkpoint_layers(self.model)
         self.freeze_if_asked()
 
     @property

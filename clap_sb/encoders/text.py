@@ -10,7 +10,7 @@ from torch import nn
 
 from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
 from clap_sb.encoders.text_source import fetch
-from clap_sb.encoders.text_tower import TextTower, last_state
+from clap_sb.encoders.text_tower import TextTower, checkpoint_layers, last_state
 
 
 def _pooler(output, mask: torch.Tensor) -> torch.Tensor:
@@ -134,7 +134,7 @@ class TransformersText(TextTower):
         self.embedding_dim = self.model.config.hidden_size
         self._check_length(max_tokens)
         if gradient_checkpointing:
-            self.model.activation_checkpointing_enable({"use_reentrant": False})
+            checkpoint_layers(self.model)
         self.freeze_if_asked()
 
     def _check_length(self, max_tokens: int) -> None:

@@ -112,6 +112,21 @@ class TextTower(nn.Module, ABC):
         self.tokenize.save(Path(folder))
 
 
+def checkpoint_layers(model: nn.Module) -> None:
+    """Has a transformers model recompute each layer in the backward pass.
+
+    Arguments
+    ---------
+    model : transformers.PreTrainedModel
+        The model.
+    """
+    # transformers up to 5.20, the last for Python 3.10, has only the older name
+    if hasattr(model, "activation_checkpointing_enable"):
+        model.activation_checkpointing_enable({"use_reentrant": False})
+    else:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+
+
 def last_state(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Picks each caption's last token by its mask, whatever its ids are.
 

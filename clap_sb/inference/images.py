@@ -180,7 +180,7 @@ def _find(clip: str) -> Path:
 
 
 def _read(folder: Path) -> tuple[torch.nn.Module, Any]:
-    from transformers import AutoImageProcessor, CLIPModel
+    from transformers import CLIPImageProcessorPil, CLIPModel
 
     if not (folder / "preprocessor_config.json").is_file():
         raise ValueError(f"{folder} is no whole CLIP: it has no image processor")
@@ -193,9 +193,7 @@ def _read(folder: Path) -> tuple[torch.nn.Module, Any]:
             "missing"
         )
     # by PIL, as CLIP was trained; torchvision resizes a little differently
-    processor = AutoImageProcessor.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=False, backend="pil"
-    )
+    processor = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
     return model.eval(), processor
 
 
