@@ -163,7 +163,7 @@ def test_embeddings_of_two_devices_are_compared(clap):
     """``encode_batch`` leaves sounds on the model's device, texts are on the CPU."""
     with FakeTensorMode():  # minds devices, and needs none
         audio, text = torch.empty(2, 12, device="cuda"), torch.empty(3, 12)
-        with pytest.raises(RuntimeError, match="two different devices"):
+        with pytest.raises(RuntimeError, match="(same|different) devices?"):
             audio @ text.T
         found = clap.similarity(audio, text)  # logits are a multiple of it
     assert (found.device.type, found.shape) == ("cuda", (2, 3))

@@ -41,7 +41,7 @@ def test_eight_clips_are_learnt_by_heart(policy, captions, clips, tmp_path):
         "caption_policy": policy,
         "number_of_epochs": STEPS,
         "warmup_steps": 5,
-        "lr": 0.004,
+        "lr": 0.002,  # at 0.004, one seed in six ends far above, whatever the torch
         "output_folder": str(tmp_path),
     }
     towers = (
