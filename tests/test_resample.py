@@ -107,13 +107,37 @@ def test_no_more_is_read_than_a_piece_on_either_side():
         )
 
 
-@pytest.mark.parametrize(("old", "new"), COMMON)
-def test_pieces_are_one_run_of_soxr(old, new):
-    """To the rounding of float32, which soxr computes in."""
+def off_from_one_run(old: int, new: int) -> float:
+    """How far noise in pieces is from noise in one run, by the largest sample."""
     wav = full_scale_noise(3 * old)
     expected = soxr.resample(wav.numpy(), old, new, quality="HQ")
-    off = np.abs(resample(wav, old, new).numpy() - expected).max()
-    assert off <= 1e-6 * np.abs(expected).max()
+    found = resample(wav, old, new).numpy()
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+@pytest.mark.parametrize(("old", "new"), COMMON + EXTREME)
+def test_pieces_are_one_run_of_soxr(old, new):
+    """To the rounding of float32, which soxr computes in."""
+    assert off_from_one_run(old, new) <= 1e-6
+
+
+@pytest.mark.parametrize(("reach", "least", "most"), [(64, 1e-4, 4e-4), (104, 0, 1e-6)])
+def test_what_is_heard_around_a_piece_is_enough(reach, least, most, monkeypatch):
+    monkeypatch.setattr("clap_sb.data.resample._REACH", reach)
+    for old, new in ((48000, 16000), (8000, 48000), (100, 48000)):
+        assert least <= off_from_one_run(old, new) <= most
+
+
+def test_pieces_do_not_drift_as_one_run_does():
+    old, new, seconds = 44100, 47999, 60
+    wav = torch.from_numpy(sine(10000.0, old, seconds * old)).float()
+    expected = sine(10000.0, new, seconds * new)
+    last = slice(-new, -1000)
+    for found, least, most in (
+        (resample(wav, old, new).numpy(), 0, 1e-5),
+        (soxr.resample(wav.numpy(), old, new, quality="HQ"), 1e-4, 1e-3),
+    ):
+        assert least <= np.abs(found[last] - expected[last]).max() <= most
 
 
 @pytest.mark.parametrize(("old", "new"), [*COMMON[:5], *ODD, (1021, 1024)])

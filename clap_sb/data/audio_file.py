@@ -31,7 +31,8 @@ class AudioError(ValueError):
 class AudioFile:
     """An open audio file, as a mono waveform at the rate that is wanted.
 
-    For files too long to be read at once: what is not asked for is not decoded.
+    For files too long to be read at once: what is not asked for is not decoded, but for
+    two thirds of a second on either side where the rate changes.
 
     Arguments
     ---------

@@ -1,4 +1,4 @@
-"""Imports what transformers' models need, but for torchaudio, which ours have no use for."""
+"""Imports what all models of transformers take, but for torchaudio."""
 
 from __future__ import annotations
 
