@@ -30,9 +30,13 @@ class Hidden:
             return importlib.machinery.ModuleSpec(name, self, origin=f"{name}.py")
         return None
 
-    def create_module(self, spec):
-        self.tried.append(spec.name)
-        raise OSError(f"Could not load this library: {spec.name}/lib{spec.name}.so")
+    def create_module(self, spec) -> None:
+        return None  # an empty one will do
+
+    def exec_module(self, module) -> None:
+        name = module.__name__
+        self.tried.append(name)
+        raise OSError(f"Could not load this library: {name}/lib{name}.so")
 
 
 def said(*words: object) -> Any:
@@ -148,7 +152,7 @@ def main(folder: Path, out: Path, hide: bool) -> None:
         if hide and importlib.util.find_spec("onnxscript") is not None:
             # it takes long, and compares with PyTorch itself
             said("export", "--onnx", folder / "run", Path(place) / "onnx")
-    told = {"found": json.loads(text), "tried": hidden.tried}
+    told = {"found": json.loads(text), "tried": [*hidden.tried]}
     told["imported"] = sorted(set(ABSENT) & sys.modules.keys())
     try:
         theirs = sys.modules["transformers.audio_utils"].torchaudio
