@@ -79,7 +79,8 @@ def sounds(folder: Path, count: int) -> list[np.ndarray]:
     wavs = []
     for path in paths[:: max(1, len(paths) // count)][:count]:
         wav, rate = soundfile.read(path, always_2d=True)
-        assert rate == 44100, f"{path} has {rate} Hz, not 44,100"
+        if rate != 44100:
+            raise SystemExit(f"{path} has {rate} Hz: give sounds of 44,100")
         wavs.append(wav.mean(1))
     return wavs
 
