@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import torch
-import torchaudio
+
+from clap_sb.mel_filters import mel_filters
 
 
 class LogMel(torch.nn.Module):
@@ -69,14 +70,8 @@ class LogMel(torch.nn.Module):
         self.n_mels = n_mels
         self.amin = amin
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
-        filters = torchaudio.functional.melscale_fbanks(
-            n_freqs=n_fft // 2 + 1,
-            f_min=f_min,
-            f_max=f_max,
-            n_mels=n_mels,
-            sample_rate=sample_rate,
-            norm=mel_norm,
-            mel_scale=mel_scale,
+        filters = mel_filters(
+            sample_rate, n_fft, n_mels, f_min, f_max, mel_scale, mel_norm
         )
         self.register_buffer("mel_filters", filters)
 

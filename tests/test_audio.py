@@ -126,18 +126,21 @@ def check_spans(path, sample_rate, new_rate):
         begin = round(start * new_rate)
         length = len(whole) if duration is None else round(duration * new_rate)
         span = read_wav(path, new_rate, start=start, duration=duration)
+        # decoders of lossy formats are not exact about where they begin
+        atol = 0 if path.suffix[1:] in LOSSLESS else 2e-6
         torch.testing.assert_close(
-            span, whole[begin : begin + length], rtol=0, atol=2e-6
+            span, whole[begin : begin + length], rtol=0, atol=atol
         )
 
 
 def test_only_the_span_is_decoded(tmp_path):
+    """And two thirds of a second on, where it is resampled."""
     path = tmp_path / "long.wav"
-    samples = noise(48000)[:, 0]
-    samples[24000:] = np.nan
+    samples = noise(96000)[:, 0]
+    samples[72000:] = np.nan
     soundfile.write(path, samples, 48000, subtype="FLOAT")
-    assert read_wav(path, 48000, duration=0.5).shape == (24000,)
-    assert read_wav(path, 44100, duration=0.4).shape == (17640,)
+    assert read_wav(path, 48000, duration=1.5).shape == (72000,)
+    assert read_wav(path, 44100, duration=0.8).shape == (35280,)
     with pytest.raises(AudioError, match="not finite"):
         read_wav(path, 48000)
 

@@ -86,6 +86,14 @@ def test_savedir_gets_links_and_is_a_source_itself(run, clap, tmp_path):
         linked = CLAP.from_hparams(run / "export", savedir=savedir)
         assert torch.equal(linked.encode_text(CAPTIONS), clap.encode_text(CAPTIONS))
     assert (savedir / "text" / "config.json").is_symlink()
+    stale, old = savedir / "audio_encoder.ckpt", savedir / "logit_scale.ckpt"
+    for path in (stale, old):
+        path.unlink()
+    stale.symlink_to(tmp_path / "gone")
+    old.write_bytes(b"of another model")
+    CLAP.from_hparams(run / "export", savedir=savedir)
+    assert stale.resolve() == (run / "export" / stale.name).resolve()
+    assert old.is_symlink()
     again = CLAP.from_hparams(savedir, savedir=savedir)
     assert torch.equal(again.encode_text(CAPTIONS), clap.encode_text(CAPTIONS))
 

@@ -76,7 +76,7 @@ def test_heavy_packages_are_loaded_only_where_they_are_used():
     names = {module_name(path) for path in MODULES}
     light = [name for name in names if room_of(name) not in TRAINING_ROOMS]
     heavy = {"matplotlib", "pandas", "sentencepiece", "speechbrain", "transformers"}
-    heavy |= {"faiss", "pyarrow", "starlette", "uvicorn"}
+    heavy |= {"faiss", "pyarrow", "starlette", "torchaudio", "uvicorn"}
     assert not modules_loaded_by(*sorted(light)) & heavy
 
 

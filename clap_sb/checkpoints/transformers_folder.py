@@ -16,6 +16,7 @@ from clap_sb.checkpoints.loading import Loaded, load_strictly
 from clap_sb.checkpoints.model_card import model_card
 from clap_sb.checkpoints.speechbrain_folder import CARD_FILE
 from clap_sb.checkpoints.transformers_clap import is_constant, to_transformers
+from clap_sb.encoders.transformers_models import import_without_torchaudio
 
 _FUSION = "aff_2d"
 _FLOOR = 1e-10
@@ -45,6 +46,7 @@ def write_transformers_folder(
     CheckpointError
         If ``ClapModel`` has no place for the model.
     """
+    import_without_torchaudio()
     from transformers import ClapConfig, ClapFeatureExtractor, ClapModel
 
     architecture = loaded.architecture

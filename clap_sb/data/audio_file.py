@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import functools
 import os
 from pathlib import Path
 from typing import BinaryIO
@@ -11,12 +11,9 @@ import numpy as np
 import soundfile
 import torch
 
-from clap_sb.data.resample import resample
+from clap_sb.data.resample import Resampler
 
 AudioSource = str | os.PathLike | BinaryIO
-
-# Upper bound, in samples of the lower rate, of how far either resampler looks.
-_RESAMPLER_REACH = 12
 
 
 class AudioError(ValueError):
@@ -34,7 +31,8 @@ class AudioError(ValueError):
 class AudioFile:
     """An open audio file, as a mono waveform at the rate that is wanted.
 
-    For files too long to be read at once: what is not asked for is not decoded.
+    For files too long to be read at once: what is not asked for is not decoded, but for
+    two thirds of a second on either side where the rate changes.
 
     Arguments
     ---------
@@ -62,11 +60,7 @@ class AudioFile:
         self.name = source_name(source)
         self.sample_rate = sample_rate
         self._file = open_sound(source)
-        # Both rates meet once in `down` samples of the file, `up` of the result:
-        # a block that starts there is resampled as within the whole file.
-        divisor = math.gcd(sample_rate, self._file.samplerate)
-        self._up = sample_rate // divisor
-        self._down = self._file.samplerate // divisor
+        self._resampler = Resampler(self._file.samplerate, sample_rate)
 
     def __enter__(self) -> AudioFile:
         """Nothing more to open."""
@@ -79,7 +73,7 @@ class AudioFile:
     @property
     def num_samples(self) -> int:
         """Length of the waveform."""
-        return math.ceil(self._file.frames * self._up / self._down)
+        return self._resampler.num_samples(self._file.frames)
 
     def read(self, begin: int, end: int) -> torch.Tensor:
         """Decodes a span; it equals the same slice of the whole waveform.
@@ -101,13 +95,8 @@ class AudioFile:
         AudioError
             If the data is corrupt, cut short, or not finite.
         """
-        up, down = self._up, self._down
-        margin = _margin(up, down)
-        first_block = max(0, begin // up - margin)
-        last_block = math.ceil(end / up) + margin
-        wav = _decode(self._file, first_block * down, last_block * down, self.name)
-        wav = resample(wav, down, up)
-        return wav[begin - first_block * up : end - first_block * up]
+        decode = functools.partial(_decode, self._file, self.name)
+        return self._resampler.span(decode, self._file.frames, begin, end)
 
 
 def source_name(source: AudioSource) -> str:
@@ -175,15 +164,8 @@ def open_sound(source: AudioSource) -> soundfile.SoundFile:
     return file
 
 
-def _margin(up: int, down: int) -> int:
-    """How many blocks of `down` samples the resampler sees to either side."""
-    reach = 0 if up == down else _RESAMPLER_REACH * max(1.0, down / up)
-    return math.ceil(reach / down)
-
-
-def _decode(file: soundfile.SoundFile, begin: int, end: int, name: str) -> torch.Tensor:
+def _decode(file: soundfile.SoundFile, name: str, begin: int, end: int) -> torch.Tensor:
     """The mean of the channels over the frames from `begin` to `end`, [time]."""
-    end = min(end, file.frames)
     try:
         file.seek(begin)
         frames = file.read(end - begin, dtype="float32", always_2d=True)

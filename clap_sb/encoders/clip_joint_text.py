@@ -10,6 +10,7 @@ from torch import nn
 from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
 from clap_sb.encoders.text_source import fetch
 from clap_sb.encoders.text_tower import TextTower, checkpoint_layers, last_state
+from clap_sb.encoders.transformers_models import import_without_torchaudio
 
 # the place in the tower's config.json that says whose space it is
 CLIP_SPACE = "clip_space_of"
@@ -152,6 +153,7 @@ def _read_config(folder: Path, joint_dim: int, max_tokens: int):
 
 
 def _load_model(folder: Path, config, pretrained: bool) -> nn.Module:
+    import_without_torchaudio()
     from transformers import CLIPTextModelWithProjection
 
     class TextSide(CLIPTextModelWithProjection):

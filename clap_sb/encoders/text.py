@@ -11,6 +11,7 @@ from torch import nn
 from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
 from clap_sb.encoders.text_source import fetch
 from clap_sb.encoders.text_tower import TextTower, checkpoint_layers, last_state
+from clap_sb.encoders.transformers_models import import_without_torchaudio
 
 
 def _pooler(output, mask: torch.Tensor) -> torch.Tensor:
@@ -182,6 +183,7 @@ def _load_model(folder: Path, config, pretrained: bool, with_pooler: bool) -> nn
 
     A pooler that nothing reads would get no gradient, and DDP would stop at it.
     """
+    import_without_torchaudio()
     from transformers import AutoModel
 
     options = {}

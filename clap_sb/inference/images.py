@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from clap_sb.data.video import sample_frames
 from clap_sb.encoders.clip_joint_text import ClipJointText
 from clap_sb.encoders.text_source import PATTERNS
+from clap_sb.encoders.transformers_models import import_without_torchaudio
 from clap_sb.hub import HubError, fetch_snapshot, is_hub_name
 from clap_sb.model import CLAP as Model
 
@@ -180,6 +181,7 @@ def _find(clip: str) -> Path:
 
 
 def _read(folder: Path) -> tuple[torch.nn.Module, Any]:
+    import_without_torchaudio()
     from transformers import CLIPImageProcessorPil, CLIPModel
 
     if not (folder / "preprocessor_config.json").is_file():

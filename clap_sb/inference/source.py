@@ -103,6 +103,8 @@ def find_export(source: str | Path) -> Path:
 def link_into(folder: Path, savedir: str | Path) -> Path:
     """Links each file of an export into another folder, as SpeechBrain does.
 
+    A link or file that has the name already gives way.
+
     Arguments
     ---------
     folder : Path
@@ -115,14 +117,13 @@ def link_into(folder: Path, savedir: str | Path) -> Path:
     Path
         ``savedir``.
     """
-    from speechbrain.utils.fetching import LocalStrategy, link_with_strategy
-
     savedir = Path(savedir)
     for path in sorted(folder.rglob("*")):
         target = savedir / path.relative_to(folder)
         if path.is_file() and target.resolve() != path.resolve():
             target.parent.mkdir(parents=True, exist_ok=True)
-            link_with_strategy(path, target, LocalStrategy.SYMLINK)
+            target.unlink(missing_ok=True)
+            target.symlink_to(path.absolute())
     return savedir
 
 
