@@ -123,6 +123,14 @@ def test_what_transformers_writes_is_read(tmp_path):
     assert json.loads((tmp_path / CONFIG_FILE).read_text()) == config.values
 
 
+def test_all_numbers_are_spelled_out_in_what_is_written(tmp_path):
+    """Other classes have other defaults: transformers' CLAP has one kind of token."""
+    BertConfig.of({"model_type": "roberta", "note": "kept"}).save_pretrained(tmp_path)
+    values = json.loads((tmp_path / CONFIG_FILE).read_text())
+    assert (values["type_vocab_size"], values["pad_token_id"]) == (2, 1)
+    assert values["note"] == "kept"
+
+
 def test_heads_share_the_width():
     with pytest.raises(ValueError, match=r"\(50\) is no multiple .* \(12\)"):
         BertConfig.of({"model_type": "bert", "hidden_size": 50})

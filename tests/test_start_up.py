@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ from small_run import write_run
 
 from clap_sb.cli import main
 from clap_sb.cli.main import COMMANDS
+from clap_sb.inference import CLAP
 
 ROOT = Path(__file__).resolve().parents[1]
 # Runs commands one after another; after each, tells its status and what is loaded.
@@ -139,3 +141,34 @@ def test_an_answer_imports_what_it_needs(run, tmp_path):
         assert_absent(modules, {"torch"}, words[0])
     for words, (_, modules) in zip(commands, told, strict=True):
         assert_absent(modules, _NOT_FOR_AN_ANSWER, words[0])
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    path = ROOT / "benchmarks" / "start_up.py"
+    spec = importlib.util.spec_from_file_location("start_up", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_benchmark_writes_a_model_and_medians(benchmark, tmp_path):
+    clap = CLAP.from_checkpoint(benchmark.write_model(tmp_path))
+    assert clap.encode_text(["a dog"]).shape == (1, 128)
+    taken = {
+        benchmark.BARE: [[1.0, 2.0, 4.0], [3.0, 2.0, 4.0]],
+        "search": [[1.0, 5.0, 6.0], [1.0, 3.0, 6.0], [9.0, 4.0, 6.0]],
+    }
+    assert benchmark.rows_of(taken) == [
+        "import torch | 2.00 | 1.00 | 2.00 | 1.00 | 4.00 | 1.00",
+        "search | 1.00 | 0.50 | 4.00 | 2.00 | 6.00 | 1.50",
+    ]
+
+
+def test_the_benchmark_sees_the_first_file(benchmark, tmp_path, run):
+    """And runs the code of the checkout that it names, and of no other."""
+    words = ["info", str(run)]
+    first, done, _ = benchmark.measure(benchmark._COMMAND, str(ROOT), [str(run)], words)
+    assert 0 < first < done
+    with pytest.raises(SystemExit, match="the code is that of"):
+        benchmark.measure(benchmark._COMMAND, str(tmp_path), [str(run)], words)

@@ -96,9 +96,6 @@ class BertConfig:
                 f"attention heads ({heads})"
             )
 
-    # what of transformers' configurations decides how an encoder is used
-    is_encoder_decoder = False
-
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> BertConfig | None:
         """Takes the numbers of a ``config.json``.
@@ -119,9 +116,12 @@ class BertConfig:
             values.get(name, usual[0]) not in usual for name, usual in _AS_USUAL.items()
         ):
             return None
-        names = {field.name for field in fields(cls)} - {"values"}
-        own = {name: value for name, value in values.items() if name in names}
+        own = {name: value for name, value in values.items() if name in cls._numbers()}
         return cls(values=dict(values), **{**defaults, **own})
+
+    @classmethod
+    def _numbers(cls) -> set[str]:
+        return {field.name for field in fields(cls)} - {"values"}
 
     @classmethod
     def read(cls, folder: Path) -> BertConfig | None:
@@ -144,12 +144,13 @@ class BertConfig:
         return cls.of(values) if isinstance(values, dict) else None
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Writes the ``config.json``, as it was read.
+        """Writes the ``config.json``: what was read, and each number spelled out.
 
         Arguments
         ---------
         folder : str or Path
             Receives it.
         """
-        text = json.dumps(dict(self.values), indent=2, sort_keys=True)
+        numbers = {name: getattr(self, name) for name in self._numbers()}
+        text = json.dumps({**self.values, **numbers}, indent=2, sort_keys=True)
         (Path(folder) / CONFIG_FILE).write_text(f"{text}\n", encoding="utf-8")
