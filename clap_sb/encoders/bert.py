@@ -2,7 +2,7 @@
 
 Most text towers of CLAP are one of the two. Names of parameters and of buffers, what is
 drawn at the start, and every bit of what comes out are those of transformers' classes.
-Those take 3 s to import, which is longer than one query takes; these take nothing.
+Those take 2 s to import, which is longer than one query takes; these take nothing.
 """
 
 from __future__ import annotations
