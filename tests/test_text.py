@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -21,12 +22,19 @@ def near(found: torch.Tensor, expected: torch.Tensor) -> None:
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
 
 
-@torch.no_grad()
-def test_pooler_equals_transformers_caption_by_caption(tower):
-    from transformers import RobertaModel
+def transformers_peer(tower: TransformersText, folder: Path) -> torch.nn.Module:
+    """The tower's weights in transformers' own class."""
+    from transformers import RobertaConfig, RobertaModel
 
-    peer = RobertaModel(tower.model.config).eval()
+    tower.save_source(folder)
+    peer = RobertaModel(RobertaConfig.from_pretrained(folder)).eval()
     peer.load_state_dict(tower.model.state_dict(), strict=True)
+    return peer
+
+
+@torch.no_grad()
+def test_pooler_equals_transformers_caption_by_caption(tower, tmp_path):
+    peer = transformers_peer(tower, tmp_path)
     bare = [tower.tokenize([caption])["input_ids"] for caption in CAPTIONS]
     assert len({ids.shape[1] for ids in bare}) > 2, "lengths must differ"
     expected = torch.cat([peer(ids).pooler_output for ids in bare])
@@ -173,9 +181,12 @@ def test_a_saved_source_builds_the_same_tower(tower, tmp_path):
 
 @torch.no_grad()
 def test_pretrained_weights_are_loaded(tower, tmp_path):
-    tower.save_source(tmp_path)
-    tower.model.save_pretrained(tmp_path)
+    transformers_peer(tower, tmp_path).save_pretrained(tmp_path)
+    torch.manual_seed(3)
     again = TransformersText(tmp_path, pretrained=True).eval()
+    drawn_next = torch.rand(2)
+    torch.manual_seed(3)
+    assert torch.equal(drawn_next, torch.rand(2)), "what was loaded was not drawn"
     assert torch.equal(again(CAPTIONS), tower(CAPTIONS))
     fresh = TransformersText(tmp_path, pretrained=False).eval()
     assert not torch.equal(fresh(CAPTIONS), tower(CAPTIONS))

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
-from clap_sb.checkpoints.architecture import Architecture, build, write_text_source
+from clap_sb.checkpoints.architecture import Architecture, write_text_source
 from clap_sb.checkpoints.detect import detect
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.front_end import check_stft
 from clap_sb.checkpoints.reading import Weights
 from clap_sb.checkpoints.transformers_clap import NAME as TRANSFORMERS
+from clap_sb.checkpoints.undrawn import build_undrawn
 from clap_sb.model import CLAP
 
 _FILTERS = "audio_encoder.log_mel.mel_filters"
@@ -24,7 +24,6 @@ _SCALE = "logit_scale.log_scale"
 _NAMED = 5
 # what torch and transformers raise at sizes that fit nothing
 _UNBUILDABLE = (TypeError, ValueError, KeyError, RuntimeError, AssertionError)
-_DRAWING = (torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.erfinv_)
 
 
 @dataclass(frozen=True)
@@ -72,8 +71,7 @@ def load_weights(weights: Weights, tokenizer: str | Path | None = None) -> Loade
         if architecture.text is not None:
             write_text_source(architecture.text, folder, tokenizer)
         try:
-            with _WithoutInitialisation():
-                clap = build(architecture, folder)
+            clap = build_undrawn(architecture, folder)
         except _UNBUILDABLE as error:
             raise CheckpointError(
                 f"{weights.path} ({family.name}) describes no model that can be built: "
@@ -86,25 +84,13 @@ def load_weights(weights: Weights, tokenizer: str | Path | None = None) -> Loade
 
 def _kept_outside(clap: CLAP, architecture: Architecture) -> dict[str, torch.Tensor]:
     """What the family does not keep in its files, and is as it was built."""
-    names = []
+    kept = {}
     computed_outside = "fusion" in architecture.audio_encoder.arguments
     if architecture.family == TRANSFORMERS or computed_outside:
-        names.append(_FILTERS)
+        kept[_FILTERS] = clap.audio_encoder.log_mel.mel_filters
     if architecture.text is None:  # nothing to compare with, and so no scale
-        names.append(_SCALE)
-    return {name: clap.state_dict()[name] for name in names}
-
-
-class _WithoutInitialisation(TorchFunctionMode):
-    """Builds modules without drawing weights that are about to be replaced.
-
-    That is most of the time that loading takes.
-    """
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        if func in _DRAWING:
-            return args[0]
-        return func(*args, **(kwargs or {}))
+        kept[_SCALE] = architecture.logit_scale.build().log_scale.detach()
+    return kept
 
 
 def load_strictly(

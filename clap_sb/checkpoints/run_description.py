@@ -63,13 +63,15 @@ def read_model_file(run: Path) -> dict[str, Any]:
     return found
 
 
-def describe_run(run: Path) -> Architecture:
+def describe_run(run: Path, values: Mapping[str, Any]) -> Architecture:
     """Tells what the model of a run is made of.
 
     Arguments
     ---------
     run : Path
         A run's output folder.
+    values : mapping
+        What :func:`read_model_file` found in it.
 
     Returns
     -------
@@ -78,9 +80,8 @@ def describe_run(run: Path) -> Architecture:
     Raises
     ------
     CheckpointError
-        If ``model.yaml`` is not what a run of ours left.
+        If there is no such class as ``model.yaml`` names.
     """
-    values = read_model_file(run)
     parts = {name: with_defaults(_without_source(values[name])) for name in PARTS}
     return Architecture(
         family=FAMILY,

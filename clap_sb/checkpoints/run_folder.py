@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from clap_sb.checkpoints.architecture import Architecture, build
+from clap_sb.checkpoints.architecture import Architecture
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.run_description import (
     MODEL_FILE,
@@ -17,6 +17,7 @@ from clap_sb.checkpoints.run_description import (
     describe_run,
     read_model_file,
 )
+from clap_sb.checkpoints.undrawn import build_undrawn
 from clap_sb.model import CLAP
 
 SAVE_FOLDER = "save"
@@ -100,7 +101,7 @@ def find_run(path: str | Path) -> FoundModel:
         chosen, meta = best_checkpoint(run / SAVE_FOLDER, metric)
         selection = selection_of(metric, meta)
     return FoundModel(
-        architecture=describe_run(run),
+        architecture=describe_run(run, description),
         system=description["system"],
         trained_on=description["trained_on"],
         text_tower_origin=description["text_tower_origin"],
@@ -130,7 +131,7 @@ def load_run(path: str | Path, device: str | torch.device = "cpu") -> LoadedMode
         If there is no such run, no finished epoch, or a file does not fit.
     """
     found = find_run(path)
-    clap = build(found.architecture, found.run / TEXT_FOLDER)
+    clap = build_undrawn(found.architecture, found.run / TEXT_FOLDER)
     for name in PARTS:
         _load_part(getattr(clap, name), found.path / f"{name}.ckpt")
     return LoadedModel(**vars(found), clap=clap.to(device))

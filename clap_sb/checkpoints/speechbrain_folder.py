@@ -13,7 +13,6 @@ import torch
 from clap_sb.checkpoints.architecture import (
     Architecture,
     Part,
-    build,
     from_json,
     text_part,
     to_json,
@@ -25,6 +24,7 @@ from clap_sb.checkpoints.loading import Loaded, load_strictly
 from clap_sb.checkpoints.model_card import model_card
 from clap_sb.checkpoints.reading import read_weights
 from clap_sb.checkpoints.run_folder import PARTS, TEXT_FOLDER
+from clap_sb.checkpoints.undrawn import build_undrawn
 from clap_sb.encoders.tokenizer_file import write_tokenizer
 
 DESCRIPTION_FILE = "architecture.json"
@@ -108,7 +108,7 @@ def load_speechbrain_folder(
                 tokenizer = own
             write_text_source(architecture.text, source, tokenizer)
         try:
-            clap = build(architecture, source)
+            clap = build_undrawn(architecture, source)
         except (TypeError, ValueError, KeyError, RuntimeError) as error:
             raise CheckpointError(
                 f"{folder / DESCRIPTION_FILE} describes no model that can be built: "

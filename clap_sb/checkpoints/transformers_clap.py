@@ -7,7 +7,7 @@ neither class heads nor a filterbank; feature fusion is always AFF in two dimens
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -79,7 +79,7 @@ def describe(weights: Weights) -> Architecture:
     -------
     Architecture
     """
-    ours = from_transformers(weights.state)
+    ours = from_transformers(weights.state, _joined_shape)
     tower = under(ours, "audio_encoder.")
     config = weights.config.get("audio_config", {})
     fused = any("fusion_model" in key for key in tower)
@@ -143,8 +143,15 @@ def is_constant(key: str) -> bool:
     return _CONSTANTS.match(key) is not None
 
 
+def _joined_shape(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """What ``torch.cat`` would give, where the shape alone is asked for."""
+    rows = sum(len(part) for part in parts)
+    return parts[0].new_empty(()).expand(rows, *parts[0].shape[1:])
+
+
 def from_transformers(
     state_dict: Mapping[str, torch.Tensor],
+    join: Callable[[Sequence[torch.Tensor]], torch.Tensor] = torch.cat,
 ) -> dict[str, torch.Tensor]:
     """Converts a ``ClapModel``'s state dict into ours.
 
@@ -152,6 +159,8 @@ def from_transformers(
     ---------
     state_dict : mapping
         State dict of a ``ClapModel``.
+    join : callable
+        Makes one tensor of queries, keys and values.
 
     Returns
     -------
@@ -173,7 +182,7 @@ def from_transformers(
             ours[_swap_prefix(key, [(b, a) for a, b in _PREFIXES])] = value
         elif ".query." in key:
             parts = [state_dict[key.replace("query", name)] for name in _QKV]
-            ours[_our_audio_key(key).replace("query", "qkv")] = torch.cat(parts)
+            ours[_our_audio_key(key).replace("query", "qkv")] = join(parts)
         elif ".key." not in key and ".value." not in key:
             ours[_our_audio_key(key)] = value
     return ours

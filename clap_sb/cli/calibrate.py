@@ -48,11 +48,11 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    labels = labels_of(arguments)
     # heavy: `clap-sb --help` should not wait for it
     from clap_sb.inference.calibration import read_annotations
     from clap_sb.inference.tagging import Tagger, TagOptions
 
-    labels = labels_of(arguments)
     annotated = read_annotations(arguments.annotations)
     tagger = Tagger(load(arguments), labels, None, options_of(arguments, TagOptions()))
     calibration = tagger.calibrated(annotated).calibration

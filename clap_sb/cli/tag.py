@@ -59,6 +59,7 @@ def _run(arguments: argparse.Namespace) -> None:
     sources = named_sources(arguments.files)
     if arguments.plot is not None and len(sources) > 1:
         raise ValueError(f"--plot draws one file, and there are {len(sources)}")
+    labels = labels_of(arguments)
     # heavy: `clap-sb --help` should not wait for it
     from clap_sb.inference.calibration import Calibration
     from clap_sb.inference.tagging import Tagger, TagOptions
@@ -67,7 +68,6 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.calibration is not None:
         calibration = Calibration.read(arguments.calibration)
         base = calibration.options
-    labels = labels_of(arguments)
     clap = load(arguments)
     tagger = Tagger(clap, labels, calibration, options_of(arguments, base))
 

@@ -61,14 +61,15 @@ def labels_of(arguments: argparse.Namespace) -> Labels:
     ValueError
         If there are none, or they come in both ways.
     """
-    from clap_sb.evaluation.zero_shot import DEFAULT_PROMPT
-    from clap_sb.inference.labels import Labels
-    from clap_sb.inference.labels_file import read_labels
-
     if bool(arguments.label) == (arguments.labels is not None):
         raise ValueError(
             "give the labels by --label LABEL (again for each), or --labels FILE"
         )
+    # heavy: whoever gave none should not wait for it
+    from clap_sb.evaluation.zero_shot import DEFAULT_PROMPT
+    from clap_sb.inference.labels import Labels
+    from clap_sb.inference.labels_file import read_labels
+
     template = arguments.template or DEFAULT_PROMPT
     if arguments.label:
         return Labels.of(arguments.label, template)

@@ -1,4 +1,4 @@
-"""Text towers through transformers: any encoder, with a pooling rule."""
+"""Text towers that transformers knows: any encoder, with a pooling rule."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from clap_sb.encoders.bert import Bert
+from clap_sb.encoders.bert_config import BertConfig
 from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
 from clap_sb.encoders.text_source import fetch
 from clap_sb.encoders.text_tower import TextTower, checkpoint_layers, last_state
@@ -45,7 +47,10 @@ POOLINGS: dict[str, Callable] = {
 
 
 class TransformersText(TextTower):
-    """Captions to one embedding each, by a transformers encoder.
+    """Captions to one embedding each, by any encoder that transformers has.
+
+    BERT and RoBERTa are :class:`~clap_sb.encoders.bert.Bert`: the same to the bit, and
+    there at once.
 
     ================== ============== ============ ========== =====================
     system             source         pooling      max_tokens suffix
@@ -135,8 +140,14 @@ class TransformersText(TextTower):
         self.embedding_dim = self.model.config.hidden_size
         self._check_length(max_tokens)
         if gradient_checkpointing:
-            checkpoint_layers(self.model)
+            self._checkpoint_layers()
         self.freeze_if_asked()
+
+    def _checkpoint_layers(self) -> None:
+        if isinstance(self.model, Bert):
+            self.model.gradient_checkpointing = True
+        else:
+            checkpoint_layers(self.model)
 
     def _check_length(self, max_tokens: int) -> None:
         config = self.model.config
@@ -169,6 +180,9 @@ class TransformersText(TextTower):
 
 
 def _read_config(folder: Path):
+    own = BertConfig.read(folder)
+    if own is not None:
+        return own
     from transformers import AutoConfig
 
     # never the code that a folder may bring along: transformers would ask the user
@@ -183,20 +197,31 @@ def _load_model(folder: Path, config, pretrained: bool, with_pooler: bool) -> nn
 
     A pooler that nothing reads would get no gradient, and DDP would stop at it.
     """
-    import_without_torchaudio()
-    from transformers import AutoModel
-
     options = {}
     if config.model_type in ("bert", "roberta", "xlm-roberta", "camembert"):
         options["add_pooling_layer"] = with_pooler
+    if isinstance(config, BertConfig):
+        if not pretrained:
+            return Bert(config, with_pooler)
+        with torch.random.fork_rng(devices=[]):  # what follows is drawn as ever
+            model = Bert(config, with_pooler)
+        # weights come in many layouts, under names old and new
+        model.load_state_dict(_pretrained(folder, **options).state_dict())
+        return model
     if pretrained:
-        model = AutoModel.from_pretrained(
-            folder,
-            config=config,
-            local_files_only=True,
-            trust_remote_code=False,
-            **options,
-        )
+        model = _pretrained(folder, config=config, **options)
     else:
+        import_without_torchaudio()
+        from transformers import AutoModel
+
         model = AutoModel.from_config(config, trust_remote_code=False, **options)
     return model.get_encoder() if config.is_encoder_decoder else model
+
+
+def _pretrained(folder: Path, **options) -> nn.Module:
+    import_without_torchaudio()
+    from transformers import AutoModel
+
+    return AutoModel.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False, **options
+    )

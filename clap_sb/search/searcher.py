@@ -74,10 +74,11 @@ class Searcher:
         CheckpointError
             If the model cannot be loaded.
         """
-        from clap_sb.inference import CLAP
-
         index = SearchIndex(folder)
         checkpoint, tokenizer = sources(index.model, checkpoint, tokenizer)
+        # heavy: whoever named no index should not wait for it
+        from clap_sb.inference import CLAP
+
         return cls(index, CLAP.from_checkpoint(checkpoint, tokenizer, device))
 
     def refresh(self) -> None:

@@ -1,0 +1,171 @@
+"""Measures how long one query takes, from the start of the process to the answer.
+
+    python benchmarks/start_up.py
+    python benchmarks/start_up.py --against ../before --checkpoint MODEL
+
+`clap-sb search` asks an index over some built-in sounds for a word, `clap-sb tag`
+listens to one of them; a bare `import torch` is what neither can do without. Seconds
+are those from the start of the process until the first file of index or checkpoint is
+opened, and until the answer is there; processor seconds go over all cores. The commands
+take turns, so that whatever else the machine does falls on all of them; each figure is
+the median over the runs, and the ratios are those to `import torch`. With --against,
+the same index is asked by the code of another checkout, too. Without --checkpoint, the
+model is the demo's, with random weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from clap_sb.checkpoints.run_folder import MODEL_FILE, PARTS, SAVE_FOLDER, TEXT_FOLDER
+from clap_sb.cli import main as clap_sb
+from clap_sb.config import join
+from clap_sb.data.builtin import write_audiocaps
+from clap_sb.training.text_tower import settle_text_tower
+
+ROOT = Path(__file__).resolve().parents[1]
+RECIPES = ROOT / "recipes"
+FILES = [
+    RECIPES / "common.yaml",
+    RECIPES / "training.yaml",
+    RECIPES / "captions.yaml",
+    RECIPES / "retrieval.yaml",
+    RECIPES / "AudioCaps" / "recipe.yaml",
+    ROOT / "hparams" / "demo.yaml",
+]
+SOUNDS = 60
+CAPTIONS = ("a dog barks", "rain falls on a roof", "a siren wails in the distance")
+FACTS = "trained_on: nothing\ntext_tower_origin: random weights\nbest_metric: epoch\n"
+BARE = "import torch"
+# Each tells, in its last line: seconds to the first file, to the end, of the processor.
+_BARE = f"""
+import sys, time
+{BARE}
+done = time.time() - float(sys.argv[1])
+print(f"[{{done}}, {{done}}, {{time.process_time()}}]")
+"""
+_COMMAND = """
+import json, sys, time
+begun, root, folders, words = (json.loads(word) for word in sys.argv[1:])
+opened = []
+
+def note(event, arguments):
+    if not opened and event in ("open", "sqlite3.connect"):
+        if str(arguments[0]).startswith(tuple(folders)):
+            opened.append(time.time() - begun)
+
+sys.addaudithook(note)
+import clap_sb.cli
+if not clap_sb.__file__.startswith(root):
+    sys.exit(f"the code is that of {clap_sb.__file__}, not of {root}")
+if clap_sb.cli.main(words):
+    sys.exit("the command failed")
+done = time.time() - begun
+print(json.dumps([opened[0], done, time.process_time()]))
+"""
+
+
+def write_model(folder: Path) -> Path:
+    """Writes what a training run of the demo leaves, with random weights."""
+    config = join(FILES, "").updated({"pretrained_text": False})
+    config, _ = settle_text_tower(config, CAPTIONS, folder / TEXT_FOLDER)
+    text = config.extract(("system", *PARTS, "clap"))
+    (folder / MODEL_FILE).write_text(text + FACTS, encoding="utf-8")
+    checkpoint = folder / SAVE_FOLDER / "CKPT+1"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "CKPT.yaml").write_text("unixtime: 1\nepoch: 1\n", encoding="utf-8")
+    built = config.build()
+    for name in PARTS:
+        torch.save(built[name].state_dict(), checkpoint / f"{name}.ckpt")
+    return folder
+
+
+def measure(code: str, *arguments: object, root: Path = ROOT) -> list[float]:
+    """Runs a process, and gives the figures that it tells."""
+    words = [sys.executable, "-c", code, str(time.time())]
+    result = subprocess.run(
+        [*words, *map(json.dumps, arguments)],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+    )
+    if result.returncode:
+        raise SystemExit(f"{root}: {result.stderr}")
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def rows_of(taken: Mapping[str, Sequence[Sequence[float]]]) -> list[str]:
+    """A row for each command, of medians and of their ratios to a bare import."""
+    medians = {
+        name: [statistics.median(column) for column in zip(*runs, strict=True)]
+        for name, runs in taken.items()
+    }
+    _, least, least_processor = medians[BARE]
+    rows = []
+    for name, (first, answer, processor) in medians.items():
+        figures = (
+            f"{first:.2f} | {first / least:.2f} | {answer:.2f} | {answer / least:.2f}",
+            f"{processor:.2f} | {processor / least_processor:.2f}",
+        )
+        rows.append(" | ".join([name, *figures]))
+    return rows
+
+
+def read_arguments() -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--against", type=Path, action="append", default=[])
+    parser.add_argument("--checkpoint", help="a model; the demo's unless given")
+    parser.add_argument("--runs", type=int, default=5)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Makes an index, and prints what queries of it take."""
+    options = read_arguments()
+    taken: dict[str, list[list[float]]] = defaultdict(list)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name).resolve()
+        data = write_audiocaps(folder / "data", SOUNDS, 0, 0, seed=0)
+        sounds, index = data / "audio" / "train", folder / "sounds.index"
+        checkpoint = options.checkpoint or str(write_model(folder / "model"))
+        checkpoint = str(Path(checkpoint).resolve())
+        words = ["index", str(sounds), "--checkpoint", checkpoint, "--out", str(index)]
+        if clap_sb(words):
+            raise SystemExit("there is no index to be asked")
+        labels = [word for text in CAPTIONS for word in ("--label", text)]
+        sound = str(min(sounds.iterdir()))
+        commands = {
+            "search": ["search", str(index), CAPTIONS[0]],
+            "tag": ["tag", sound, "--checkpoint", checkpoint, *labels],
+        }
+        checkouts = [ROOT, *(path.resolve() for path in options.against)]
+        for _ in range(options.runs + 1):
+            taken[BARE].append(measure(_BARE))
+            for command, words in commands.items():
+                for root in checkouts:
+                    given = (str(root), [str(index), checkpoint], words)
+                    row = command if root == ROOT else f"{command}, {root.name}"
+                    taken[row].append(measure(_COMMAND, *given, root=root))
+    print(" | ".join(["", "first file, s", "", "answer, s", "", "processor, s", ""]))
+    # the first run reads the libraries from the disk, and compiles what is new
+    print("\n".join(rows_of({row: runs[1:] for row, runs in taken.items()})))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Builds a model whose weights are about to be replaced, and draws none."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.overrides import TorchFunctionMode
+
+from clap_sb.checkpoints.architecture import Architecture, build
+from clap_sb.model import CLAP
+
+_DRAWING = (torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.erfinv_)
+# torch asks about these as a whole, and then no more about what they call
+_INITIALISING = (nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_)
+
+
+def build_undrawn(
+    architecture: Architecture, text_source: str | Path | None = None
+) -> CLAP:
+    """Builds a model as :func:`~clap_sb.checkpoints.architecture.build` does.
+
+    To draw weights is most of the time that loading takes. Here, parameters have no
+    memory while they are built, so that drawing does nothing, and torch's generator
+    stays where it is; buffers, which are computed, are as they should be.
+
+    Arguments
+    ---------
+    architecture : Architecture
+        What to build.
+    text_source : str or Path, optional
+        As in `build`.
+
+    Returns
+    -------
+    CLAP
+        In eval mode. Each parameter holds whatever was in memory: load it.
+
+    Example
+    -------
+    >>> from clap_sb.checkpoints.architecture import Part
+    >>> log_mel = Part("clap_sb.features.LogMel")
+    >>> tower = Part("clap_sb.encoders.cnn14.CNN14", {"log_mel": log_mel})
+    >>> cnn14 = Architecture("PANNs", "CNN14", tower, Part("torch.nn.Identity"), 2048)
+    >>> before = torch.get_rng_state()
+    >>> clap = build_undrawn(cnn14)
+    >>> torch.equal(torch.get_rng_state(), before)
+    True
+    """
+    own_thread = threading.get_ident()
+
+    def without_memory(
+        module: nn.Module, name: str, parameter: nn.Parameter
+    ) -> nn.Parameter | None:
+        if threading.get_ident() != own_thread:  # the hook is for the whole process
+            return None
+        return nn.Parameter(parameter.to("meta"), parameter.requires_grad)
+
+    hook = register_module_parameter_registration_hook(without_memory)
+    try:
+        with _WithoutDrawing():
+            clap = build(architecture, text_source)
+    finally:
+        hook.remove()
+    memory = {
+        name: torch.empty(parameter.shape, dtype=parameter.dtype)
+        for name, parameter in clap.named_parameters()
+    }
+    clap.load_state_dict(memory, strict=False, assign=True)
+    return clap
+
+
+class _WithoutDrawing(TorchFunctionMode):
+    """Without memory, torch would do this by itself, and import its compiler for it."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in _DRAWING:
+            return args[0]
+        if func in _INITIALISING:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)

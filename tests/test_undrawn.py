@@ -1,0 +1,80 @@
+"""Models that are built to be loaded: nothing is drawn, all else is as ever."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import torch
+from small_checkpoints import clap_model, feature_extractor, write_tokenizer
+
+from clap_sb.checkpoints.architecture import Architecture, Part, build
+from clap_sb.checkpoints.loading import load_weights
+from clap_sb.checkpoints.reading import read_weights
+from clap_sb.checkpoints.undrawn import build_undrawn
+
+LOG_MEL = Part("clap_sb.features.LogMel")
+HEAD = Part("torch.nn.Identity")
+TOWERS = {
+    "HTSAT": {
+        "log_mel": LOG_MEL,
+        "embed_dim": 8,
+        "depths": [1, 1, 1, 1],
+        "num_heads": [1, 1, 2, 2],
+    },
+    "CNN14": {"log_mel": LOG_MEL, "channels": [4, 8, 8, 8, 8, 16]},
+}
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+def test_nothing_is_drawn_and_buffers_are_computed(tower):
+    part = Part(f"clap_sb.encoders.{tower.lower()}.{tower}", TOWERS[tower])
+    architecture = Architecture("none", "small", part, HEAD, 16)
+    expected = build(architecture)
+    before = torch.get_rng_state()
+    clap = build_undrawn(architecture)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not any(parameter.is_meta for parameter in clap.parameters())
+    assert {name: p.shape for name, p in clap.named_parameters()} == {
+        name: p.shape for name, p in expected.named_parameters()
+    }
+    for name, buffer in expected.named_buffers():
+        assert torch.equal(clap.get_buffer(name), buffer), name
+    clap.load_state_dict(expected.state_dict(), strict=True)
+    wav = torch.randn(1, 48000)
+    with torch.no_grad():
+        assert torch.equal(clap.encode_audio(wav), expected.encode_audio(wav))
+
+
+def test_other_threads_build_as_ever(monkeypatch):
+    """The hook is for the whole process."""
+    built = []
+
+    def build_elsewhere(*arguments):
+        other = threading.Thread(target=lambda: built.append(torch.nn.Linear(2, 2)))
+        other.start()
+        other.join()
+        return build(*arguments)
+
+    monkeypatch.setattr("clap_sb.checkpoints.undrawn.build", build_elsewhere)
+    part = Part("clap_sb.encoders.cnn14.CNN14", TOWERS["CNN14"])
+    build_undrawn(Architecture("none", "small", part, HEAD, 16))
+    assert built[0].weight.abs().min() > 0
+
+
+def test_the_hook_goes_even_if_building_fails():
+    part = Part("clap_sb.encoders.cnn14.CNN14", {})
+    with pytest.raises(TypeError, match="log_mel"):
+        build_undrawn(Architecture("none", "none", part, HEAD, 2))
+    assert not torch.nn.Linear(2, 2).weight.is_meta
+
+
+def test_a_public_checkpoint_draws_nothing(tmp_path):
+    folder = write_tokenizer(tmp_path)
+    clap_model().save_pretrained(folder)
+    feature_extractor().save_pretrained(folder)
+    before = torch.get_rng_state()
+    loaded = load_weights(read_weights(folder), folder)
+    assert torch.equal(torch.get_rng_state(), before)
+    with torch.no_grad():
+        assert loaded.clap.encode_text(["a dog"]).isfinite().all()
