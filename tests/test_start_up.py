@@ -62,10 +62,11 @@ _NOT_FOR_AN_ANSWER = {
     "tokenizers",
     "torch._dynamo",
     "torch._inductor",
+    "torchaudio",
     "transformers",
     "uvicorn",
 }
-_NOT_FOR_HELP = _NOT_FOR_AN_ANSWER | {"numpy", "soundfile", "torch", "torchaudio"}
+_NOT_FOR_HELP = _NOT_FOR_AN_ANSWER | {"numpy", "soundfile", "torch"}
 
 
 def loaded_after(commands: Sequence[Sequence[str]]) -> list[tuple[int, set[str]]]:
