@@ -8,7 +8,9 @@ DEMO := results/demo
 
 # What setup.py builds with is locked too, so that no release of it can stand in the way.
 PIP_INSTALL := $(RUN) -m pip install --quiet --no-compile --constraint $(LOCK)
-INSTALL := $(PIP_INSTALL) --no-build-isolation --editable
+# (setuptools warns that the folder could be taken for the package, which it is.)
+INSTALL := PYTHONWARNINGS="ignore:Editable installation" \
+	$(PIP_INSTALL) --no-build-isolation --editable
 
 # Every Python and system that LOCK is for; PyAV's wheels are for macOS 14 and newer.
 PYTHONS := 3.14 3.13 3.12 3.11 3.10
