@@ -11,6 +11,9 @@ compiles the audio tower, and needs a compiler.
 
 from __future__ import annotations
 
+import clap_sb  # noqa: F401  (before torch: how its threads wait)
+
+# isort: split
 import argparse
 import csv
 import statistics

@@ -12,4 +12,11 @@ Example
 2
 """
 
+import os
+
+# Read when torch is loaded. Threads that wait for one another spin otherwise, and in a
+# step of a small model they wait a thousand times: beside other work that takes several
+# times as much of the cores. What the user has set stands.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 __version__ = "0.1.0"
