@@ -16,6 +16,8 @@ SCRIPTS = sorted(
     if "run_recipe(" in path.read_text() or path.name == "train.py"
 )
 
+VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+
 # Runs a script as far as where it loads torch, and tells what is set by then.
 TO_TORCH = """
 import os, runpy, sys
@@ -35,7 +37,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def run(*words: str, **variables: str) -> str:
-    kept = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY",)}
+    kept = {k: v for k, v in os.environ.items() if k not in VARIABLES}
     done = subprocess.run(
         [sys.executable, *words],
         cwd=ROOT,
@@ -65,10 +67,27 @@ def test_the_command_line_sets_it_before_torch_is_loaded():
 
 
 @pytest.mark.parametrize(
-    ("given", "found"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "active"}, "ACTIVE")]
+    ("given", "policy", "spins"),
+    [
+        ({}, "PASSIVE", "1000"),
+        ({"GOMP_SPINCOUNT": "77"}, "PASSIVE", "77"),
+        ({"OMP_WAIT_POLICY": "active", "GOMP_SPINCOUNT": "88"}, "ACTIVE", "88"),
+    ],
 )
-def test_torch_s_threads_go_by_it_and_what_the_user_has_set_stands(given, found):
-    told = run("-c", "import clap_sb, torch", OMP_DISPLAY_ENV="true", **given)
+def test_torch_s_threads_go_by_it_and_what_the_user_has_set_stands(
+    given, policy, spins
+):
+    told = run("-c", "import clap_sb, torch", OMP_DISPLAY_ENV="verbose", **given)
     if "OMP_WAIT_POLICY" not in told:
         pytest.skip("this torch has no OpenMP that tells its settings")
-    assert f"OMP_WAIT_POLICY = '{found}'" in told
+    assert f"OMP_WAIT_POLICY = '{policy}'" in told
+    if "GOMP_SPINCOUNT" in told:  # GNU's
+        assert f"GOMP_SPINCOUNT = '{spins}'" in told
+
+
+def test_threads_that_are_to_spin_spin_as_long_as_they_would_without_the_package():
+    def told(words):
+        found = run("-c", words, OMP_DISPLAY_ENV="verbose", OMP_WAIT_POLICY="active")
+        return [line for line in found.splitlines() if "GOMP_SPINCOUNT" in line]
+
+    assert told("import clap_sb, torch") == told("import torch")
