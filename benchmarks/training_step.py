@@ -11,6 +11,9 @@ compiles the audio tower, and needs a compiler.
 
 from __future__ import annotations
 
+import clap_sb  # noqa: F401  (before torch: how its threads wait)
+
+# isort: split
 import argparse
 import csv
 import statistics
@@ -30,6 +33,7 @@ from clap_sb.config import Config, join
 from clap_sb.data.builtin import write_audiocaps
 from clap_sb.data.manifest import Clip
 from clap_sb.data.pairs import PairBatch, PairCollate, PairDataset
+from clap_sb.experiment.threads import set_threads
 from clap_sb.training.parameter_groups import parameter_groups
 from clap_sb.training.text_tower import settle_text_tower
 
@@ -179,11 +183,14 @@ def main() -> None:
     options = parser.parse_args()
     header = ("system", "variant", "batch", *PARTS, "step", "clips/s", "speed")
     print(" | ".join(header))
+    threads = torch.get_num_threads()
     with tempfile.TemporaryDirectory() as folder:
         for path in options.systems:
             size = options.batch_size or join([*FILES, path], "").values()["batch_size"]
             clips = builtin_clips(Path(folder, f"data_{size}"), size)
             config, first = settings(path, clips, Path(folder)), None
+            torch.set_num_threads(threads)
+            set_threads(config)
             for variant in options.variants:
                 taken = measure(
                     config.build(), clips, variant, options.steps, options.device

@@ -12,4 +12,14 @@ Example
 2
 """
 
+import os
+
+# Read when torch is loaded. Threads that wait for one another spin otherwise, and in a
+# step of a small model they wait a thousand times: beside other work that takes several
+# times as much of the cores. GNU's threads spin for some microseconds, since most waits
+# are as short, and then sleep; others sleep at once. What the user has set stands.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ["OMP_WAIT_POLICY"] = "passive"
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
 __version__ = "0.1.0"

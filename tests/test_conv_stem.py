@@ -1,5 +1,7 @@
 """The convolutional stem of HTSAT."""
 
+import copy
+
 import pytest
 import torch
 
@@ -30,6 +32,21 @@ def test_a_patch_is_where_it_was():
     changed = (stem(image) - silent).abs().sum(-1)[0]
     assert changed.argmax().item() == 2 * 8 + 5
     assert changed[5:, :4].max() == 0  # out of reach of three layers
+
+
+def test_weights_and_maps_lie_channels_last_and_nothing_else_changes():
+    stem = ConvStem([4, 8, 8], 6)
+    plain = copy.deepcopy(stem).to(memory_format=torch.contiguous_format)
+    image = torch.randn(3, 1, 64, 64)
+    maps = stem.layers(image)
+    assert maps.is_contiguous(memory_format=torch.channels_last)
+    assert plain.layers(image).is_contiguous()
+    torch.testing.assert_close(stem(image), plain(image))
+    # as where a checkpoint of another layout is loaded
+    stem.load_state_dict(plain.state_dict())
+    weight = stem.layers[1][0].weight
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(weight, plain.layers[1][0].weight)
 
 
 def test_every_parameter_of_the_stem_learns():

@@ -44,6 +44,8 @@ class ConvStem(nn.Module):
         )
         self.proj = nn.Conv2d(widths[-1], dim, 1)
         self.norm = nn.LayerNorm(dim)
+        # the order in which a CPU convolves fastest; the maps take it from the weights
+        self.to(memory_format=torch.channels_last)
 
     def forward(
         self, image: torch.Tensor, longer: torch.Tensor | None = None

@@ -18,6 +18,7 @@ from speechbrain.utils.run_opts import RunOptions
 
 from clap_sb.config import BUILTIN, Config, join
 from clap_sb.data.whole_clips import WindowCollate
+from clap_sb.experiment.threads import set_threads
 
 logger = logging.getLogger(__name__)
 
@@ -175,6 +176,7 @@ def begin(argv: Sequence[str], files: Sequence[Path]) -> Experiment:
     system, run_opts, overrides = sb.parse_arguments(list(argv))
     sb.utils.distributed.ddp_init_group(run_opts)
     config = _with_run_options(join([*files, system], overrides), run_opts)
+    set_threads(config)
     experiment = Experiment(config, run_opts)
     sb.create_experiment_directory(str(experiment.folder), save_env_desc=False)
     if if_main_process():

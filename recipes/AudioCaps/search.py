@@ -11,6 +11,9 @@ Authors
  * The clap_sb developers 2026
 """
 
+import clap_sb  # noqa: F401  (before torch: how its threads wait)
+
+# isort: split
 import argparse
 import json
 from pathlib import Path

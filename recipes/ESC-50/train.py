@@ -14,6 +14,9 @@ Authors
  * The clap_sb developers 2026
 """
 
+import clap_sb  # noqa: F401  (before torch: how its threads wait)
+
+# isort: split
 from collections.abc import Iterable
 from pathlib import Path
 
