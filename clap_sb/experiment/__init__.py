@@ -1,4 +1,8 @@
-"""What every training recipe does: begin, train, test and report."""
+"""What every training recipe does: begin, train, test and report.
+
+A script imports it before torch and SpeechBrain: what they read when they are loaded is
+set here, and a torchaudio that does not fit is told.
+"""
 
 import os
 

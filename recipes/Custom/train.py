@@ -14,12 +14,9 @@ Authors
  * The clap_sb developers 2026
 """
 
-import clap_sb  # noqa: F401  (before torch: how its threads wait)
-
-# isort: split
 from pathlib import Path
 
-import clap_sb.experiment  # noqa: F401  before SpeechBrain: says what it lacks
+import clap_sb.experiment  # noqa: F401  first: see there
 
 # isort: split
 from speechbrain.utils.distributed import if_main_process
