@@ -65,7 +65,7 @@ def demo_commands(given: Sequence[str] = ()) -> list[list[str]]:
     -------
     list of list of str
     """
-    asked = ["make", "-n", "-o", ".venv/.installed", "demo"]
+    asked = ["make", "-n", "--no-print-directory", "-o", ".venv/.installed", "demo"]
     values = [f"RUN={shlex.quote(sys.executable)}", f"DEMO={RESULTS}"]
     told = subprocess.run(
         [*asked, *values], cwd=ROOT, check=True, capture_output=True, text=True
