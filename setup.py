@@ -19,7 +19,7 @@ VERSION = re.search(
 SEARCH = ["faiss-cpu>=1.9", "pyarrow>=15"]
 SERVE = ["starlette>=0.40", "uvicorn>=0.25"]
 VIDEO = ["av>=15"]
-ONNX = ["onnx>=1.17", "onnxscript>=0.6", "onnxruntime>=1.20"]
+ONNX = ["onnx>=1.17", "onnxscript>=0.7", "onnxruntime>=1.20"]
 
 setup(
     name="clap_sb",
@@ -58,7 +58,7 @@ setup(
         "transformers>=5.6,<6",
         "huggingface_hub>=1.3",
         "hyperpyyaml>=1.2.3",
-        "matplotlib>=3.8",
+        "matplotlib>=3.10",
         "numpy>=1.26",
         "pandas>=2.1.4",
         "pillow>=10.2",

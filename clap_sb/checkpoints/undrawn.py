@@ -15,9 +15,19 @@ from torch.overrides import TorchFunctionMode
 from clap_sb.checkpoints.architecture import Architecture, build
 from clap_sb.model import CLAP
 
-_DRAWING = (torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.erfinv_)
-# torch asks about these as a whole, and then no more about what they call
-_INITIALISING = (nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_)
+# How parameters get their first values; torch asks about some as a whole, and then no
+# more about what they call.
+_FILLING = {
+    nn.init.normal_,
+    nn.init.uniform_,
+    nn.init.kaiming_uniform_,
+    torch.Tensor.normal_,
+    torch.Tensor.uniform_,
+    torch.Tensor.erfinv_,  # this and what follows: torch 2.11's truncated normal
+    torch.Tensor.mul_,
+    torch.Tensor.add_,
+    torch.Tensor.clamp_,
+}
 
 
 def build_undrawn(
@@ -86,8 +96,8 @@ class _WithoutDrawing(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        if func in _DRAWING:
-            return args[0]
-        if func in _INITIALISING:
-            return args[0] if args else kwargs["tensor"]
+        if func in _FILLING:
+            filled = args[0] if args else kwargs["tensor"]
+            if filled.is_meta:
+                return filled
         return func(*args, **kwargs)
