@@ -8,6 +8,7 @@ import then ends in the loader's traceback, which does not tell what to do.
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
@@ -64,9 +65,15 @@ def fitting_torchaudio(torch_version: str) -> str | None:
     ('2.11.0', '2.11.1')
     >>> fitting_torchaudio("2.9.1")
     """
-    release = tuple(int(part) for part in torch_version.split(".")[:2])
-    fits = [name for name, (first, last) in FITTING.items() if first <= release <= last]
+    fits = _all_fitting(torch_version)
     return fits[-1] if fits else None
+
+
+def _all_fitting(torch_version: str) -> list[str]:
+    # of 2.15.0a0+git and 2.14rc1, too
+    numbers = re.match(r"(\d+)\.(\d+)", torch_version)
+    release = tuple(map(int, numbers.groups())) if numbers else (0, 0)
+    return [name for name, (first, last) in FITTING.items() if first <= release <= last]
 
 
 def _advice(error: Exception) -> str:
@@ -88,12 +95,12 @@ def _advice(error: Exception) -> str:
             "torchaudio is not installed, which SpeechBrain imports; beside torch "
             f"{torch}: pip install torchaudio=={fitting}"
         )
-    if torchaudio.partition("+")[0] != fitting:
+    if torchaudio.partition("+")[0] not in _all_fitting(torch):
         return (
             f"torchaudio {torchaudio} does not fit torch {torch} ({known}): "
             f"pip install torchaudio=={fitting}"
         )
-    reason = str(error).splitlines()[0].rstrip(". ") if str(error) else repr(error)
+    reason = next(filter(None, str(error).splitlines()), repr(error)).rstrip(". ")
     return (
         f"torchaudio {torchaudio} cannot be imported beside torch {torch}, though "
         f"these releases fit ({reason}): take both from one place, built for the same "

@@ -154,9 +154,9 @@ def main(folder: Path, out: Path, hide: bool) -> None:
             said("export", "--onnx", folder / "run", Path(place) / "onnx")
     told = {"found": json.loads(text), "tried": [*hidden.tried]}
     told["imported"] = sorted(set(ABSENT) & sys.modules.keys())
+    theirs = vars(sys.modules["transformers.audio_utils"]).get("torchaudio")
     try:
-        theirs = sys.modules["transformers.audio_utils"].torchaudio
-        told["torchaudio"] = theirs.functional.__name__
+        told["torchaudio"] = theirs.functional.__name__ if theirs else None
     except OSError as error:
         told["torchaudio"] = str(error)
     out.write_text(json.dumps(told))

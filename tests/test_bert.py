@@ -84,6 +84,17 @@ def test_every_bit_is_that_of_transformers(kind, padded, mode):
         assert torch.equal(one.grad, other.grad), name
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_compiles_as_one_graph(kind):
+    bert = Bert(BertConfig.of({"model_type": kind, **NUMBERS})).eval()
+    compiled = torch.compile(bert, fullgraph=True, backend="eager")
+    for padded in (False, True):
+        words = tokens(kind, padded)
+        found, expected = compiled(**words), bert(**words)
+        torch.testing.assert_close(found.pooler_output, expected.pooler_output)
+
+
 def test_kinds_of_tokens_are_heard():
     ours, theirs, _ = drawn("bert", False)
     given = tokens("bert", True)

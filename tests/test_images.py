@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 
 import numpy as np
@@ -266,6 +267,29 @@ def test_another_clip_is_refused(clip, tmp_path):
         clap.encode_image(pictures(), clip=other)
     named = clap.encode_image(pictures(), clip=clip)
     assert torch.equal(named, clap.encode_image(pictures()))
+
+
+@pytest.mark.parametrize(
+    "kinds, usable",
+    [
+        ({"image_processor_type": "CLIPImageProcessorFast"}, True),
+        ({"feature_extractor_type": "CLIPFeatureExtractor"}, True),
+        ({}, True),
+        ({"image_processor_type": "SiglipImageProcessor"}, False),
+    ],
+)
+def test_pictures_are_prepared_as_a_clip_s_are_or_refused(tmp_path, kinds, usable):
+    clip = write_clip(tmp_path / "clip")
+    expected = joint(clip, clip).encode_image(pictures())
+    path = clip / "preprocessor_config.json"
+    values = json.loads(path.read_text())
+    del values["image_processor_type"]
+    path.write_text(json.dumps(values | kinds))
+    if usable:
+        assert torch.equal(joint(clip, clip).encode_image(pictures()), expected)
+    else:
+        with pytest.raises(ValueError, match="names a SiglipImageProcessor"):
+            joint(clip, clip).encode_image(pictures())
 
 
 def test_a_text_tower_that_was_trained_on_is_refused(clip):

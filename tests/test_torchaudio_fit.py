@@ -43,6 +43,7 @@ def unfit(monkeypatch, versions: dict[str, str | None], error: Exception) -> str
         ("2.11.0", "2.11.1", OSError(LOADER), "2.11.0"),
         ("2.12.1+cu130", "2.11.1", OSError(LOADER), "2.11.0"),
         ("2.15.0", "2.11.0+cu130", RuntimeError("different CUDA versions"), "2.11.1"),
+        ("2.15.0a0+git", "2.11.0", OSError(""), "2.11.1"),
     ],
 )
 def test_two_that_do_not_fit(monkeypatch, torch, torchaudio, error, fitting):
@@ -54,9 +55,12 @@ def test_two_that_do_not_fit(monkeypatch, torch, torchaudio, error, fitting):
     assert message.endswith(f": pip install torchaudio=={fitting}")
 
 
-def test_releases_that_fit_but_were_built_for_different_hardware(monkeypatch):
-    versions = {"torch": "2.14.1+cu130", "torchaudio": "2.11.1+cpu"}
-    error = RuntimeError("Detected another CUDA. \nSee there.")
+@pytest.mark.parametrize("torchaudio", ["2.11.1+cpu", "2.11.0+cpu"])
+def test_releases_that_fit_but_were_built_for_different_hardware(
+    monkeypatch, torchaudio
+):
+    versions = {"torch": "2.14.1+cu130", "torchaudio": torchaudio}
+    error = RuntimeError("\nDetected another CUDA. \nSee there.")
     message = unfit(monkeypatch, versions, error)
     assert "(Detected another CUDA)" in message
     assert "--force-reinstall torch==2.14.1 torchaudio==2.11.1" in message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -22,21 +23,30 @@ TOWERS = {
         "depths": [1, 1, 1, 1],
         "num_heads": [1, 1, 2, 2],
     },
+    "stem": {
+        "log_mel": LOG_MEL,
+        "stem_channels": [4, 8, 8],
+        "patch_size": 8,
+        "embed_dim": 8,
+        "depths": [1, 1],
+        "num_heads": [1, 2],
+    },
     "CNN14": {"log_mel": LOG_MEL, "channels": [4, 8, 8, 8, 8, 16]},
 }
 
 
 @pytest.mark.parametrize("tower", TOWERS)
 def test_nothing_is_drawn_and_buffers_are_computed(tower):
-    part = Part(f"clap_sb.encoders.{tower.lower()}.{tower}", TOWERS[tower])
+    name = "cnn14.CNN14" if tower == "CNN14" else "htsat.HTSAT"
+    part = Part(f"clap_sb.encoders.{name}", TOWERS[tower])
     architecture = Architecture("none", "small", part, HEAD, 16)
     expected = build(architecture)
     before = torch.get_rng_state()
     clap = build_undrawn(architecture)
     assert torch.equal(torch.get_rng_state(), before)
     assert not any(parameter.is_meta for parameter in clap.parameters())
-    assert {name: p.shape for name, p in clap.named_parameters()} == {
-        name: p.shape for name, p in expected.named_parameters()
+    assert {name: (p.shape, p.stride()) for name, p in clap.named_parameters()} == {
+        name: (p.shape, p.stride()) for name, p in expected.named_parameters()
     }
     for name, buffer in expected.named_buffers():
         assert torch.equal(clap.get_buffer(name), buffer), name
@@ -62,7 +72,15 @@ def test_other_threads_build_as_ever(monkeypatch):
     assert built[0].weight.abs().min() > 0
 
 
-def test_the_hook_goes_even_if_building_fails():
+def test_two_threads_load_at_once():
+    part = Part("clap_sb.encoders.cnn14.CNN14", TOWERS["CNN14"])
+    architecture = Architecture("none", "small", part, HEAD, 16)
+    with ThreadPoolExecutor(3) as pool:
+        built = list(pool.map(build_undrawn, [architecture] * 60))
+    assert not any(p.is_meta for clap in built for p in clap.parameters())
+
+
+def test_after_a_failure_weights_are_drawn_again():
     part = Part("clap_sb.encoders.cnn14.CNN14", {})
     with pytest.raises(TypeError, match="log_mel"):
         build_undrawn(Architecture("none", "none", part, HEAD, 2))

@@ -73,5 +73,7 @@ def test_the_numbers_are_the_same_with_them(told):
 
 
 def test_who_resamples_with_transformers_gets_torchaudio_itself(told):
+    if told["there"]["torchaudio"] is None:
+        pytest.skip("this transformers does not resample with it")
     assert "Could not load this library" in told["hidden"]["torchaudio"]
     assert told["there"]["torchaudio"] == "torchaudio.functional"

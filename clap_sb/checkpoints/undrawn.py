@@ -62,27 +62,37 @@ def build_undrawn(
     >>> torch.equal(torch.get_rng_state(), before)
     True
     """
-    own_thread = threading.get_ident()
-
-    def without_memory(
-        module: nn.Module, name: str, parameter: nn.Parameter
-    ) -> nn.Parameter | None:
-        if threading.get_ident() != own_thread:  # the hook is for the whole process
-            return None
-        return nn.Parameter(parameter.to("meta"), parameter.requires_grad)
-
-    hook = register_module_parameter_registration_hook(without_memory)
+    _this_thread.builds = True
     try:
         with _WithoutDrawing():
             clap = build(architecture, text_source)
     finally:
-        hook.remove()
+        _this_thread.builds = False
     memory = {
-        name: torch.empty(parameter.shape, dtype=parameter.dtype)
-        for name, parameter in clap.named_parameters()
+        # with its strides: a tower may hold weights channels last
+        name: torch.empty_strided(p.shape, p.stride(), dtype=p.dtype)
+        for name, p in clap.named_parameters()
     }
     clap.load_state_dict(memory, strict=False, assign=True)
     return clap
+
+
+def _without_memory(
+    module: nn.Module, name: str, parameter: nn.Parameter
+) -> nn.Parameter | None:
+    if _this_thread.builds:
+        return nn.Parameter(parameter.to("meta"), parameter.requires_grad)
+    return None
+
+
+class _ThisThread(threading.local):
+    builds = False
+
+
+# One hook for the whole process, that stays: another thread may build something while
+# one is added or removed.
+_this_thread = _ThisThread()
+register_module_parameter_registration_hook(_without_memory)
 
 
 class _WithoutDrawing(TorchFunctionMode):

@@ -76,7 +76,7 @@ class AudioFile:
         return self._resampler.num_samples(self._file.frames)
 
     def read(self, begin: int, end: int) -> torch.Tensor:
-        """Decodes a span; it equals the same slice of the whole waveform.
+        """Decodes a span; of a lossless file it has the bits of the whole waveform.
 
         Arguments
         ---------

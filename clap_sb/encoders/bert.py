@@ -112,10 +112,10 @@ class Bert(nn.Module):
 def _mask(attention_mask: torch.Tensor) -> torch.Tensor | None:
     """Which tokens each token hears, ``[batch, 1, tokens, tokens]``; None for all.
 
-    A graph that is exported cannot depend on what the mask holds.
+    A graph that is compiled or exported cannot depend on what the mask holds.
     """
     kept = attention_mask.bool()
-    if not (torch.compiler.is_exporting() or torch.jit.is_tracing()) and kept.all():
+    if not (torch.compiler.is_compiling() or torch.jit.is_tracing()) and kept.all():
         return None
     size = attention_mask.shape[1]
     return kept[:, None, None, :].expand(-1, 1, size, -1)

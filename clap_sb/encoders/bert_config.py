@@ -24,6 +24,8 @@ _AS_USUAL = {
     "quantization_config": (None,),
     "dtype": (None, "float32"),
     "torch_dtype": (None, "float32"),
+    "attn_implementation": (None, "sdpa"),
+    "_attn_implementation": (None, "sdpa"),
 }
 
 

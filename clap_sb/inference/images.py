@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -184,8 +185,7 @@ def _read(folder: Path) -> tuple[torch.nn.Module, Any]:
     import_without_torchaudio()
     from transformers import CLIPImageProcessorPil, CLIPModel
 
-    if not (folder / "preprocessor_config.json").is_file():
-        raise ValueError(f"{folder} is no whole CLIP: it has no image processor")
+    _check_processor(folder)
     model, report = CLIPModel.from_pretrained(
         folder, local_files_only=True, dtype=torch.float32, output_loading_info=True
     )
@@ -197,6 +197,20 @@ def _read(folder: Path) -> tuple[torch.nn.Module, Any]:
     # by PIL, as CLIP was trained; torchvision resizes a little differently
     processor = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
     return model.eval(), processor
+
+
+def _check_processor(folder: Path) -> None:
+    """Pictures that another processor prepares lie elsewhere."""
+    path = folder / "preprocessor_config.json"
+    if not path.is_file():
+        raise ValueError(f"{folder} is no whole CLIP: it has no image processor")
+    values = json.loads(path.read_text(encoding="utf-8"))
+    kinds = [
+        values.get(key) for key in ("image_processor_type", "feature_extractor_type")
+    ]
+    kind = next((kind for kind in kinds if kind), "CLIP")
+    if not kind.startswith("CLIP"):
+        raise ValueError(f"{path} names a {kind}: a CLIP has a CLIPImageProcessor")
 
 
 def _open(picture: Picture) -> Image:

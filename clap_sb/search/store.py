@@ -19,8 +19,9 @@ from clap_sb.search.scan import Stamp
 from clap_sb.search.schema import TABLES
 from clap_sb.search.vectors import Vectors
 
-# Raised whenever an older index cannot be read any more.
-FORMAT = 2
+# Raised whenever an older index cannot be read any more, or holds sounds as they were
+# heard otherwise (until 3, resampled by torchaudio).
+FORMAT = 3
 DATABASE = "index.sqlite"
 _SET_FACT = "UPDATE facts SET value = ? WHERE name = ?"
 
