@@ -56,7 +56,7 @@ setup(
         "speechbrain>=1.1.1,<1.2",
         # before 5.6, CLIP's text tower had other names in its checkpoints
         "transformers>=5.6,<6",
-        "huggingface_hub>=1.3",
+        "huggingface_hub>=1.5",
         "hyperpyyaml>=1.2.3",
         "matplotlib>=3.10",
         "numpy>=1.26",
