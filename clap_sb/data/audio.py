@@ -6,13 +6,11 @@ from dataclasses import dataclass
 
 import torch
 
-from clap_sb.data.audio_file import (
-    AudioError,
-    AudioFile,
-    AudioSource,
-    open_sound,
-)
+from clap_sb.data.audio_file import AudioFile
+from clap_sb.data.audio_source import AudioError, AudioSource
+from clap_sb.data.decoders import Decoder
 from clap_sb.data.resample import resample
+from clap_sb.data.sound import Survey, open_sound, read_frames
 
 __all__ = [
     "AudioError",
@@ -37,6 +35,8 @@ class AudioInfo:
         Samples a second, in Hz.
     num_channels : int
         Number of channels.
+    remarks : tuple of str
+        What is worth telling of it, as that its channels cancel.
 
     Example
     -------
@@ -47,15 +47,19 @@ class AudioInfo:
     duration: float
     sample_rate: int
     num_channels: int
+    remarks: tuple[str, ...] = ()
 
 
 def probe(path: AudioSource) -> AudioInfo:
-    """Reads the header of an audio file, and no samples.
+    """Tells how long an audio file is, and what else its header has.
+
+    Samples are decoded only where the header leaves something open: the length, or
+    whether channels cancel.
 
     Arguments
     ---------
     path : str, path-like or binary file
-        A file in a format that libsndfile decodes: WAV, FLAC, Ogg, MP3 and others.
+        A file in a format of docs/formats.md.
 
     Returns
     -------
@@ -73,21 +77,22 @@ def probe(path: AudioSource) -> AudioInfo:
     >>> path = getfixture("tmp_path") / "tone.wav"
     >>> soundfile.write(path, torch.zeros(8000, 2).numpy(), 16000)
     >>> probe(path)
-    AudioInfo(duration=0.5, sample_rate=16000, num_channels=2)
+    AudioInfo(duration=0.5, sample_rate=16000, num_channels=2, remarks=())
     """
-    with open_sound(path) as file:
-        return AudioInfo(file.frames / file.samplerate, file.samplerate, file.channels)
+    decoder, survey = open_sound(path)
+    decoder.close()
+    return _info(decoder, survey)
 
 
 def probe_to_end(path: AudioSource) -> AudioInfo:
-    """Reads the header of an audio file, and decodes its end.
+    """Does what `probe` does, and decodes the end.
 
     The end tells files that are cut short, as broken-off downloads leave them.
 
     Arguments
     ---------
     path : str, path-like or binary file
-        A file in a format that libsndfile decodes.
+        A file in a format of docs/formats.md.
 
     Returns
     -------
@@ -113,9 +118,21 @@ def probe_to_end(path: AudioSource) -> AudioInfo:
     ...     print("cut short")
     cut short
     """
-    info = probe(path)
-    read_wav(path, info.sample_rate, start=max(0.0, info.duration - 0.01))
-    return info
+    decoder, survey = open_sound(path)
+    try:
+        if decoder.num_frames is not None:  # otherwise it was decoded to its end
+            end = survey.num_frames
+            read_frames(decoder, survey, max(0, end - decoder.sample_rate // 100), end)
+    finally:
+        decoder.close()
+    return _info(decoder, survey)
+
+
+def _info(decoder: Decoder, survey: Survey) -> AudioInfo:
+    rate = decoder.sample_rate
+    return AudioInfo(
+        survey.num_frames / rate, rate, decoder.num_channels, survey.remarks
+    )
 
 
 def read_wav(
@@ -126,13 +143,13 @@ def read_wav(
 ) -> torch.Tensor:
     """Reads a waveform, or a span of it, as mono at the rate that is wanted.
 
-    Channels are averaged. Only the span is decoded, with a margin for the resampler,
-    so that it equals the same slice of the whole file.
+    It equals the same slice of the whole file. Several channels become one by
+    :data:`~clap_sb.data.channels.CHANNEL_RULE`.
 
     Arguments
     ---------
     path : str, path-like or binary file
-        A file in a format that libsndfile decodes.
+        A file in a format of docs/formats.md.
     sample_rate : int
         Rate of the result in Hz.
     start : float

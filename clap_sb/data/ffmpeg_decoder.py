@@ -1,0 +1,286 @@
+"""Sounds through FFmpeg (PyAV): what libsndfile does not read, or not to its end."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clap_sb.data.audio_source import (
+    AudioError,
+    AudioSource,
+    CutShortError,
+    UnknownFormatError,
+    opened,
+    source_name,
+)
+from clap_sb.data.read_on import ReadOn
+
+if TYPE_CHECKING:
+    import av
+
+# FFmpeg's names for the containers that may be read. Others, such as playlists, can
+# make it open further files.
+CONTAINERS = (
+    "aac ac3 act aiff amr ape apm asf au avi caf dsf dts dtshd eac3 flac flv gsm iff "
+    "ircam latm loas matroska webm mlp mov mp4 m4a 3gp 3g2 mj2 mp3 mpc mpc8 mpeg "
+    "mpegts mpegvideo nist nut ogg oma qcp rm rso shn sln sox spdif tak truehd tta voc "
+    "vqf w64 wav wsaud wv xwma"
+).split()
+# Frames one after the other, between which tags may lie, or half a frame.
+_BARE_STREAMS = {"mp3", "aac", "ac3", "eac3", "dts", "loas", "mpegts", "mpeg"}
+_MOST_UNDECODABLE = 0.02
+# Which tell exactly how long a sound is; the others' lengths may be a guess.
+_TELLING = {"mov,mp4,m4a,3gp,3g2,mj2", "flac", "wv", "tta", "ape", "tak", "caf"}
+# Decoders drop up to so many frames at the end of a sound that is whole.
+_SLACK = 8192
+_ROUNDING = 1.5e-3  # seconds
+# Which word of iTunes' note on gapless playback is the length, in samples.
+_SMPB_LENGTH = 3
+
+
+class FFmpegDecoder:
+    """An open sound, as FFmpeg decodes it: the best of the file's audio streams.
+
+    What the container says of the encoder's delay and padding is left out. Its length
+    is what comes out of it.
+
+    Arguments
+    ---------
+    source : str, path-like or binary file
+        The file; one that is open already stays open.
+
+    Raises
+    ------
+    UnknownFormatError
+        If FFmpeg cannot open it.
+    AudioError
+        If there is no sound in it, or none that can be decoded.
+
+    Example
+    -------
+    >>> import soundfile
+    >>> path = getfixture("tmp_path") / "a.flac"
+    >>> soundfile.write(path, np.zeros((100, 2)), 8000)
+    >>> decoder = FFmpegDecoder(path)
+    >>> decoder.num_frames, decoder.sample_rate, decoder.read(10, 200).shape
+    (None, 8000, (90, 2))
+    """
+
+    num_frames = None  # until it was decoded to its end
+    may_exceed = True
+
+    def __init__(self, source: AudioSource):
+        self.source, self._name = source, source_name(source)
+        self._open = ExitStack()
+        self.sample_rate = 0
+        blocks = self._blocks()
+        try:
+            first = next(blocks, None)
+        except AudioError:
+            self.close()
+            raise
+        if first is None:
+            self.close()
+            raise AudioError(f"{self._name}: the file has a header but no samples")
+        self.num_channels = first.shape[1]
+        begun = iter([itertools.chain([first], blocks)])
+        self._read_on = ReadOn(lambda: next(begun, None) or self._blocks())
+
+    def _blocks(self) -> Iterator[np.ndarray]:
+        """The sound from its beginning, ``[frames, channels]`` each."""
+        self.close()
+        container = self._open.enter_context(_container(self.source))
+        stream = container.streams.best("audio")
+        if stream is None:
+            raise AudioError(f"{self._name}: there is no sound in the file")
+        self.container = container.format.name
+        self.codec = stream.codec_context.name
+        stream.codec_context.thread_count = 1
+        yield from self._trimmed(_Interleaved(self._frames(container, stream)), stream)
+
+    def _trimmed(
+        self, blocks: _Interleaved, stream: av.AudioStream
+    ) -> Iterator[np.ndarray]:
+        """Leaves out what the encoder added at the end; finds what is missing there."""
+        count, held, num_held = 0, deque(), 0
+        for block in blocks:
+            self.sample_rate = blocks.sample_rate
+            count += len(block)
+            num_held += len(block)
+            held.append(block)
+            while num_held - len(held[0]) >= _SLACK:
+                num_held -= len(held[0])
+                yield held.popleft()
+        promised = self._promised(stream)
+        if promised is not None and count < promised - _SLACK:
+            raise CutShortError(
+                self._name, f"of {promised} frames, {count} could be decoded"
+            )
+        padding = 0 if promised is None else count - promised
+        if held:
+            frames = np.concatenate(held)
+            # more of it is no padding: then the header was wrong
+            yield frames[: len(frames) - padding] if 0 < padding <= _SLACK else frames
+
+    def _promised(self, stream: av.AudioStream) -> int | None:
+        """Frames that the container says there are, once all packets were seen."""
+        if self.container not in _TELLING or not stream.duration:
+            return None
+        smpb = stream.container.metadata.get("iTunSMPB", "").split()
+        if len(smpb) > _SMPB_LENGTH:
+            return int(smpb[_SMPB_LENGTH], 16)
+        if self.container == "caf" and self.codec.startswith("pcm"):
+            return stream.frames
+        frames = self.sample_rate * stream.time_base
+        promised, seen = round(stream.duration * frames), round(self._end * frames)
+        # durations in the header are often rounded to milliseconds, packets' are not
+        rounded = abs(promised - seen) <= _ROUNDING * self.sample_rate
+        return seen if rounded else promised
+
+    def _frames(
+        self, container: av.container.InputContainer, stream: av.AudioStream
+    ) -> Iterator[av.AudioFrame]:
+        """The frames, past what lies between those of a bare stream."""
+        import av
+
+        packets = undecodable = 0
+        self._end = 0
+        try:
+            for packet in container.demux(stream):
+                packets += 1
+                if packet.pts is not None:
+                    self._end = packet.pts + (packet.duration or 0)
+                try:
+                    yield from packet.decode()
+                except av.InvalidDataError:
+                    undecodable += 1
+                    if not _BARE_STREAMS.intersection(self.container.split(",")):
+                        raise
+        except (av.FFmpegError, ValueError) as error:
+            raise AudioError(
+                f"{self._name}: the audio data is corrupt or cut short "
+                f"({_reason(error)})"
+            ) from None
+        if undecodable > 2 + _MOST_UNDECODABLE * packets:
+            raise AudioError(
+                f"{self._name}: the audio data is corrupt ({undecodable} of {packets} "
+                "packets cannot be decoded)"
+            )
+
+    def read(self, begin: int, end: int) -> np.ndarray:
+        """Decodes a span.
+
+        Arguments
+        ---------
+        begin : int
+            First frame.
+        end : int
+            The one after the last.
+
+        Returns
+        -------
+        np.ndarray
+            ``[frames, channels]``, float32; fewer frames where the sound ends.
+
+        Raises
+        ------
+        AudioError
+            If the data is corrupt or cut short.
+        """
+        return self._read_on.read(begin, end)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._open.close()
+
+
+def count_packets(source: AudioSource) -> int:
+    """Counts the frames of the best audio stream, which takes no decoding.
+
+    Arguments
+    ---------
+    source : str, path-like or binary file
+        A file that FFmpeg reads.
+
+    Returns
+    -------
+    int
+        Packets, as FFmpeg says: those of MP3 but for the one that holds the header.
+    """
+    with _container(source) as container:
+        stream = container.streams.best("audio")
+        return sum(1 for packet in container.demux(stream) if packet.size)
+
+
+@contextmanager
+def _container(source: AudioSource) -> Iterator[av.container.InputContainer]:
+    try:
+        import av
+    except ImportError:
+        raise UnknownFormatError(
+            f"{source_name(source)}: is read by PyAV, which is not installed: "
+            "pip install av"
+        ) from None
+    options = {"format_whitelist": ",".join(CONTAINERS)}
+    with opened(source) as file:
+        try:
+            container = av.open(file, metadata_errors="replace", options=options)
+        except (av.FFmpegError, ValueError) as error:
+            raise UnknownFormatError(
+                f"{source_name(source)}: cannot be decoded ({_reason(error)})"
+            ) from None
+        with container:
+            yield container
+
+
+class _Interleaved:
+    """Frames as arrays, all at the rate and with the channels of the first.
+
+    Streams may change both on their way, as radio does.
+
+    Arguments
+    ---------
+    frames : iterator of av.AudioFrame
+        The frames.
+    """
+
+    def __init__(self, frames: Iterator[av.AudioFrame]):
+        self._all = frames
+        self.sample_rate = 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Gives ``[frames, channels]`` each, float32."""
+        from av import AudioResampler
+
+        resampler, setup, layout = None, None, None
+        for frame in self._all:
+            kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+            if kind != setup:
+                if resampler is None:
+                    layout, self.sample_rate = frame.layout, frame.sample_rate
+                else:
+                    yield from self._arrays(resampler, None)
+                resampler = AudioResampler("flt", layout, self.sample_rate)
+                setup = kind
+            yield from self._arrays(resampler, frame)
+        if resampler is not None:
+            yield from self._arrays(resampler, None)
+
+    @staticmethod
+    def _arrays(
+        resampler: av.AudioResampler, frame: av.AudioFrame | None
+    ) -> Iterator[np.ndarray]:
+        for converted in resampler.resample(frame):
+            if converted.samples:
+                channels = len(converted.layout.channels)
+                yield converted.to_ndarray().reshape(-1, channels)
+
+
+def _reason(error: Exception) -> str:
+    """FFmpeg's words, without its numbers and the name."""
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,65 @@
+"""Spans of a stream that cannot be sought: read on, or again from the beginning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+
+class ReadOn:
+    """Reads spans of a stream by decoding it in one go.
+
+    Where decoders seek in compressed streams, what they give is not what the whole has
+    there: libsndfile lands wrong in MP3 and Vorbis (docs/formats.md). Read on without
+    seeking, a span has the bits of the whole. What was read last is kept, so that spans
+    may overlap; one that begins before it costs all that lies before.
+
+    Arguments
+    ---------
+    start : callable
+        Gives the blocks of the stream, ``[frames, channels]`` each, from its beginning.
+
+    Example
+    -------
+    >>> stream = ReadOn(lambda: iter(np.arange(10.0).reshape(5, 2, 1)))
+    >>> stream.read(3, 6).ravel().tolist(), stream.read(0, 1).ravel().tolist()
+    ([3.0, 4.0, 5.0], [0.0])
+    """
+
+    def __init__(self, start: Callable[[], Iterator[np.ndarray]]):
+        self._start = start
+        self._restart()
+
+    def _restart(self) -> None:
+        self._blocks = self._start()
+        self._kept: list[np.ndarray] = []
+        self._begin = self._end = 0
+
+    def read(self, begin: int, end: int) -> np.ndarray:
+        """Decodes a span.
+
+        Arguments
+        ---------
+        begin : int
+            First frame.
+        end : int
+            The one after the last.
+
+        Returns
+        -------
+        np.ndarray
+            ``[frames, channels]``; fewer frames where the stream ends.
+        """
+        if begin < self._begin:
+            self._restart()
+        while self._end < end and (block := next(self._blocks, None)) is not None:
+            self._kept.append(block)
+            self._end += len(block)
+            while self._begin + len(self._kept[0]) <= min(begin, self._end - 1):
+                self._begin += len(self._kept.pop(0))
+        if not self._kept:
+            return np.zeros((0, 1), np.float32)
+        frames = np.concatenate(self._kept)[begin - self._begin :]
+        self._kept, self._begin = [frames], min(begin, self._end)
+        return frames[: max(0, end - begin)]

@@ -1,0 +1,141 @@
+"""Sounds through libsndfile."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import soundfile
+
+from clap_sb.data.audio_source import (
+    AudioError,
+    AudioSource,
+    CutShortError,
+    UnknownFormatError,
+    is_path,
+    source_name,
+)
+from clap_sb.data.read_on import ReadOn
+
+# Whose spans after a seek are not those of the whole; Opus is exact to 2e-7.
+_NOT_SOUGHT = {"VORBIS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III"}
+_FLOATS = {"FLOAT", "DOUBLE"}
+_BLOCK = 2**16
+# What libsndfile notes where a header promises more bytes than the file has.
+_PROMISES = re.compile(
+    r"(?:data|SSND|BODY|riff|Riff size|Data Size)\s*: (\d+) \(should be (\d+)\)"
+)
+# Programs that write to a pipe put this or more, for they cannot know.
+_LENGTH_UNKNOWN = 0x7FFF0000
+# Some programs count the header's bytes as data.
+_MISCOUNTED = 128
+
+
+class SndfileDecoder:
+    """An open sound, as libsndfile decodes it.
+
+    Arguments
+    ---------
+    source : str, path-like or binary file
+        The file; one that is open already stays open.
+
+    Raises
+    ------
+    UnknownFormatError
+        If libsndfile cannot open it.
+    CutShortError
+        If its header promises more than the file has.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.wav"
+    >>> soundfile.write(path, np.ones((100, 2)), 8000, subtype="FLOAT")
+    >>> decoder = SndfileDecoder(path)
+    >>> decoder.num_frames, decoder.sample_rate, decoder.read(10, 20).shape
+    (100, 8000, (10, 2))
+    """
+
+    def __init__(self, source: AudioSource):
+        self.source, self._name = source, source_name(source)
+        self._file = self._open()
+        self.sample_rate = self._file.samplerate
+        self.num_channels = self._file.channels
+        self.container, self.codec = self._file.format, self._file.subtype
+        self.may_exceed = self.codec in _FLOATS
+        self.num_frames = self._file.frames
+        self._check_whole()
+        self._read_on: ReadOn | None = None
+        if not self._file.seekable() or self.codec in _NOT_SOUGHT:
+            self._read_on = ReadOn(self._blocks)
+
+    def _open(self) -> soundfile.SoundFile:
+        source = self.source
+        if not is_path(source):
+            source.seek(0)
+        elif sys.platform != "win32":
+            source = os.fsencode(source)  # soundfile takes names in UTF-8 alone
+        try:
+            return soundfile.SoundFile(source)
+        except soundfile.LibsndfileError as error:
+            reason = error.error_string.rstrip(".")
+        except TypeError:  # its wish for a sample rate
+            reason = "samples without a header, which nothing can tell the rate of"
+        except OSError as error:
+            reason = error.strerror or str(error)
+        raise UnknownFormatError(f"{self._name}: cannot be decoded ({reason})")
+
+    def _check_whole(self) -> None:
+        """Finds what a download that broke off left behind, as far as headers tell."""
+        for promised, found in _PROMISES.findall(self._file.extra_info):
+            missing = int(promised) - int(found)
+            if int(promised) < _LENGTH_UNKNOWN and missing > _MISCOUNTED:
+                self.close()
+                evidence = f"{missing} of {promised} bytes are missing"
+                raise CutShortError(self._name, evidence)
+
+    def _blocks(self) -> Iterator[np.ndarray]:
+        self._file.close()
+        self._file = self._open()
+        while len(block := self._frames(_BLOCK)):
+            yield block
+
+    def _frames(self, count: int) -> np.ndarray:
+        return self._file.read(count, dtype="float32", always_2d=True)
+
+    def read(self, begin: int, end: int) -> np.ndarray:
+        """Decodes a span.
+
+        Arguments
+        ---------
+        begin : int
+            First frame.
+        end : int
+            The one after the last.
+
+        Returns
+        -------
+        np.ndarray
+            ``[frames, channels]``, float32; fewer frames where the sound ends.
+
+        Raises
+        ------
+        AudioError
+            If the data is corrupt.
+        """
+        try:
+            if self._read_on is not None:
+                return self._read_on.read(begin, end)
+            self._file.seek(begin)
+            return self._frames(end - begin)
+        except soundfile.LibsndfileError as error:
+            reason = error.error_string.rstrip(".")
+        except OSError as error:
+            reason = error.strerror or str(error)
+        raise AudioError(f"{self._name}: the audio data is corrupt ({reason})")
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()

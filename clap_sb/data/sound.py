@@ -1,0 +1,158 @@
+"""An open sound whose length is sure, and which of its channels are heard."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from threading import Lock
+
+import numpy as np
+
+from clap_sb.data.audio_source import AudioError, AudioSource, is_path, source_name
+from clap_sb.data.channels import ChannelEnergies
+from clap_sb.data.decoders import Decoder, Opener, choose_decoder
+
+# Read at once: a sound that is no longer is decoded once, and not once more.
+_SECONDS = 30
+_MOST_KNOWN = 100_000
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was found out about a sound.
+
+    Arguments
+    ---------
+    opener : callable
+        Opens it with the decoder that reads it right.
+    num_frames : int
+        Samples in a channel.
+    channel : int or None
+        The one channel that is heard; None for the mean of all.
+    remarks : tuple of str
+        What is worth telling of it.
+    """
+
+    opener: Opener
+    num_frames: int
+    channel: int | None = None
+    remarks: tuple[str, ...] = ()
+
+
+# What this process has surveyed: path, size and time of change to survey.
+_known: dict[tuple[str, int, int], Survey] = {}
+_lock = Lock()
+
+
+def open_sound(source: AudioSource) -> tuple[Decoder, Survey]:
+    """Opens a sound, and finds out what its header leaves open.
+
+    Of a file whose length is unknown, all is decoded, of one with several channels its
+    first minute of sound; once, for the process remembers it as long as size and time
+    of change are the same.
+
+    Arguments
+    ---------
+    source : str, path-like or binary file
+        The file; one that is open already is read from its beginning, and stays open.
+
+    Returns
+    -------
+    decoder : Decoder
+        The open sound.
+    survey : Survey
+        What was found out.
+
+    Raises
+    ------
+    AudioError
+        Whatever goes wrong with the file: if it is missing, empty, cut short, cannot be
+        decoded, or has no samples.
+    """
+    try:
+        stamp = _stamp(source)
+        survey = _known.get(stamp) if stamp else None
+        if survey is not None:
+            return survey.opener(source), survey
+        opener = choose_decoder(source)
+        decoder = opener(source)
+        try:
+            survey = _survey(decoder, opener)
+        except BaseException:
+            decoder.close()
+            raise
+    except (OSError, MemoryError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or "not enough memory"
+        raise AudioError(f"{source_name(source)}: cannot be read ({reason})") from None
+    if survey.num_frames < 1:
+        decoder.close()
+        raise AudioError(f"{source_name(source)}: the file has a header but no samples")
+    if stamp:
+        with _lock:
+            if len(_known) >= _MOST_KNOWN:
+                _known.clear()
+            _known[stamp] = survey
+    return decoder, survey
+
+
+def _stamp(source: AudioSource) -> tuple[str, int, int] | None:
+    if not is_path(source):
+        return None
+    try:
+        status = os.stat(source)
+    except (OSError, ValueError):
+        return None  # told when it is opened
+    return os.path.abspath(source), status.st_size, status.st_mtime_ns
+
+
+def _survey(decoder: Decoder, opener: Opener) -> Survey:
+    energies = ChannelEnergies(decoder.sample_rate)
+    num_frames = decoder.num_frames
+    listens = decoder.num_channels > 1 or decoder.may_exceed
+    at, step = 0, _SECONDS * decoder.sample_rate
+    while num_frames is None or (listens and at < num_frames):
+        frames = decoder.read(at, at + step)
+        at += len(frames)
+        energies.add(np.asarray(frames))
+        if len(frames) < step:
+            num_frames = at if num_frames is None else num_frames
+            break
+        listens = not energies.is_settled
+    return Survey(opener, num_frames, energies.channel, energies.remarks)
+
+
+def read_frames(decoder: Decoder, survey: Survey, begin: int, end: int) -> np.ndarray:
+    """Decodes a span, all of it.
+
+    Arguments
+    ---------
+    decoder : Decoder
+        The open sound.
+    survey : Survey
+        What was found out about it.
+    begin : int
+        First frame.
+    end : int
+        The one after the last, at most ``survey.num_frames``.
+
+    Returns
+    -------
+    np.ndarray
+        ``[frames, channels]``, float32.
+
+    Raises
+    ------
+    AudioError
+        If the data is corrupt, cut short, or not finite.
+    """
+    name = source_name(decoder.source)
+    frames = decoder.read(begin, end)
+    if len(frames) < end - begin:
+        raise AudioError(
+            f"{name}: the audio data is corrupt or cut short (the header promises "
+            f"{survey.num_frames} frames; of {end - begin} from frame {begin}, only "
+            f"{len(frames)} could be decoded)"
+        )
+    if not np.isfinite(frames).all():
+        raise AudioError(f"{name}: some samples are not finite numbers (NaN or inf)")
+    return frames
