@@ -18,7 +18,6 @@ VERSION = re.search(
 ).group(1)
 SEARCH = ["faiss-cpu>=1.9", "pyarrow>=15"]
 SERVE = ["starlette>=0.40", "uvicorn>=0.25"]
-VIDEO = ["av>=15"]
 ONNX = ["onnx>=1.17", "onnxscript>=0.7", "onnxruntime>=1.20"]
 
 setup(
@@ -53,6 +52,8 @@ setup(
     install_requires=[
         "torch>=2.11,<2.16",
         "torchaudio>=2.11,<2.12",
+        # FFmpeg: sounds that libsndfile does not read, and pictures out of videos
+        "av>=15",
         "speechbrain>=1.1.1,<1.2",
         # before 5.6, CLIP's text tower had other names in its checkpoints
         "transformers>=5.6,<6",
@@ -82,12 +83,11 @@ setup(
             "yamllint>=1.35",
             "selenium>=4.11",
         ]
-        + [*SEARCH, *SERVE, *VIDEO, *ONNX],
+        + [*SEARCH, *SERVE, *ONNX],
         # What the tests marked `parity` compare with.
         "parity": ["librosa", "torchlibrosa"],
         "tensorboard": ["tensorboard"],
-        # Pictures out of videos, and models for other runtimes than PyTorch.
-        "video": VIDEO,
+        # Models for other runtimes than PyTorch.
         "onnx": ONNX,
     },
 )

@@ -8,6 +8,8 @@ import numpy as np
 
 # Of the energy that as many unrelated channels have in sum.
 _CANCELS = 0.1
+# Of equally loud channels the first is taken, whatever rounding makes of them.
+_AS_LOUD = 0.9
 _SILENCE = 1e-8  # mean square
 _SECONDS = 60
 _FAR_OUTSIDE = 10.0
@@ -74,7 +76,7 @@ class ChannelEnergies:
     def channel(self) -> int | None:
         """The one channel that is heard; None for the mean of all."""
         if self._of_sum < _CANCELS * self._of_each.sum():
-            return int(self._of_each.argmax())
+            return int(np.argmax(self._of_each >= _AS_LOUD * self._of_each.max()))
         return None
 
     @property

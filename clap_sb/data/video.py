@@ -56,8 +56,7 @@ def sample_frames(path: str | Path, count: int) -> list[np.ndarray]:
         import av
     except ImportError as error:
         raise VideoError(
-            "videos are read by PyAV, which is not installed: pip install av "
-            "(or clap_sb[video])"
+            "videos are read by PyAV, which is not installed: pip install av"
         ) from error
     try:
         with av.open(str(path)) as container:

@@ -1,0 +1,350 @@
+"""Sounds in every format: their length, spans of them, and what is refused."""
+
+import io
+import os
+import struct
+import sys
+
+import numpy as np
+import pytest
+import sound_files
+import soundfile
+import torch
+from sound_files import encode, make, recording
+
+from clap_sb.data.audio import AudioFile, probe, probe_to_end, read_wav
+from clap_sb.data.audio_source import AudioError
+from clap_sb.data.sound import open_sound
+
+# Frames of the encoder's delay and padding that come back, where a file cannot tell of
+# them: as both libsndfile and FFmpeg have it.
+EXTRA = {
+    "bare_vbr.mp3": (1105, 3000),
+    "bare_cbr.mp3": (1105, 3000),
+    "mp3_in.wav": (1105, 3000),
+    "layer2.mp2": (481, 2000),
+    "bare.aac": (1024, 3000),
+    "aac.mka": (0, 1024),
+    "ac3.ac3": (256, 2000),
+    "wma.wma": (-2048, 4096),
+    "adpcm.wav": (0, 2048),
+    "g721.wav": (0, 200),
+    "nms.wav": (0, 200),
+    "gsm.wav": (0, 640),
+    # FFmpeg rounds what it writes about the end to milliseconds
+    "aac.m4a": (0, 45),
+    "aac.mp4": (0, 45),
+    "aac.mov": (0, 45),
+}
+LOSSLESS = (
+    "pcm16.wav pcm24.wave float.wav extensible.wav pcm.aiff pcm.au pcm.caf alac.caf "
+    "pcm.w64 pcm.rf64 pcm.nist flac.flac streamed.flac flac_in.oga alac.m4a flac.mkv "
+    "wavpack.wv tta.tta"
+).split()
+
+
+def offset(wav, reference, most=5000):
+    """By how many samples one comes later than the other."""
+    size = 1 << (2 * max(len(wav), len(reference)) - 1).bit_length()
+    spectrum = np.fft.rfft(wav, size) * np.conj(np.fft.rfft(reference, size))
+    correlation = np.fft.irfft(spectrum)
+    lags = np.r_[0 : most + 1, size - most : size]
+    lag = int(lags[np.argmax(correlation[lags])])
+    return lag if lag <= most else lag - size
+
+
+@pytest.mark.parametrize("seconds", [3.0, 2.3456])
+@pytest.mark.parametrize("name", sound_files.NAMES)
+def test_length_and_first_sample(tmp_path, name, seconds):
+    path, wav, rate = make(tmp_path, name, seconds)
+    delay, most = EXTRA.get(name, (0, 0))
+    info = probe_to_end(path)
+    heard = read_wav(path, rate).numpy()
+    assert len(heard) == round(info.duration * rate)
+    assert info == probe(path)
+    assert (info.sample_rate, info.num_channels) == (rate, wav.shape[1])
+    assert abs(len(heard) - len(wav)) <= most
+    assert offset(heard, wav.mean(1)) == delay
+
+
+@pytest.mark.parametrize("name", LOSSLESS)
+def test_lossless_formats_have_the_samples_that_were_written(tmp_path, name):
+    path, wav, rate = make(tmp_path, name, 1.2345)
+    rounding = 1e-7 if name == "float.wav" else 2**-15
+    assert np.abs(read_wav(path, rate).numpy() - wav.mean(1)).max() <= rounding
+
+
+@pytest.mark.parametrize("new_rate", [None, 32000])
+@pytest.mark.parametrize("name", sound_files.NAMES)
+def test_spans_are_those_of_the_whole(tmp_path, name, new_rate):
+    path, _, rate = make(tmp_path, name, 8.0)
+    rate = new_rate or rate
+    whole = read_wav(path, rate)
+    random = np.random.default_rng(0)
+    with AudioFile(path, rate) as kept_open:
+        for _ in range(12):
+            begin = int(random.integers(0, len(whole) - 1))
+            end = min(len(whole), begin + int(random.integers(1, rate)))
+            with AudioFile(path, rate) as anew:
+                for file in (anew, kept_open):
+                    span = file.read(begin, end)
+                    assert len(span) == end - begin
+                    assert (span - whole[begin:end]).abs().max() <= 1e-6
+    tail = read_wav(path, rate, start=(len(whole) - 50) / rate)
+    assert (tail - whole[-50:]).abs().max() <= 1e-6
+
+
+@pytest.mark.parametrize("rate", [48000, 44100, 32000, 22050, 16000, 8000])
+@pytest.mark.parametrize("options", [{"bit_rate": 32000}, {"options": sound_files.VBR}])
+def test_mp3_without_a_header_is_heard_to_its_end(tmp_path, rate, options):
+    loud, soft = recording(1, rate, 1), 0.01 * recording(6, rate, 1)
+    wav = np.concatenate([loud, soft])
+    path = encode(
+        tmp_path / "a.mp3", wav, rate, "libmp3lame", "mp3", piped=True, **options
+    )
+    heard = read_wav(path, rate)
+    assert 0 <= len(heard) - len(wav) < 4 * 1152
+    assert probe(path).duration == len(heard) / rate
+
+
+def test_joined_mp3s_are_heard_to_the_end_of_the_last(tmp_path):
+    parts = []
+    for seed, options in enumerate(({"bit_rate": 64000}, {"options": sound_files.VBR})):
+        path = tmp_path / f"{seed}.mp3"
+        wav = recording(2, 44100, 2, seed)
+        encode(path, wav, 44100, "libmp3lame", "mp3", **options)
+        parts.append(path.read_bytes())
+    joined = tmp_path / "joined.mp3"
+    joined.write_bytes(parts[0] + b"TAG" + bytes(125) + parts[1])
+    heard = read_wav(joined, 44100).numpy()
+    assert 0 <= len(heard) - 4 * 44100 < 4 * 1152
+    second = recording(2, 44100, 2, 1).mean(1)
+    assert 0 <= offset(heard[2 * 44100 :], second) < 4 * 1152
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+@pytest.mark.parametrize("seconds", [(2.0, 3.0), (30.0, 2.5, 0.3)])
+def test_chained_ogg_is_heard_to_the_end_of_the_last(tmp_path, subtype, seconds):
+    parts = []
+    for seed, length in enumerate(seconds):
+        path = tmp_path / f"{seed}.ogg"
+        wav = recording(length, 48000, 2, seed)
+        soundfile.write(path, wav, 48000, format="OGG", subtype=subtype)
+        parts.append(path)
+    chained = tmp_path / "chained.ogg"
+    chained.write_bytes(b"".join(path.read_bytes() for path in parts))
+    alone = torch.cat([read_wav(path, 48000) for path in parts])
+    assert torch.equal(read_wav(chained, 48000), alone)
+    border = round(seconds[0] * 48000)
+    with AudioFile(chained, 48000) as file:
+        span = file.read(border - 1000, border + 1000)
+    assert (span - alone[border - 1000 : border + 1000]).abs().max() <= 1e-6
+    assert torch.equal(read_wav(io.BytesIO(chained.read_bytes()), 48000), alone)
+
+
+def test_chained_ogg_of_other_rates_says_so(tmp_path):
+    paths = [tmp_path / "a.ogg", tmp_path / "b.ogg"]
+    for path, rate in zip(paths, (44100, 22050), strict=True):
+        soundfile.write(path, recording(1, rate), rate, subtype="VORBIS")
+    paths[0].write_bytes(b"".join(path.read_bytes() for path in paths))
+    with pytest.raises(AudioError, match=r"a\.ogg: its parts differ .*44100.*22050"):
+        probe(paths[0])
+
+
+@pytest.mark.parametrize("kept", [1 / 3, 2 / 3, 0.97])
+@pytest.mark.parametrize(
+    "name",
+    "pcm16.wav pcm24.wave adpcm.wav pcm.aiff pcm.au pcm.w64 pcm.rf64 pcm.caf "
+    "vorbis.ogg opus.opus flac_in.oga header.mp3 vbr.mp3 cbr.mp3 flac.flac gsm.wav "
+    "wavpack.wv tta.tta alac.caf".split(),
+)
+def test_broken_off_downloads_are_no_whole_clips(tmp_path, name, kept):
+    path, *_ = make(tmp_path, name, 5.0)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    for source in (path, io.BytesIO(path.read_bytes())):
+        with pytest.raises(AudioError, match="cut short|corrupt"):
+            probe_to_end(source)
+        with pytest.raises(AudioError, match="cut short|corrupt"):
+            read_wav(source, 16000)
+
+
+def test_broken_off_mp4_is_no_whole_clip(tmp_path):
+    wav = recording(5, 44100)
+    path = encode(
+        tmp_path / "a.m4a", wav, 44100, "aac", "mp4", 128000, movflags="faststart"
+    )
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(AudioError, match="cut short"):
+        read_wav(path, 16000)
+
+
+@pytest.mark.parametrize("size", [0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])
+def test_wav_from_a_pipe_is_whole(tmp_path, size):
+    path, wav, rate = make(tmp_path, "pcm16.wav", 1.0)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"data")
+    content[at + 4 : at + 8] = struct.pack("<I", size)
+    path.write_bytes(content)
+    assert len(read_wav(path, rate)) == len(wav)
+
+
+def test_wav_whose_size_counts_its_header_is_whole(tmp_path):
+    path, wav, rate = make(tmp_path, "pcm16.wav", 1.0)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"data")
+    content[at + 4 : at + 8] = struct.pack("<I", 4 * len(wav) + 44)
+    path.write_bytes(content)
+    assert len(read_wav(path, rate)) == len(wav)
+
+
+def test_itunes_length_ends_the_sound(tmp_path):
+    path, wav, rate = make(tmp_path, "aac.m4a", 2.0)
+    told = len(wav) - 700
+    note = f" 00000000 00000400 00000000 {told:016X} 00000000 00000000".encode()
+    path.write_bytes(with_itunes_note(path.read_bytes(), note))
+    assert len(read_wav(path, rate)) == told
+
+
+def with_itunes_note(content: bytes, note: bytes) -> bytes:
+    """Puts iTunes' note on gapless playback into an MP4 file that ends with moov."""
+
+    def atom(kind, *parts):
+        body = b"".join(parts)
+        return struct.pack(">I", 8 + len(body)) + kind + body
+
+    empty = bytes(4)
+    freeform = atom(
+        b"----",
+        atom(b"mean", empty, b"com.apple.iTunes"),
+        atom(b"name", empty, b"iTunSMPB"),
+        atom(b"data", struct.pack(">II", 1, 0), note),
+    )
+    handler = atom(b"hdlr", bytes(8), b"mdirappl", bytes(9))
+    meta = atom(b"udta", atom(b"meta", empty, handler, atom(b"ilst", freeform)))
+    at = content.rindex(b"moov") - 4
+    (size,) = struct.unpack(">I", content[at : at + 4])
+    assert at + size == len(content)
+    old = content.rindex(b"udta") - 4
+    return atom(b"moov", content[at + 8 : old], meta).join([content[:at], b""])
+
+
+def test_sound_of_a_video(tmp_path):
+    import av
+
+    wav = recording(2, 44100)
+    path = tmp_path / "clip.mp4"
+    encode(tmp_path / "sound.mp4", wav, 44100, "aac", "mp4", 128000)
+    with av.open(str(tmp_path / "sound.mp4")) as source, av.open(str(path), "w") as out:
+        video = out.add_stream("mpeg4", rate=25)
+        video.width = video.height = 64
+        sound = out.add_stream_from_template(source.streams.audio[0])
+        picture = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), "rgb24")
+        for at in range(50):
+            picture.pts = at
+            out.mux(video.encode(picture))
+        out.mux(video.encode(None))
+        for packet in source.demux(source.streams.audio[0]):
+            if packet.dts is not None:
+                packet.stream = sound
+                out.mux(packet)
+    alone = read_wav(tmp_path / "sound.mp4", 44100)
+    assert torch.equal(read_wav(path, 44100), alone)
+
+
+def test_video_without_sound_says_so(tmp_path):
+    import av
+
+    path = tmp_path / "silent.mp4"
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("mpeg4", rate=25)
+        video.width = video.height = 64
+        picture = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), "rgb24")
+        out.mux([*video.encode(picture), *video.encode(None)])
+    with pytest.raises(AudioError, match=r"silent\.mp4: there is no sound in the file"):
+        probe(path)
+
+
+def test_playlists_are_not_followed(tmp_path):
+    make(tmp_path, "bare.aac")
+    path = tmp_path / "list.m3u8"
+    path.write_text(
+        "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:3,\nbare.aac\n#EXT-X-ENDLIST\n"
+    )
+    with pytest.raises(AudioError, match="cannot be decoded"):
+        probe(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names are Unicode there")
+@pytest.mark.parametrize("name", ["pcm16.wav", "aac.m4a", "vorbis.ogg", "vbr.mp3"])
+def test_names_that_are_not_utf8(tmp_path, name):
+    path, *_ = make(tmp_path, name)
+    other = os.fsdecode(os.fsencode(tmp_path) + b"/Pi\xe8ce." + name[-3:].encode())
+    os.rename(path, other)
+    assert probe_to_end(other).duration == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("suffix", ["raw", "pcm"])
+def test_samples_without_a_header_are_that_file_s(tmp_path, suffix):
+    path = tmp_path / f"x.{suffix}"
+    recording(1, 8000).astype("<i2").tofile(path)
+    with pytest.raises(AudioError, match=rf"x\.{suffix}: cannot be decoded"):
+        probe(path)
+
+
+def test_wav_named_otherwise_is_decoded_by_what_it_is(tmp_path):
+    path, wav, rate = make(tmp_path, "aac.m4a")
+    renamed = path.rename(tmp_path / "x.wav")
+    assert len(read_wav(renamed, rate)) == len(wav)
+
+
+def test_open_files_are_read_from_their_beginning_and_stay_open(tmp_path):
+    for name in ("aac.m4a", "bare_vbr.mp3", "vorbis.ogg", "gsm.wav", "pcm16.wav"):
+        path, _, rate = make(tmp_path, name)
+        whole = read_wav(path, rate)
+        with open(path, "rb") as file:
+            file.seek(100)
+            for _ in range(2):
+                assert torch.equal(read_wav(file, rate), whole)
+            assert not file.closed
+
+
+def test_a_file_is_surveyed_once(tmp_path, monkeypatch):
+    from clap_sb.data import sound
+
+    path, *_ = make(tmp_path, "bare_cbr.mp3")
+    first = probe(path)
+    monkeypatch.setattr(sound, "choose_decoder", None)  # would fail if it were called
+    assert probe(path) == first
+    monkeypatch.undo()
+    make(tmp_path, "bare_cbr.mp3", seconds=1.0)
+    assert probe(path).duration < 2
+
+
+def test_silent_raw_errors_of_the_system(tmp_path, monkeypatch):
+    from clap_sb.data import sound
+
+    path, *_ = make(tmp_path, "pcm16.wav")
+
+    def fails(_source):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(sound, "choose_decoder", fails)
+    with pytest.raises(AudioError, match=r"pcm16\.wav: cannot be read \(Input/output"):
+        open_sound(path)
+
+
+def test_memory_of_an_unknown_length_is_bounded(tmp_path):
+    """Ten minutes of headerless MP3 are counted in blocks of half a minute."""
+    import tracemalloc
+
+    wav = np.tile(recording(10, 8000, 1), (60, 1))
+    path = encode(
+        tmp_path / "long.mp3", wav, 8000, "libmp3lame", "mp3", 8000, piped=True
+    )
+    tracemalloc.start()
+    assert probe(path).duration == pytest.approx(600, abs=1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 12e6  # all of it are 19.2 MB
