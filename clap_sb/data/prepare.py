@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".m4a")
 
 # To be raised when equal entries and files would give another manifest than before.
-_VERSION = 3
+_VERSION = 4
 
 
 def read_rows(

@@ -7,9 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from importlib import metadata
 
+from clap_sb.data.channels import CHANNEL_RULE
 from clap_sb.evaluation.markdown import markdown_table
 
-_PACKAGES = ("torch", "torchaudio", "speechbrain", "transformers", "clap_sb")
+_PACKAGES = (
+    "torch",
+    "torchaudio",
+    "speechbrain",
+    "transformers",
+    "soundfile",
+    "av",
+    "clap_sb",
+)
 
 
 def package_versions() -> dict[str, str]:
@@ -22,8 +31,8 @@ def package_versions() -> dict[str, str]:
 
     Example
     -------
-    >>> sorted(package_versions())[:2]
-    ['clap_sb', 'python']
+    >>> sorted(package_versions())[:3]
+    ['av', 'clap_sb', 'python']
     """
     versions = {"python": platform.python_version()}
     for package in _PACKAGES:
@@ -76,6 +85,8 @@ class ProtocolCard:
         Clips of the list that preparation left out, for want of usable audio.
     num_unreadable : int, optional
         Clips that preparation found, and that could not be read after all.
+    channels : str
+        How several channels become one.
     notes : tuple of str
         Anything else a reader must know.
     packages : mapping
@@ -115,6 +126,7 @@ class ProtocolCard:
     num_listed: int | None = None
     num_missing: int | None = None
     num_unreadable: int | None = None
+    channels: str = CHANNEL_RULE
     notes: tuple[str, ...] = ()
     packages: Mapping[str, str] = field(default_factory=package_versions)
 

@@ -20,8 +20,9 @@ from clap_sb.search.schema import TABLES
 from clap_sb.search.vectors import Vectors
 
 # Raised whenever an older index cannot be read any more, or holds sounds as they were
-# heard otherwise (until 3, resampled by torchaudio).
-FORMAT = 3
+# heard otherwise (until 3, resampled by torchaudio; until 4, the mean of channels that
+# cancel, and of some formats a part).
+FORMAT = 4
 DATABASE = "index.sqlite"
 _SET_FACT = "UPDATE facts SET value = ? WHERE name = ?"
 
