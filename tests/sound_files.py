@@ -87,6 +87,7 @@ BY_FFMPEG = {
     "aac.mp4": ("aac", "mp4", {"bit_rate": 128_000}),
     "aac.mov": ("aac", "mov", {"bit_rate": 128_000}),
     "alac.m4a": ("alac", "ipod", {}),
+    "alac_by_ffmpeg.caf": ("alac", "caf", {}),
     "aac.mka": ("aac", "matroska", {"bit_rate": 128_000}),
     "flac.mkv": ("flac", "matroska", {}),
     "bare.aac": ("aac", "adts", {"bit_rate": 128_000}),

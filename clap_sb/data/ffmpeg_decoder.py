@@ -93,6 +93,8 @@ class FFmpegDecoder:
 
     def _blocks(self) -> Iterator[np.ndarray]:
         """The sound from its beginning, ``[frames, channels]`` each."""
+        import av
+
         self.close()
         container = self._open.enter_context(_container(self.source))
         stream = container.streams.best("audio")
@@ -103,6 +105,9 @@ class FFmpegDecoder:
         self.container = container.format.name
         self.codec = stream.codec_context.name
         stream.codec_context.thread_count = 1
+        if self.container == "caf" and self.codec == "alac":
+            # or the last packet's padding, which it does not hold, is cut from its sound
+            stream.codec_context.flags2 |= av.codec.context.Flags2.skip_manual
         yield from self._trimmed(_Interleaved(self._frames(container, stream)), stream)
 
     def _trimmed(
@@ -119,8 +124,7 @@ class FFmpegDecoder:
                 num_held -= len(held[0])
                 yield held.popleft()
         promised = self._promised(stream)
-        # FFmpeg drops the end of ALAC in CAF; edit lists are rounded to milliseconds
-        is_exact = self.codec != "alac" and not self.container.startswith("mov")
+        is_exact = not self.container.startswith("mov")  # rounded to milliseconds
         if promised is not None and count < promised - _SLACK * (not is_exact):
             raise CutShortError(
                 self._name, f"of {promised} frames, {count} could be decoded"
