@@ -38,8 +38,8 @@ EXTRA = {
 }
 LOSSLESS = (
     "pcm16.wav pcm24.wave float.wav extensible.wav pcm.aiff pcm.au pcm.caf alac.caf "
-    "pcm.w64 pcm.rf64 pcm.nist flac.flac streamed.flac flac_in.oga alac.m4a alac_by_ffmpeg.caf flac.mkv "
-    "wavpack.wv tta.tta"
+    "pcm.w64 pcm.rf64 pcm.nist flac.flac streamed.flac flac_in.oga alac.m4a flac.mkv "
+    "alac_by_ffmpeg.caf wavpack.wv tta.tta"
 ).split()
 
 

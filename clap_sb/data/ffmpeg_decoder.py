@@ -106,7 +106,7 @@ class FFmpegDecoder:
         self.codec = stream.codec_context.name
         stream.codec_context.thread_count = 1
         if self.container == "caf" and self.codec == "alac":
-            # or the last packet's padding, which it does not hold, is cut from its sound
+            # or padding that its last packet does not hold is cut from the sound
             stream.codec_context.flags2 |= av.codec.context.Flags2.skip_manual
         yield from self._trimmed(_Interleaved(self._frames(container, stream)), stream)
 
