@@ -64,8 +64,8 @@ def encode(
             np.ascontiguousarray(wav.T), format="fltp", layout=stream.layout.name
         )
         frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
-        for packet in [*stream.encode(frame), *stream.encode(None)]:
-            target.mux(packet)
+        for part in (frame, None):  # the header is written before the end is known
+            target.mux(stream.encode(part))
     if piped:
         out.close()
     return Path(path)
