@@ -165,8 +165,8 @@ def _others(update: Update) -> list[str]:
         kinds.update(others)
     lines = [f"  {'passed by':<11} {kinds.total()}: {counted(kinds)}"] if kinds else []
     for folder in update.without_sounds:
-        there = counted(update.passed_by.get(folder, {})) or "no files"
-        lines.append(f"  no sound in {printable(folder)}, only {there}")
+        there = counted(update.passed_by.get(folder, {})) or "nothing"
+        lines.append(f"  no sound    {printable(folder)} holds {there}")
     return lines
 
 

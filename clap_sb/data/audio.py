@@ -37,6 +37,8 @@ class AudioInfo:
         Samples a second, in Hz.
     num_channels : int
         Number of channels.
+    remarks : tuple of str
+        What is worth telling about the file, in sentences.
 
     Example
     -------
@@ -47,6 +49,7 @@ class AudioInfo:
     duration: float
     sample_rate: int
     num_channels: int
+    remarks: tuple[str, ...] = ()
 
 
 def probe(path: AudioSource) -> AudioInfo:
@@ -73,7 +76,7 @@ def probe(path: AudioSource) -> AudioInfo:
     >>> path = getfixture("tmp_path") / "tone.wav"
     >>> soundfile.write(path, torch.zeros(8000, 2).numpy(), 16000)
     >>> probe(path)
-    AudioInfo(duration=0.5, sample_rate=16000, num_channels=2)
+    AudioInfo(duration=0.5, sample_rate=16000, num_channels=2, remarks=())
     """
     with open_sound(path) as file:
         return AudioInfo(file.frames / file.samplerate, file.samplerate, file.channels)

@@ -59,6 +59,7 @@ class AudioFile:
     def __init__(self, source: AudioSource, sample_rate: int):
         self.name = source_name(source)
         self.sample_rate = sample_rate
+        self.remarks: tuple[str, ...] = ()
         self._file = open_sound(source)
         self._resampler = Resampler(self._file.samplerate, sample_rate)
 

@@ -175,11 +175,12 @@ class Scan:
 
     @property
     def without_sounds(self) -> list[str]:
-        """The folders in which there was no sound."""
+        """The folders that could be looked at and have no sound in them."""
         return [
             folder
             for folder in self.folders
-            if not any(lies_in(path, folder) for path in self.files)
+            if folder not in self.unseen
+            and not any(lies_in(path, folder) for path in self.files)
         ]
 
     def misses(self, path: str) -> bool:

@@ -158,7 +158,9 @@ class Store:
         )
         return {
             os.fsdecode(path): FileRecord(
-                Stamp(size, mtime_ns), sound, None if error is None else os.fsdecode(error)
+                Stamp(size, mtime_ns),
+                sound,
+                None if error is None else os.fsdecode(error),
             )
             for path, size, mtime_ns, sound, error in rows
         }
