@@ -13,13 +13,13 @@ _LOSSLESS = """
     .ircam .sf .avr .paf .pvf .8svx .svx .wv .ape .tta .tak .shn .mlp .thd .dsf .dff
 """
 _LOSSY = """
-    .ogg .oga .opus .mp3 .m4a .m4b .m4r .3ga .aac .adts .latm .loas .mp2 .mp1 .mpa .mpga
-    .m2a .spx .wma .weba .mka .mpc .ac3 .eac3 .ec3 .dts .dtshd .amr .awb .gsm .g722 .ra
-    .oma .aa3 .vqf .qoa .adx
+    .ogg .oga .opus .mp3 .m4a .m4b .m4r .3ga .aac .adts .latm .loas .mp2 .mp1 .mpa
+    .mpga .m2a .spx .wma .weba .mka .mpc .ac3 .eac3 .ec3 .dts .dtshd .amr .awb .gsm
+    .g722 .ra .oma .aa3 .vqf .qoa .adx
 """
 _VIDEOS = """
-    .mp4 .m4v .mov .qt .webm .mkv .avi .wmv .asf .mpg .mpeg .vob .ts .mts .m2ts .flv .f4v
-    .ogv .3gp .3g2 .rm .rmvb .wtv .mxf
+    .mp4 .m4v .mov .qt .webm .mkv .avi .wmv .asf .mpg .mpeg .vob .ts .mts .m2ts .flv
+    .f4v .ogv .3gp .3g2 .rm .rmvb .wtv .mxf
 """
 SOUND_SUFFIXES = tuple(f"{_LOSSLESS} {_LOSSY} {_VIDEOS}".split())
 _ORDER = {suffix: place for place, suffix in enumerate(SOUND_SUFFIXES)}

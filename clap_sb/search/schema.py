@@ -4,8 +4,8 @@ from __future__ import annotations
 
 # A sound is known by its bytes; any number of files may hold it. Its id is never given
 # to another one: whoever was told it may ask for it later. `lost_at` is when an update
-# first saw, in seconds since 1970, that no file holds it; `remarks` is a list in JSON, or
-# NULL. Paths and errors are bytes: names of files need not be valid Unicode.
+# first saw, in seconds since 1970, that no file holds it. `remarks` is a list in JSON,
+# or NULL. Paths and errors are bytes: names of files need not be valid Unicode.
 TABLES = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE sounds (
