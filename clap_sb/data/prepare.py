@@ -161,8 +161,8 @@ def prepare_manifest(
     """Finds and probes the audio of a list of clips, and writes the manifest.
 
     Clips whose file is missing or unreadable are left out with a warning, and listed
-    beside the manifest in ``<name>_missing.csv``; what is worth telling about the others
-    is listed in ``<name>_remarks.csv``. A manifest made before from the same
+    beside the manifest in ``<name>_missing.csv``; what is worth telling about the
+    others is listed in ``<name>_remarks.csv``. A manifest made before from the same
     entries and the same files (by name) is kept as it is.
 
     Arguments
