@@ -20,7 +20,6 @@ from clap_sb.cli import main
 from clap_sb.cli.main import parse
 from clap_sb.cli.standard_input import listed
 from clap_sb.data import audio_file
-from clap_sb.inference import CLAP
 
 LATIN = os.fsdecode(b"Pi\xe8ce.wav")
 

@@ -20,7 +20,7 @@ NEITHER = (
 # Formats whose heads are text: the rest may happen to have no control character either.
 _TEXT_HEADS = (b"NIST_1A", b"#!AMR")
 _MARK = b"\xef\xbb\xbf"
-# What text has none of; line breaks, tabs, and a zero byte after each name are not here.
+# What no text has; line breaks, tabs, and a zero byte after each name are not here.
 # All other formats have such bytes among their first ones, in sizes and versions.
 _NO_TEXT = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]|\0\0")
 
