@@ -26,6 +26,7 @@ _EXAMPLE = """examples:
   clap-sb embed --checkpoint results/run/export *.wav --out sounds.npz
   clap-sb embed --checkpoint results/run/export --text "a dog barks" --json
   find . -name '*.flac' | clap-sb embed --checkpoint results/run/export - --out all.npz
+  clap-sb embed --checkpoint results/run/export --out all.npz -- *.wav    # also -a.wav
   cat captions.txt | clap-sb embed --checkpoint results/run/export --text - --json
 """
 
