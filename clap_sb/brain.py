@@ -26,6 +26,7 @@ from clap_sb.training.data_parallel import check_run_options, unwrap, wrap
 from clap_sb.training.loader_brain import LoaderBrain
 from clap_sb.training.parameter_groups import parameter_groups
 from clap_sb.training.schedule import warmup_cosine
+from clap_sb.training.unreadable import tell_unreadable
 from clap_sb.training.validation_loss import validation_loss
 
 # of a parameter group: the schedule makes the learning rate of the first and the step
@@ -86,6 +87,7 @@ class CLAPBrain(LoaderBrain):
         self.embedded: Embedded | None = None
         self.retrieval: Retrieval | None = None
         self._embedder: Embedder | None = None
+        self._told: set[str] = set()
         self._train_row: dict[str, float] = {}
         self._rates: list[dict[str, float]] = []
 
@@ -218,6 +220,7 @@ class CLAPBrain(LoaderBrain):
             }
             return
         self.embedded = self._embedder.result()
+        tell_unreadable(self.embedded.unreadable, self._told)
         self.scores = self.score()
         if stage == sb.Stage.VALID:
             loss = validation_loss(

@@ -172,7 +172,7 @@ def test_missing_file_or_folder(tmp_path):
     both_fail(tmp_path / "gone.wav", "no such file")
     folder = tmp_path / "folder.wav"
     folder.mkdir()
-    both_fail(folder, "no such file")
+    both_fail(folder, "is a folder")
 
 
 def test_empty_file(tmp_path):

@@ -454,6 +454,26 @@ def test_without_validation_the_last_epoch_is_kept_and_gone_on_from(
         assert torch.equal(one, other)
 
 
+def test_validation_tells_once_of_a_clip_that_cannot_be_read(
+    model, clips, tmp_path, caplog
+):
+    (tmp_path / "broken.wav").write_bytes(b"no sound")
+    broken = Clip("x", str(tmp_path / "broken.wav"), 1.0, ("A dog",))
+    brain = make_brain(copy.deepcopy(model), tmp_path, epochs=2)
+    brain.fit(
+        brain.hparams.epoch_counter,
+        pairs(brain, clips),
+        WholeClipDataset([*clips, broken], SAMPLE_RATE),
+        train_loader_kwargs=loader_options(brain),
+        valid_loader_kwargs={
+            "batch_size": BATCH,
+            "collate_fn": WindowCollate(brain.clap.clip_samples),
+        },
+    )
+    said = [r.message for r in caplog.records if "could not be read" in r.message]
+    assert len(said) == 1 and "1 clips" in said[0] and "broken.wav" in said[0]
+
+
 def test_what_comes_before_training_comes_once_and_only_before_some(
     model, clips, tmp_path
 ):

@@ -86,7 +86,10 @@ def test_the_standard_input_is_a_list_or_a_sound(clap, export, files, stdin, cap
     assert [entry["name"] for entry in sound] == ["-"]
     rows = torch.tensor([entry["embedding"] for entry in [*listed, *sound]])
     torch.testing.assert_close(rows, expected[[0, 1, 1]], atol=1e-6, rtol=0)
-    for content, said in ((b"\xff\xfe\x00", "neither audio"), (b"", "is empty")):
+    for content, said in (
+        (b"\xff\xfe\x00", "nor is the standard input a list"),
+        (b"", "is empty"),
+    ):
         stdin(content)
         assert main(["embed", "--checkpoint", export, "-", "--json"]) == 1
         assert said in capsys.readouterr().err

@@ -56,3 +56,20 @@ def test_the_report_holds_each_fold_and_the_protocol(tmp_path):
     assert written["card"]["prompt"] == "x"
     assert f"{classes.mean:6.2f} % +- {classes.deviation:.2f}" in told
     assert (tmp_path / "confusion.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("count", "named"),
+    [(0, None), (2, "x0, x1"), (12, ", ".join(f"x{i}" for i in range(10)))],
+)
+def test_clips_that_could_not_be_read_are_counted_and_named(count, named):
+    origin = Origin(
+        "small", "ESC-50", "5 folds", "run", "the last epoch", "none", 1, 50
+    )
+    unreadable = {f"x{i}": "broken" for i in range(count)}
+    clips = [Clip("a", "/a.wav", 5.0)]
+    card = origin.card(Embedded(clips, torch.zeros(1, 2), unreadable=unreadable))
+    assert card.num_unreadable == count
+    more = " and 2 more" if count == 12 else ""
+    told = f"{count} clips could not be read and are left out: {named}{more}"
+    assert card.notes == ((told,) if named else ())

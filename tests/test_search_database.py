@@ -26,7 +26,7 @@ def store(tmp_path):
 def test_one_can_search_while_a_large_change_is_under_way(store, monkeypatch):
     """Such as a compaction's: more than the database's cache holds."""
     monkeypatch.setattr(database, "PATIENCE_SECONDS", 0.1)
-    query = "INSERT INTO sounds VALUES (NULL, ?, 0, 1, 10, NULL)"
+    query = "INSERT INTO sounds VALUES (NULL, ?, 0, 1, 10, NULL, NULL)"
     with pytest.raises(KeyboardInterrupt), store.moving("vectors-2.f32") as connection:
         connection.executemany(query, ((f"{place:0100}",) for place in range(60_000)))
         index = SearchIndex(store.folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import io
 import json
@@ -18,8 +19,10 @@ from indexes import write_sound
 from serving import NAMES, serving, write_index
 
 from clap_sb.cli import main
+from clap_sb.data.audio import AudioError
 from clap_sb.search import SearchIndex
 from clap_sb.search.reading import file_hash
+from clap_sb.serve.app import create_app
 from clap_sb.serve.guard import host_is_safe
 from clap_sb.serve.playback import Playback
 from clap_sb.serve.service import Service
@@ -291,3 +294,24 @@ def test_copies_for_the_player_do_not_pile_up(index, tmp_path):
         playable = playback.of(f"{place}", store.files_of(sound))
         assert playable.path.exists() and playable.media_type == "audio/wav"
     assert len(list(tmp_path.iterdir())) <= 16
+
+
+def test_an_error_may_name_a_file_that_is_not_utf8():
+    """As the answer is text in UTF-8, with a mark in the place of such a byte."""
+
+    def refuse(sound: int):
+        raise AudioError(f"/sounds/{os.fsdecode(bytes([0xE8]))}.wav: is empty")
+
+    app, sent = create_app(SimpleNamespace(playable=refuse)), []
+    scope = {"type": "http", "method": "GET", "path": "/audio/1", "query_string": b""}
+    scope["headers"] = [(b"host", b"localhost")]
+
+    async def receive():
+        return {"type": "http.request", "body": b""}
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(app(scope, receive, send))
+    assert sent[0]["status"] == 415
+    assert json.loads(sent[1]["body"])["error"] == "/sounds/\ufffd.wav: is empty"

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import io
-import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from clap_sb.cli.messages import tell
+from clap_sb.cli.standard_input import NEITHER, STDIN, sources_in_stdin
+
 if TYPE_CHECKING:
-    from clap_sb.data.audio_file import AudioSource
+    from clap_sb.data.audio_file import AudioFile, AudioSource
     from clap_sb.inference import CLAP
 
 Result = TypeVar("Result")
-
-STDIN = "-"
-# how files in the formats that libsndfile reads begin
-_MAGIC = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"FORM", b"ID3", b".snd", b"caff")
-_MPEG = (b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"\xff\xfa")
 
 
 def add_checkpoint(parser: argparse.ArgumentParser) -> None:
@@ -95,37 +91,27 @@ def named_sources(files: Sequence[str]) -> list[tuple[str, AudioSource]]:
     """
     found: list[tuple[str, AudioSource]] = []
     for file in files:
-        found += _from_stdin() if file == STDIN else [(file, file)]
+        found += sources_in_stdin() if file == STDIN else [(file, file)]
     return found
 
 
-def _from_stdin() -> list[tuple[str, AudioSource]]:
-    content = sys.stdin.buffer.read()
-    if content.startswith((*_MAGIC, *_MPEG)):
-        return [(STDIN, io.BytesIO(content))]
-    try:
-        lines = [line.strip() for line in content.decode("utf-8").splitlines()]
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            "the standard input is neither audio that can be decoded nor a list of "
-            "files, one a line"
-        ) from error
-    if not any(lines):
-        raise ValueError("the standard input is empty: there is no file to read")
-    return [(line, line) for line in lines if line]
-
-
 def for_each(
-    sources: Sequence[tuple[str, AudioSource]], use: Callable[[AudioSource], Result]
+    sources: Sequence[tuple[str, AudioSource]],
+    sample_rate: int,
+    use: Callable[[AudioFile], Result],
 ) -> tuple[list[tuple[str, Result]], list[str]]:
     """Does something with each file; one that cannot be read does not stop the others.
+
+    What is worth telling about a file goes to the standard error, in a line.
 
     Arguments
     ---------
     sources : sequence of (str, path or open file)
         From :func:`named_sources`.
+    sample_rate : int
+        The rate that the files are heard at, Hz.
     use : callable
-        What is done with a file.
+        What is done with a file, which is open.
 
     Returns
     -------
@@ -134,30 +120,41 @@ def for_each(
     unreadable : list of str
         What was wrong with each of the others.
     """
-    from clap_sb.data.audio import AudioError
+    # heavy: `clap-sb --help` should not wait for it
+    from clap_sb.data.audio_file import AudioError, AudioFile
 
     done, unreadable = [], []
     for name, source in sources:
         try:
-            done.append((name, use(source)))
+            with AudioFile(source, sample_rate) as file:
+                done.append((name, use(file)))
+                remarks = file.remarks
         except AudioError as error:
-            unreadable.append(str(error))
+            unreadable.append(f"{error}; {NEITHER}" if name == STDIN else str(error))
+            continue
+        if remarks:
+            tell(f"{name}: {'; '.join(remarks)}")
     return done, unreadable
 
 
-def tell_unreadable(unreadable: Sequence[str]) -> None:
-    """Ends a command whose other files are done with.
+def tell_unreadable(unreadable: Sequence[str], count: int) -> None:
+    """Ends a command whose other files are done with: names each of these.
 
     Arguments
     ---------
     unreadable : sequence of str
         What was wrong.
+    count : int
+        How many files there were.
 
     Raises
     ------
     ValueError
         If there was anything.
     """
+    if len(unreadable) == 1:
+        raise ValueError(unreadable[0])
+    for message in unreadable:
+        tell(message)
     if unreadable:
-        more = f" (and {len(unreadable) - 1} more)" if len(unreadable) > 1 else ""
-        raise ValueError(f"{unreadable[0]}{more}")
+        raise ValueError(f"{len(unreadable)} of {count} files cannot be used")

@@ -7,7 +7,8 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from clap_sb.cli.audio_files import add_checkpoint, load
+from clap_sb.cli.audio_files import add_checkpoint, load, tell_unreadable
+from clap_sb.cli.messages import tell
 from clap_sb.cli.tag_arguments import add_labels, add_listening, labels_of, options_of
 
 _EXAMPLE = """the annotations are a CSV such as
@@ -55,11 +56,23 @@ def _run(arguments: argparse.Namespace) -> None:
 
     annotated = read_annotations(arguments.annotations)
     tagger = Tagger(load(arguments), labels, None, options_of(arguments, TagOptions()))
-    calibration = tagger.calibrated(annotated).calibration
+    unreadable: list[str] = []
+    try:
+        calibration = tagger.calibrated(
+            annotated,
+            lambda error: unreadable.append(str(error)),
+            lambda path, remarks: tell(f"{path}: {'; '.join(remarks)}"),
+        ).calibration
+    except ValueError:
+        for message in unreadable:  # a label may be missing for want of them
+            tell(message)
+        raise
     calibration.write(arguments.out)
     if arguments.json:
         print(json.dumps(asdict(calibration)))
-        return
-    print(f"{arguments.out}: thresholds from {len(annotated)} recordings")
-    for label, threshold in calibration.thresholds.items():
-        print(f"  {threshold:6.3f}  {label}")
+    else:
+        heard = len(annotated) - len(unreadable)
+        print(f"{arguments.out}: thresholds from {heard} recordings")
+        for label, threshold in calibration.thresholds.items():
+            print(f"  {threshold:6.3f}  {label}")
+    tell_unreadable(unreadable, len(annotated))

@@ -49,6 +49,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     # heavy: `clap-sb --help` should not wait for it
+    from clap_sb.data.printable import printable
     from clap_sb.inference.captions import Captioner
 
     captions = None
@@ -59,9 +60,11 @@ def _run(arguments: argparse.Namespace) -> None:
             raise ValueError(f"{arguments.captions} holds no sentence")
     clap = load(arguments)
     captioner = Captioner(clap, captions)
+    sources = named_sources(arguments.files)
     done, unreadable = for_each(
-        named_sources(arguments.files),
-        lambda source: captioner.describe(clap.embed_files(source), arguments.top)[0],
+        sources,
+        clap.sample_rate,
+        lambda file: captioner.describe(clap.embed_files(file), arguments.top)[0],
     )
     if arguments.json:
         entries = [
@@ -71,7 +74,7 @@ def _run(arguments: argparse.Namespace) -> None:
         print(json.dumps({"model": clap.description, "files": entries}))
     else:
         for name, rows in done:
-            print(name)
+            print(printable(name))
             for row in rows:
                 print(f"  {row.similarity:6.3f}  {row.caption}")
-    tell_unreadable(unreadable)
+    tell_unreadable(unreadable, len(sources))

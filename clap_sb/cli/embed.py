@@ -26,6 +26,7 @@ _EXAMPLE = """examples:
   clap-sb embed --checkpoint results/run/export *.wav --out sounds.npz
   clap-sb embed --checkpoint results/run/export --text "a dog barks" --json
   find . -name '*.flac' | clap-sb embed --checkpoint results/run/export - --out all.npz
+  clap-sb embed --checkpoint results/run/export --out all.npz -- *.wav    # also -a.wav
   cat captions.txt | clap-sb embed --checkpoint results/run/export --text - --json
 """
 
@@ -74,7 +75,7 @@ def _run(arguments: argparse.Namespace) -> None:
         print(json.dumps({"model": clap.description, "embeddings": entries}))
     elif rows:
         print(f"{arguments.out}: {len(rows)} embeddings of {len(rows[0][1])} numbers")
-    tell_unreadable(unreadable)
+    tell_unreadable(unreadable, len(rows) + len(unreadable))
 
 
 def _embedded(
@@ -84,7 +85,7 @@ def _embedded(
         sentences = sentences_of(arguments.files)
         return list(zip(sentences, clap.encode_text(sentences), strict=True)), []
     sources = named_sources(arguments.files)
-    return for_each(sources, lambda source: clap.embed_files(source)[0])
+    return for_each(sources, clap.sample_rate, lambda file: clap.embed_files(file)[0])
 
 
 def _write(path: Path, rows: list[tuple[str, torch.Tensor]]) -> None:

@@ -6,6 +6,8 @@ import argparse
 import json
 import os
 import sys
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -142,14 +144,36 @@ def _told(out: str, update: Update) -> str:
         f"  removed     {update.removed}",
     ]
     lines += _some("unusable", list(update.errors.values()))
-    unseen = [f"{path}: {reason}" for path, reason in update.unseen.items()]
-    return "\n".join(lines + _some("unseen", unseen))
+    lines += _some("unseen", _by_file(update.unseen))
+    remarks = {path: "; ".join(said) for path, said in update.remarks.items()}
+    lines += _some("remarks", _by_file(remarks))
+    return "\n".join(lines + _others(update))
+
+
+def _by_file(said: Mapping[str, str]) -> list[str]:
+    return [f"{path}: {text}" for path, text in said.items()]
+
+
+def _others(update: Update) -> list[str]:
+    """What is no sound, by its kind, and the folders in which there is nothing else."""
+    # heavy: `clap-sb --help` should not wait for it
+    from clap_sb.data.printable import printable
+    from clap_sb.data.suffixes import counted
+
+    kinds: Counter[str] = Counter()
+    for others in update.passed_by.values():
+        kinds.update(others)
+    lines = [f"  {'passed by':<11} {kinds.total()}: {counted(kinds)}"] if kinds else []
+    for folder in update.without_sounds:
+        there = counted(update.passed_by.get(folder, {})) or "nothing"
+        lines.append(f"  no sound    {printable(folder)} holds {there}")
+    return lines
 
 
 def _some(title: str, reasons: list[str]) -> list[str]:
     """How many there are, and the first of them; nothing of none."""
     # heavy: `clap-sb --help` should not wait for it
-    from clap_sb.search.formats import printable
+    from clap_sb.data.printable import printable
 
     if not reasons:
         return []

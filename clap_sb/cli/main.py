@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from clap_sb.cli import (
     calibrate,
@@ -18,6 +21,7 @@ from clap_sb.cli import (
     serve,
     tag,
 )
+from clap_sb.cli.messages import tell
 
 # Each has `add(commands)`, which adds its parser and sets `run`.
 COMMANDS = (
@@ -49,15 +53,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         130 if it was interrupted.
     """
     arguments = parse(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        # a name that the terminal has no characters for is no reason to lose the rest
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         arguments.run(arguments)
     except (ValueError, OSError) as error:
-        print(f"clap-sb: {error}", file=sys.stderr)
+        tell(str(error))
         return 1
     except KeyboardInterrupt:
-        print("clap-sb: interrupted", file=sys.stderr)
+        tell("interrupted")
         return 130
     return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells of files that look like options what to do about it."""
+
+    words: Sequence[str] = ()
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the program, as argparse does."""
+        end = self.words.index("--") if "--" in self.words else None
+        for word in self.words[:end]:
+            looks_like_one = word.startswith("-") and word != "-"
+            is_one = word in self._option_string_actions
+            if looks_like_one and not is_one and os.path.lexists(word):
+                message += (
+                    f"\n{word} is a file here, and looks like an option: write "
+                    f"./{word}, or -- before the files, after all options"
+                )
+                break
+        super().error(message)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -79,7 +106,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     >>> parse(["search", "sounds.index", "--json", "a dog"]).query
     ['a dog']
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="clap-sb", description="Checkpoints and sounds from the command line."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -89,6 +116,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     if name not in commands.choices:
         return parser.parse_args(argv)  # --help, or a mistake
     command = commands.choices[name]
+    command.words = words
     if "--" in words:  # parse_intermixed_args loses it before the first argument
         arguments, rest = command.parse_known_args(words)
         if not rest:

@@ -18,6 +18,7 @@ from clap_sb.cli.audio_files import (
 from clap_sb.cli.tag_arguments import add_labels, add_listening, labels_of, options_of
 
 if TYPE_CHECKING:
+    from clap_sb.data.audio_file import AudioFile
     from clap_sb.inference.tagging import Tagging
 
 _EXAMPLE = """examples:
@@ -71,24 +72,25 @@ def _run(arguments: argparse.Namespace) -> None:
     clap = load(arguments)
     tagger = Tagger(clap, labels, calibration, options_of(arguments, base))
 
-    def tag(source) -> Tagging:
-        tagging = tagger.tag(source)
+    def tag(file: AudioFile) -> Tagging:
+        tagging = tagger.tag(file)
         if arguments.plot is not None:
             from clap_sb.inference.tag_plot import plot_tagging
 
-            plot_tagging(clap, source, tagging, arguments.plot)
+            plot_tagging(clap, file, tagging, arguments.plot)
         return tagging
 
-    done, unreadable = for_each(sources, tag)
+    done, unreadable = for_each(sources, clap.sample_rate, tag)
     if arguments.json:
         entries = [{"name": name, **tagging.as_dict()} for name, tagging in done]
         print(json.dumps({"model": clap.description, "files": entries}))
     else:
         print("\n".join(_lines(name, tagging) for name, tagging in done))
-    tell_unreadable(unreadable)
+    tell_unreadable(unreadable, len(sources))
 
 
 def _lines(name: str, tagging: Tagging) -> str:
+    from clap_sb.data.printable import printable
     from clap_sb.inference.tagging import NONE
 
     rows = [
@@ -96,4 +98,4 @@ def _lines(name: str, tagging: Tagging) -> str:
         f"{segment.label}"
         for segment in tagging.segments
     ]
-    return "\n".join([name, *(rows or [f"  {NONE}"])])
+    return "\n".join([printable(name), *(rows or [f"  {NONE}"])])

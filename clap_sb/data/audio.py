@@ -36,7 +36,7 @@ class AudioInfo:
     num_channels : int
         Number of channels.
     remarks : tuple of str
-        What is worth telling of it, as that its channels cancel.
+        What is worth telling about the file, in sentences.
 
     Example
     -------

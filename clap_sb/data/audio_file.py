@@ -49,6 +49,8 @@ class AudioFile:
         self.name = source_name(source)
         self.sample_rate = sample_rate
         self._decoder, self._survey = open_sound(source)
+        # what is worth telling of the file, as that one channel alone is heard
+        self.remarks = self._survey.remarks
         self._resampler = Resampler(self._decoder.sample_rate, sample_rate)
 
     def __enter__(self) -> AudioFile:
@@ -62,11 +64,6 @@ class AudioFile:
     def close(self) -> None:
         """Closes the file; one that was open before stays open."""
         self._decoder.close()
-
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """What is worth telling of the file, as that one channel alone is heard."""
-        return self._survey.remarks
 
     @property
     def num_samples(self) -> int:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from clap_sb.data.suffixes import HEADERLESS
+
 AudioSource = str | os.PathLike | BinaryIO
 
 
@@ -91,7 +93,7 @@ def source_name(source: AudioSource) -> str:
 
 
 def conversion_advice(source: AudioSource) -> str:
-    """How a file that others play becomes one that can be decoded here.
+    """How a file that others play becomes one that can be decoded.
 
     Arguments
     ---------
@@ -105,17 +107,22 @@ def conversion_advice(source: AudioSource) -> str:
 
     Example
     -------
-    >>> conversion_advice("a dog.wav")
-    "convert it, as with `ffmpeg -i 'a dog.wav' 'a dog-converted.wav'`"
+    >>> conversion_advice("a dog.wav").split("with ")[1]
+    "`ffmpeg -i 'a dog.wav' 'a dog-converted.wav'`"
     """
     if not is_path(source):
-        return "convert it to WAV or FLAC with one of them"
-    name = Path(source).name
+        return "if other programs play it, convert it to WAV or FLAC with one of them"
+    name, suffix = Path(source).name, Path(source).suffix
     name = f"./{name}" if name.startswith("-") else name
-    converted = f"{name.removesuffix(Path(name).suffix)}-converted.wav"
-    return (
-        f"convert it, as with `ffmpeg -i {shlex.quote(name)} {shlex.quote(converted)}`"
-    )
+    converted = shlex.quote(f"{name.removesuffix(suffix)}-converted.wav")
+    command = f"ffmpeg -i {shlex.quote(name)} {converted}"
+    if suffix.lower() in HEADERLESS:
+        command = command.replace("-i", "-f s16le -ar 44100 -ac 1 -i", 1)
+        return (
+            "nothing in it tells the rate, the channels and the kind of its numbers: "
+            f"give it a header, as with `{command}`"
+        )
+    return f"if other programs play it, convert it, as with `{command}`"
 
 
 @contextmanager

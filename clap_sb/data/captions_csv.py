@@ -7,10 +7,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from clap_sb.data.entries import Entry, examine
+from clap_sb.data.entries import Entry, examine, is_there
 from clap_sb.data.manifest import Clip
 from clap_sb.data.overlap import sources_in
 from clap_sb.data.prepare import prepare_found
+from clap_sb.data.printable import printable
+from clap_sb.data.remarks import tell_remarks
 from clap_sb.data.rows_by_file import no_audio, rows_by_file
 
 logger = logging.getLogger(__name__)
@@ -64,7 +66,7 @@ def read_captions_csv(path: str | os.PathLike) -> list[Clip]:
     """
     path = Path(path)
     entries, files = _read_entries(path)
-    clips, missing = examine(entries, files, description=path.name)
+    clips, missing, remarks = examine(entries, files, description=path.name)
     if not clips:
         raise FileNotFoundError(no_audio(path, missing))
     if missing:
@@ -72,8 +74,9 @@ def read_captions_csv(path: str | os.PathLike) -> list[Clip]:
             "%s: %d of %d clips are left out, their audio is missing or unreadable, "
             "such as %s (%s)",
             *(path, len(missing), len(entries)),
-            *(missing[0].path_or_name, missing[0].reason),
+            *(missing[0].path_or_name, printable(missing[0].reason)),
         )
+    tell_remarks(str(path), remarks, None)
     return clips
 
 
@@ -134,7 +137,7 @@ def _read_entries(path: Path) -> tuple[list[Entry], dict[str, Path]]:
         logger.warning("%s: %d rows that say nothing are skipped", path, num_empty)
     entries = [_entry(rows) for rows in clips.values()]
     files = dict(zip((entry.id for entry in entries), clips, strict=True))
-    return entries, {name: file for name, file in files.items() if file.is_file()}
+    return entries, {name: file for name, file in files.items() if is_there(file)}
 
 
 def _said(row: dict[str, str], column: str) -> str:

@@ -118,8 +118,12 @@ def _check_there(source: AudioSource) -> None:
         return
     name, path = source_name(source), Path(source)
     try:
-        if not path.is_file():
+        if path.is_dir():
+            raise AudioError(f"{name}: is a folder")
+        if not path.exists():
             raise AudioError(f"{name}: there is no such file")
+        if not path.is_file():
+            raise AudioError(f"{name}: is no regular file, which alone can be sought")
         if path.stat().st_size == 0:
             raise AudioError(f"{name}: the file is empty (0 bytes)")
         with opened(source):
@@ -164,9 +168,6 @@ def _by_ffmpeg(source: AudioSource, refusal: AudioError) -> Opener:
     try:
         FFmpegDecoder(source).close()
     except UnknownFormatError:
-        advice = conversion_advice(source)
-        raise UnknownFormatError(
-            f"{refusal}; if other programs play it, {advice}"
-        ) from None
+        raise UnknownFormatError(f"{refusal}; {conversion_advice(source)}") from None
     _whole_links(source)
     return FFmpegDecoder

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from tqdm import tqdm
 
 from clap_sb.data.audio import AudioError, probe_to_end
 from clap_sb.data.manifest import Clip
 from clap_sb.data.missing import NOT_FOUND, MissingClip
+from clap_sb.data.remarks import Remark
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,57 @@ class Entry:
     keywords: tuple[str, ...] = ()
 
 
+class Examined(NamedTuple):
+    """What has become of the entries of a list, each in the order of the entries.
+
+    Arguments
+    ---------
+    clips : list of Clip
+        Those that can be used.
+    missing : list of MissingClip
+        Those that cannot.
+    remarks : list of Remark
+        What is worth telling about the clips.
+    """
+
+    clips: list[Clip]
+    missing: list[MissingClip]
+    remarks: list[Remark]
+
+
+def is_there(path: Path) -> bool:
+    """Whether a file has a name, or whether that cannot be looked at.
+
+    Then to open it tells why: one name that the system refuses, or one folder that may
+    not be entered, is no reason to leave a list.
+
+    Arguments
+    ---------
+    path : Path
+        The name.
+
+    Returns
+    -------
+    bool
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> is_there(folder), is_there(folder / "a.wav"), is_there(folder / ("a" * 999))
+    (True, False, True)
+    """
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def examine(
     entries: Sequence[Entry], files: Mapping[str, Path], description: str
-) -> tuple[list[Clip], list[MissingClip]]:
+) -> Examined:
     """Splits the entries into clips that can be used and those that cannot.
 
     Arguments
@@ -66,14 +117,11 @@ def examine(
 
     Returns
     -------
-    clips : list of Clip
-        In the order of the entries.
-    missing : list of MissingClip
-        Likewise.
+    Examined
 
     Example
     -------
-    >>> examine([Entry("a", names=("a",))], {}, "test")[1][0].id
+    >>> examine([Entry("a", names=("a",))], {}, "test").missing[0].id
     'a'
     """
     with ThreadPoolExecutor() as pool:
@@ -85,20 +133,22 @@ def examine(
             disable=None,  # without a terminal
         )
         results = list(progress)
-    clips = [result for result in results if isinstance(result, Clip)]
-    missing = [result for result in results if isinstance(result, MissingClip)]
-    return clips, missing
+    clips = [found for found, _ in results if isinstance(found, Clip)]
+    missing = [found for found, _ in results if isinstance(found, MissingClip)]
+    return Examined(clips, missing, [remark for _, said in results for remark in said])
 
 
-def _examine_one(entry: Entry, files: Mapping[str, Path]) -> Clip | MissingClip:
+def _examine_one(
+    entry: Entry, files: Mapping[str, Path]
+) -> tuple[Clip | MissingClip, list[Remark]]:
     path = next((files[name] for name in entry.names if name in files), None)
     if path is None:
-        return MissingClip(entry.id, entry.names[0], NOT_FOUND)
+        return MissingClip(entry.id, entry.names[0], NOT_FOUND), []
     try:
         info = probe_to_end(path)
     except AudioError as error:
-        return MissingClip(entry.id, path.as_posix(), str(error))
-    return Clip(
+        return MissingClip(entry.id, path.as_posix(), str(error)), []
+    clip = Clip(
         id=entry.id,
         path=path.as_posix(),
         duration=info.duration,
@@ -108,3 +158,4 @@ def _examine_one(entry: Entry, files: Mapping[str, Path]) -> Clip | MissingClip:
         source=entry.source,
         keywords=entry.keywords,
     )
+    return clip, [Remark(clip.id, clip.path, said) for said in info.remarks]

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from clap_sb.data.entries import Entry
+from clap_sb.data.entries import Entry, is_there
 from clap_sb.data.prepare import prepare_found
 from clap_sb.data.rows_by_file import no_audio, rows_by_file
 
@@ -62,7 +62,7 @@ def prepare_labels_csv(path: str | os.PathLike, manifest: str | os.PathLike) -> 
     entries = {file: _entry(rows, path) for file, rows in by_file.items()}
     if not any(entry.keywords for entry in entries.values()):
         raise ValueError(f"{path} holds no label; each clip needs a path and one.")
-    files = {entry.id: file for file, entry in entries.items() if file.is_file()}
+    files = {entry.id: file for file, entry in entries.items() if is_there(file)}
     return prepare_found(
         manifest,
         list(entries.values()),

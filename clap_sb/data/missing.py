@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 NOT_FOUND = "no such file, under any of its names"
 
@@ -54,11 +55,25 @@ def write_missing(path: Path, missing: Sequence[MissingClip]) -> None:
     >>> path.exists()
     False
     """
+    write_rows(path, missing)
+
+
+def write_rows(path: Path, rows: Sequence[Any]) -> None:
+    """Writes a list that goes beside a manifest, or removes one that no longer holds.
+
+    Arguments
+    ---------
+    path : Path
+        The CSV file; missing folders are created.
+    rows : sequence
+        Of one dataclass, whose fields are the columns; may be empty. What is no valid
+        Unicode, as names of files may be, is written with escapes.
+    """
     path.unlink(missing_ok=True)
-    if not missing:
+    if not rows:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="") as f:
-        writer = csv.DictWriter(f, fieldnames=["id", "path_or_name", "reason"])
+        writer = csv.DictWriter(f, [field.name for field in fields(rows[0])])
         writer.writeheader()
-        writer.writerows(map(asdict, missing))
+        writer.writerows(map(asdict, rows))

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from clap_sb.data.audio import AudioError, read_wav
 from clap_sb.data.keys import generator_for, key_of
 from clap_sb.data.manifest import Clip
+from clap_sb.data.printable import printable
 
 
 @dataclass(frozen=True)
@@ -281,4 +282,5 @@ def caption_key(caption: str) -> int:
 def _warn(message: str) -> None:
     from speechbrain.utils.logger import get_logger
 
-    get_logger(__name__).warning(message)
+    # an error names the file, and a log is text
+    get_logger(__name__).warning(printable(message))

@@ -10,6 +10,7 @@ import csv
 import hashlib
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -17,11 +18,10 @@ from clap_sb.data.entries import Entry, examine
 from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import read_note, write_manifest
 from clap_sb.data.missing import NOT_FOUND, MissingClip, write_missing
+from clap_sb.data.remarks import tell_remarks
+from clap_sb.data.suffixes import SOUND_SUFFIXES, counted, kind_of, sound_order
 
 logger = logging.getLogger(__name__)
-
-# Where a clip lies in several formats, the first of these is taken.
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".m4a")
 
 # To be raised when equal entries and files would give another manifest than before.
 _VERSION = 4
@@ -88,7 +88,8 @@ def index_audio(folders: Iterable[Path]) -> dict[str, Path]:
     -------
     dict
         From a file's name without extension to its path: that in the earliest folder,
-        and there the one earliest in `AUDIO_SUFFIXES`.
+        and there the one earliest in
+        :data:`~clap_sb.data.suffixes.SOUND_SUFFIXES`.
 
     Example
     -------
@@ -100,16 +101,58 @@ def index_audio(folders: Iterable[Path]) -> dict[str, Path]:
     """
     index: dict[str, Path] = {}
     for folder in folders:
-        if not folder.is_dir():
-            continue
         found = [
-            (AUDIO_SUFFIXES.index(path.suffix.lower()), path)
-            for path in folder.iterdir()
-            if path.suffix.lower() in AUDIO_SUFFIXES
+            (order, folder / name)
+            for name in _names_in(folder)
+            if (order := sound_order(name)) is not None
         ]
         for _, path in sorted(found):
             index.setdefault(path.stem, path)
     return index
+
+
+def passed_by(folders: Iterable[Path]) -> Counter[str]:
+    """Counts the files of some folders that `index_audio` leaves out.
+
+    Arguments
+    ---------
+    folders : iterable of Path
+        Folders.
+
+    Returns
+    -------
+    Counter
+        From kind, which is the suffix, to number; names that begin with a dot aside.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> for name in ("a.mp3", "b.raw", "notes.txt", "more.txt", ".hidden"):
+    ...     (folder / name).touch()
+    >>> sorted(passed_by([folder]).items())
+    [('.raw', 1), ('.txt', 2)]
+    """
+    return Counter(
+        kind_of(name)
+        for folder in folders
+        for name in _names_in(folder)
+        if sound_order(name) is None and not name.startswith(".")
+    )
+
+
+def _names_in(folder: Path) -> list[str]:
+    """The names of a folder's files, if it exists; folders in it are none."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in entries if not _is_folder(entry)]
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads back to itself: to open it will tell
+        return False
 
 
 def prepare_manifest(
@@ -118,7 +161,8 @@ def prepare_manifest(
     """Finds and probes the audio of a list of clips, and writes the manifest.
 
     Clips whose file is missing or unreadable are left out with a warning, and listed
-    beside the manifest in ``<name>_missing.csv``. A manifest made before from the same
+    beside the manifest in ``<name>_missing.csv``; what is worth telling about the
+    others is listed in ``<name>_remarks.csv``. A manifest made before from the same
     entries and the same files (by name) is kept as it is.
 
     Arguments
@@ -149,10 +193,12 @@ def prepare_manifest(
     >>> prepare_manifest(folder / "save" / "test.json", [entry], [folder]).name
     'test.json'
     """
-    files = index_audio(folders)
+    files, others = index_audio(folders), counted(passed_by(folders))
+    if others:
+        logger.info("%s: passed by in its folders: %s", Path(manifest).stem, others)
 
     def explain(missing: Sequence[MissingClip]) -> str:
-        return _nothing_found(entries, folders, files, missing)
+        return _nothing_found(entries, folders, files, others, missing)
 
     return prepare_found(manifest, entries, files, explain)
 
@@ -188,15 +234,17 @@ def prepare_found(
     """
     manifest = Path(manifest)
     missing_list = manifest.with_name(f"{manifest.stem}_missing.csv")
+    remarks_list = manifest.with_name(f"{manifest.stem}_remarks.csv")
     stamp = _stamp(entries, files)
     note = read_note(manifest) if manifest.is_file() else {}
     if note.get("stamp") == stamp:
         logger.info("%s is up to date", manifest)
     else:
-        clips, missing = examine(entries, files, description=manifest.stem)
+        clips, missing, remarks = examine(entries, files, description=manifest.stem)
         if not clips:
             raise FileNotFoundError(explain(missing))
         write_missing(missing_list, missing)
+        tell_remarks(manifest.stem, remarks, remarks_list)
         note = {"stamp": stamp, **Listing.count(entries, missing).note}
         write_manifest(manifest, clips, note)
     if note["missing"]:
@@ -219,6 +267,7 @@ def _nothing_found(
     entries: Sequence[Entry],
     folders: Sequence[Path],
     files: dict[str, Path],
+    others: str,
     missing: Sequence[MissingClip],
 ) -> str:
     """Tells where was looked for what, and what was there instead."""
@@ -235,11 +284,13 @@ def _nothing_found(
         found += next(iter(files.values())).name
     else:
         found = "No audio files were found there at all"
+    if others:
+        found += f"; passed by: {others}"
     return "\n".join(
         [
             f"Not one of {len(entries)} clips has usable audio. Looked in",
             *looked_in,
-            f"for the extensions {' '.join(AUDIO_SUFFIXES)} and names such as",
+            f"for the extensions {' '.join(SOUND_SUFFIXES)} and names such as",
             *(f"  {name}" for entry in entries[:1] for name in entry.names),
             f"{found}.",
             "Check data_folder, or move or rename the audio files.",

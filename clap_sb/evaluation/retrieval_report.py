@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from clap_sb.data.listing import Listing
+from clap_sb.data.printable import printable
 from clap_sb.evaluation.card import ProtocolCard
 from clap_sb.evaluation.embedding import Embedded
 from clap_sb.evaluation.examples import best_and_worst
@@ -16,6 +17,7 @@ from clap_sb.evaluation.report import write_results
 from clap_sb.evaluation.retrieval import Retrieval
 
 MOST_CLIPS_IN_PLOT = 500
+_IDS_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ class Origin:
         if embedded.silent:
             count = len(embedded.silent)
             notes = (*notes, f"{count} clips are digital silence; kept")
+        if embedded.unreadable:
+            notes = (*notes, _unreadable(list(embedded.unreadable)))
         return ProtocolCard(
             dataset=self.dataset,
             split=self.split,
@@ -90,6 +94,15 @@ class Origin:
             notes=notes,
             **more,
         )
+
+
+def _unreadable(ids: Sequence[str]) -> str:
+    """How many clips are left out, and which: all of a few, the first of many."""
+    more = len(ids) - _IDS_SHOWN
+    named = ", ".join(map(printable, ids[:_IDS_SHOWN]))
+    if more > 0:
+        named += f" and {more} more"
+    return f"{len(ids)} clips could not be read and are left out: {named}"
 
 
 @dataclass(frozen=True)

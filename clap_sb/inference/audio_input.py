@@ -7,6 +7,7 @@ a tensor or array ``[time]`` one clip
 ``[batch, time]``            a batch of mono clips
 ``[batch, channels, time]``  a batch whose channels are averaged
 a path, or an open file      one clip, channels averaged
+an ``AudioFile``             one clip; it stays open, and is at the model's rate
 a list or tuple              one clip an entry, each ``[time]``,
                              ``[channels, time]``, a path or an open file
 ============================ ==================================================
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import torch
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     Waveform = torch.Tensor | np.ndarray
-    AudioInput = Waveform | AudioSource
+    AudioInput = Waveform | AudioSource | AudioFile
 
 # more channels than any microphone array in use, fewer samples than any clip
 _MOST_CHANNELS = 64
@@ -135,12 +136,12 @@ def split_inputs(wavs: AudioInput | Sequence[AudioInput]) -> list[AudioInput]:
 
 def open_input(
     clip: AudioInput, sample_rate: int | None, new_sample_rate: int
-) -> AudioFile | WaveformInput:
+) -> AbstractContextManager[AudioFile | WaveformInput]:
     """Opens one clip for reading.
 
     Arguments
     ---------
-    clip : tensor, array, path, or open file
+    clip : tensor, array, path, open file, or AudioFile
         The clip.
     sample_rate : int or None
         Its rate, Hz; a file knows its own.
@@ -149,16 +150,23 @@ def open_input(
 
     Returns
     -------
-    AudioFile or WaveformInput
-        A context manager with ``num_samples`` and ``read(begin, end)``.
+    context manager
+        Of what has ``num_samples`` and ``read(begin, end)``.
 
     Raises
     ------
     ValueError
-        If it is no waveform.
+        If it is no waveform, or an ``AudioFile`` at another rate.
     AudioError
         If it is a file that cannot be used.
     """
+    if isinstance(clip, AudioFile):
+        if clip.sample_rate != new_sample_rate:
+            raise ValueError(
+                f"{clip.name} is open to be heard at {clip.sample_rate} Hz, and the "
+                f"model hears {new_sample_rate} Hz: open it with that"
+            )
+        return nullcontext(clip)  # whoever opened it closes it
     if is_file(clip):
         return AudioFile(clip, new_sample_rate)
     return WaveformInput(clip, sample_rate, new_sample_rate)

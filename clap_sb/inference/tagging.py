@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from clap_sb.data.audio_file import AudioError, AudioFile
 from clap_sb.evaluation.zero_shot import DEFAULT_PROMPT
 from clap_sb.inference.audible import Audible
 from clap_sb.inference.audio_input import open_input
@@ -173,7 +174,12 @@ class Tagger:
         among = (scale * similarity).softmax(1) * believed
         return torch.cat([among, 1.0 - among.sum(1, keepdim=True)], dim=1)
 
-    def calibrated(self, annotated: Mapping[Path, Sequence[Segment]]) -> Tagger:
+    def calibrated(
+        self,
+        annotated: Mapping[Path, Sequence[Segment]],
+        on_error: Callable[[AudioError], object] | None = None,
+        on_remarks: Callable[[Path, Sequence[str]], object] | None = None,
+    ) -> Tagger:
         """Learns the thresholds from a few recordings.
 
         A piece has a label if half of it lies within a segment of the label, or half of
@@ -187,6 +193,11 @@ class Tagger:
         annotated : mapping of path to sequence of Segment
             What sounds when; see
             :func:`~clap_sb.inference.calibration.read_annotations`.
+        on_error : callable, optional
+            Called with what is wrong with a recording, which is left out then; it is
+            raised unless this is given.
+        on_remarks : callable, optional
+            Called with a recording and what is worth telling about it, if anything is.
 
         Returns
         -------
@@ -202,14 +213,20 @@ class Tagger:
         self._check_annotated(annotated)
         similarity, covered, audible = [], [], []
         for path, segments in annotated.items():
-            with open_input(path, None, self.clap.sample_rate) as sound:
-                _, sounding = self._bins(sound)
-                for pieces in self._listen(sound):
-                    similarity.append(
-                        self.clap.similarity(pieces.embedding, self._text)
-                    )
-                    covered.append(self._covered(pieces, segments))
-                    audible.append(sounding.seconds(pieces.start, pieces.end) > 0)
+            try:
+                with AudioFile(path, self.clap.sample_rate) as sound:
+                    heard = self._heard(sound, segments)
+            except AudioError as error:
+                if on_error is None:
+                    raise
+                on_error(error)
+                continue
+            for one, of_all in zip(heard, (similarity, covered, audible), strict=True):
+                of_all.append(one)
+            if sound.remarks and on_remarks is not None:
+                on_remarks(path, sound.remarks)
+        if not similarity:
+            raise ValueError("none of the recordings can be read")
         cosines, share = torch.cat(similarity), torch.cat(covered)
         nearest, unlabelled = cosines.argmax(1), share.sum(1) == 0
         thresholds = {}
@@ -223,6 +240,25 @@ class Tagger:
             thresholds[name] = best_threshold(cosines[taken, place], has[taken])
         calibration = Calibration.of_model(thresholds, self.options, self.clap)
         return Tagger(self.clap, self.labels, calibration)
+
+    def _heard(
+        self, sound: Sound, segments: Sequence[Segment]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Of each piece: its cosines, how far it has the labels, and whether it sounds.
+
+        ``[pieces, labels]`` twice, and ``[pieces]``.
+        """
+        _, sounding = self._bins(sound)
+        parts = [
+            (
+                self.clap.similarity(pieces.embedding, self._text),
+                self._covered(pieces, segments),
+                sounding.seconds(pieces.start, pieces.end) > 0,
+            )
+            for pieces in self._listen(sound)
+        ]
+        similarity, covered, audible = map(torch.cat, zip(*parts, strict=True))
+        return similarity, covered, audible
 
     def _check_annotated(self, annotated: Mapping[Path, Sequence[Segment]]) -> None:
         """A label that was mistyped would pass for a sound that is none of them."""

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from contextlib import closing
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clap_sb.search.reading import Decoded, Opened, ahead, decode, open_sound, pieces
+from clap_sb.search.reading import (
+    Decoded,
+    Hashed,
+    ahead,
+    hashed,
+    read_sound,
+    side_by_side,
+)
 from clap_sb.search.records import FileRecord, NewSound
 from clap_sb.search.scan import Stamp
 from clap_sb.search.store import Store
@@ -44,10 +51,11 @@ class Counts:
 class _Growing:
     """A sound of which some windows are embedded."""
 
-    samples: int
     paths: list[str]
-    missing: int
-    parts: list[np.ndarray]
+    samples: int = 0
+    missing: int | None = None  # windows; told with the first of them
+    parts: list[np.ndarray] = field(default_factory=list)
+    remarks: tuple[str, ...] = ()
 
 
 class SoundEmbedder:
@@ -107,12 +115,13 @@ class SoundEmbedder:
         self._stamps = files
         pool = ThreadPoolExecutor(self.workers)
         try:
-            for decoded in self._read(pool):
-                self._take(decoded)
-                while len(self._batch) >= self.batch_size:
-                    self._embed()
-                if len(self._records) >= self.batch_size:
-                    self._note()
+            with closing(self._read(pool)) as parts:
+                for decoded in parts:
+                    self._take(decoded)
+                    while len(self._batch) >= self.batch_size:
+                        self._embed()
+                    if len(self._records) >= self.batch_size:
+                        self._note()
             while self._batch:
                 self._embed()
             self._note()
@@ -122,42 +131,46 @@ class SoundEmbedder:
 
     def _read(self, pool: ThreadPoolExecutor) -> Iterator[Decoded]:
         rate, size = self._model.sample_rate, self._model.clip_samples
-        look = partial(open_sound, sample_rate=rate, known=frozenset(self._known))
-        opened = ahead(pool, look, self._stamps, 8 * self.workers)
-        new = (
-            piece
-            for sound in opened
-            if self._is_new(sound)
-            for piece in pieces(sound, size, self.batch_size)
+        files = ahead(pool, hashed, self._stamps, 8 * self.workers)
+        sounds = (
+            read_sound(file.path, file.hash, rate, size, self.batch_size)
+            for file in files
+            if self._is_new(file)
         )
-        read = partial(decode, sample_rate=rate, size=size)
-        return ahead(pool, read, new, 2 * self.workers)
+        return side_by_side(pool, sounds, 2 * self.workers)
 
-    def _is_new(self, opened: Opened) -> bool:
+    def _is_new(self, file: Hashed) -> bool:
         """Notes what is not to be embedded."""
-        path, digest = opened.path, opened.hash
+        path, digest = file.path, file.hash
         if digest in self._known:
             self._record(path, sound=self._known[digest])
             self.counts.recognised += 1
-        elif opened.error is not None:
-            self._fail([path], opened.error)
+        elif file.error is not None:
+            self._fail(path, file.error)
         elif digest in self._broken:
-            self._fail([path], self._broken[digest])
+            self._fail(path, _of_copy(path, self._broken[digest]))
         elif digest in self._growing:
             self._growing[digest].paths.append(path)
         else:
-            windows = -(-opened.samples // self._model.clip_samples)
-            self._growing[digest] = _Growing(opened.samples, [path], windows, [])
+            self._growing[digest] = _Growing([path])
             return True
         return False
 
     def _take(self, decoded: Decoded) -> None:
-        digest = decoded.piece.hash
-        if decoded.error is not None and digest in self._growing:
+        digest = decoded.hash
+        if decoded.error is not None:
             self._broken[digest] = decoded.error
-            self._fail(self._growing.pop(digest).paths, decoded.error)
-        elif digest in self._growing:
-            self._batch += [(digest, wav) for wav in decoded.wavs]
+            first, *copies = self._growing.pop(digest).paths
+            self._fail(first, decoded.error)
+            for path in copies:
+                self._fail(path, _of_copy(path, decoded.error))
+            return
+        sound = self._growing[digest]
+        if sound.missing is None:
+            sound.samples = decoded.samples
+            sound.missing = -(-decoded.samples // self._model.clip_samples)
+        sound.remarks = decoded.remarks
+        self._batch += [(digest, wav) for wav in decoded.wavs]
 
     def _embed(self) -> None:
         batch = self._batch[: self.batch_size]
@@ -171,10 +184,13 @@ class SoundEmbedder:
 
     def _note(self) -> None:
         """Puts on disk what is finished."""
-        done = {d: sound for d, sound in self._growing.items() if not sound.missing}
+        done = {d: sound for d, sound in self._growing.items() if sound.missing == 0}
         if done:
             self._known |= self.store.add_sounds(
-                [NewSound(d, s.samples, np.stack(s.parts)) for d, s in done.items()]
+                [
+                    NewSound(digest, s.samples, np.stack(s.parts), s.remarks)
+                    for digest, s in done.items()
+                ]
             )
         for digest, sound in done.items():
             for path in self._growing.pop(digest).paths:
@@ -185,10 +201,14 @@ class SoundEmbedder:
         self.report(len(self._records))
         self._records = {}
 
-    def _fail(self, paths: list[str], error: str) -> None:
-        for path in paths:
-            self._record(path, error=error)
-            self.counts.failed += 1
+    def _fail(self, path: str, error: str) -> None:
+        self._record(path, error=error)
+        self.counts.failed += 1
 
     def _record(self, path: str, sound: int | None = None, error: str | None = None):
         self._records[path] = FileRecord(self._stamps[path], sound, error)
+
+
+def _of_copy(path: str, error: str) -> str:
+    """The error of a file whose bytes another one has, which the error names."""
+    return f"{path}: the same bytes as {error}"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from clap_sb.data.printable import printable
 from clap_sb.search.hits import Hit
 
 
@@ -62,29 +63,6 @@ def as_table(hits: Sequence[Hit]) -> str:
         lines += [f"{'same:':>29}  {printable(path)}" for path in hit.copies]
         lines += [f"{'similar:':>29}  {printable(path)}" for path in hit.similar]
     return "\n".join(lines)
-
-
-def printable(path: str) -> str:
-    """A name that can be shown, also if it is not valid Unicode or has line breaks.
-
-    For the eye alone: what it gives may be no file's name.
-
-    Arguments
-    ---------
-    path : str
-        A file's name.
-
-    Returns
-    -------
-    str
-
-    Example
-    -------
-    >>> printable("two lines".replace(" ", chr(10))).isprintable()
-    True
-    """
-    path = os.fsencode(path).decode(errors="replace")
-    return "".join(char if char.isprintable() else "\ufffd" for char in path)
 
 
 def as_json(

@@ -77,8 +77,11 @@ class NewSound:
         Length at the model's sample rate.
     embedding : np.ndarray
         ``[windows, dim]``.
+    remarks : tuple of str
+        What is worth telling about it.
     """
 
     hash: str
     samples: int
     embedding: np.ndarray
+    remarks: tuple[str, ...] = ()

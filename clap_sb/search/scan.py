@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from clap_sb.data.suffixes import kind_of, sound_order
 from clap_sb.search.errors import SearchError
 
-# What libsndfile reads, by the end of the name.
-SUFFIXES = frozenset(
-    ".aif .aifc .aiff .au .caf .flac .mp3 .oga .ogg .opus .rf64 .snd .w64 .wav".split()
-)
+_LINK_TO_FOLDER = "links to folders"
+_BROKEN_LINK = "links to nothing"
+_NO_FILE = "neither files nor folders"
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,9 @@ class Scan:
         Full name to stamp, sorted by name.
     unseen : dict
         Folders, and single files, that could not be looked at: full name to reason.
+    passed_by : dict
+        How many files of each kind are no sounds, for each of the folders that has
+        any: full name to suffix to number.
 
     Example
     -------
@@ -167,6 +171,17 @@ class Scan:
     folders: tuple[str, ...]
     files: dict[str, Stamp]
     unseen: dict[str, str]
+    passed_by: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def without_sounds(self) -> list[str]:
+        """The folders that could be looked at and have no sound in them."""
+        return [
+            folder
+            for folder in self.folders
+            if folder not in self.unseen
+            and not any(lies_in(path, folder) for path in self.files)
+        ]
 
     def misses(self, path: str) -> bool:
         """Whether a file is gone: it was looked for, and is not there.
@@ -190,7 +205,7 @@ class Scan:
 
 
 def scan(folders: Sequence[str]) -> Scan:
-    """Finds the sounds in folders and all folders below.
+    """Finds the sounds in folders and all folders below, and counts what else is there.
 
     Links to folders are not followed; names that begin with a dot are left out. A
     folder that cannot be listed, or is taken away meanwhile, is noted and passed by.
@@ -209,41 +224,61 @@ def scan(folders: Sequence[str]) -> Scan:
     >>> folder = getfixture("tmp_path")
     >>> for name in ("b.WAV", "a.flac", "notes.txt", ".c.wav"):
     ...     _ = (folder / name).write_bytes(b"")
-    >>> [os.path.basename(path) for path in scan([str(folder)]).files]
+    >>> found = scan([str(folder)])
+    >>> [os.path.basename(path) for path in found.files]
     ['a.flac', 'b.WAV']
+    >>> found.passed_by == {str(folder): {".txt": 1}}
+    True
     """
-    found: dict[str, Stamp] = {}
-    unseen: dict[str, str] = {}
-    waiting = list(folders)
+    found = Scan(tuple(folders), {}, {})
+    for folder in folders:
+        if others := _walk(folder, found):
+            found.passed_by[folder] = dict(others.most_common())
+    return Scan(
+        found.folders, dict(sorted(found.files.items())), found.unseen, found.passed_by
+    )
+
+
+def _walk(root: str, found: Scan) -> Counter[str]:
+    """Adds what lies in a folder and below it; gives the kinds of what is no sound."""
+    others: Counter[str] = Counter()
+    waiting = [root]
     while waiting:
         folder = waiting.pop()
         try:
             with os.scandir(folder) as entries:
                 for entry in entries:
                     if not entry.name.startswith("."):
-                        _look(entry, waiting, found, unseen)
+                        _look(entry, waiting, found, others)
         except OSError as error:
-            unseen[folder] = _reason(error)
-    return Scan(tuple(folders), dict(sorted(found.items())), unseen)
+            found.unseen[folder] = _reason(error)
+    return others
 
 
 def _look(
-    entry: os.DirEntry,
-    waiting: list[str],
-    found: dict[str, Stamp],
-    unseen: dict[str, str],
+    entry: os.DirEntry, waiting: list[str], found: Scan, others: Counter[str]
 ) -> None:
-    """Sorts an entry of a folder into one of these, or none if it is no sound."""
+    """Sorts an entry of a folder into one of these."""
     try:
         if entry.is_dir(follow_symlinks=False):
             waiting.append(entry.path)
-        elif os.path.splitext(entry.name)[1].lower() in SUFFIXES and entry.is_file():
+        elif not entry.is_file():
+            others[_kind_of_no_file(entry)] += 1
+        elif sound_order(entry.name) is None:
+            others[kind_of(entry.name)] += 1
+        else:
             status = entry.stat()
-            found[entry.path] = Stamp(status.st_size, status.st_mtime_ns)
+            found.files[entry.path] = Stamp(status.st_size, status.st_mtime_ns)
     except FileNotFoundError:
         pass  # gone in the meantime
     except OSError as error:
-        unseen[entry.path] = _reason(error)
+        found.unseen[entry.path] = _reason(error)
+
+
+def _kind_of_no_file(entry: os.DirEntry) -> str:
+    if entry.is_dir():
+        return _LINK_TO_FOLDER
+    return _BROKEN_LINK if entry.is_symlink() else _NO_FILE
 
 
 def _reason(error: OSError) -> str:

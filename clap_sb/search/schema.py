@@ -4,17 +4,18 @@ from __future__ import annotations
 
 # A sound is known by its bytes; any number of files may hold it. Its id is never given
 # to another one: whoever was told it may ask for it later. `lost_at` is when an update
-# first saw, in seconds since 1970, that no file holds it.
+# first saw, in seconds since 1970, that no file holds it. `remarks` is a list in JSON,
+# or NULL. Paths and errors are bytes: names of files need not be valid Unicode.
 TABLES = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE sounds (
     id INTEGER PRIMARY KEY AUTOINCREMENT, hash TEXT UNIQUE NOT NULL,
     first_row INTEGER NOT NULL, windows INTEGER NOT NULL, samples INTEGER NOT NULL,
-    lost_at INTEGER
+    lost_at INTEGER, remarks TEXT
 );
 CREATE TABLE files (
     path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-    sound INTEGER REFERENCES sounds (id), error TEXT
+    sound INTEGER REFERENCES sounds (id), error BLOB
 );
 CREATE INDEX files_of_sound ON files (sound);
 """

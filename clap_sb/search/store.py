@@ -158,7 +158,11 @@ class Store:
             "SELECT path, size, mtime_ns, sound, error FROM files ORDER BY path"
         )
         return {
-            os.fsdecode(path): FileRecord(Stamp(size, mtime_ns), sound, error)
+            os.fsdecode(path): FileRecord(
+                Stamp(size, mtime_ns),
+                sound,
+                None if error is None else os.fsdecode(error),
+            )
             for path, size, mtime_ns, sound, error in rows
         }
 
@@ -172,7 +176,8 @@ class Store:
         """
         rows = [
             (os.fsencode(path), *asdict(record.stamp).values(), record.sound)
-            + (record.error,)
+            # an error names the file
+            + (None if record.error is None else os.fsencode(record.error),)
             for path, record in records.items()
         ]
         query = "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)"
@@ -258,15 +263,30 @@ class Store:
         """
         row = self.num_rows
         self.vectors.write(row, np.concatenate([sound.embedding for sound in sounds]))
-        query = "INSERT INTO sounds VALUES (NULL, ?, ?, ?, ?, NULL)"
+        query = "INSERT INTO sounds VALUES (NULL, ?, ?, ?, ?, NULL, ?)"
         ids = {}
         with self._database.transaction() as connection:
             for sound in sounds:
                 windows = len(sound.embedding)
-                values = (sound.hash, row, windows, sound.samples)
+                remarks = json.dumps(sound.remarks) if sound.remarks else None
+                values = (sound.hash, row, windows, sound.samples, remarks)
                 ids[sound.hash] = connection.execute(query, values).lastrowid
                 row += windows
         return ids
+
+    def remarks(self) -> dict[str, list[str]]:
+        """What is worth telling about files.
+
+        Returns
+        -------
+        dict
+            Full name to remarks, of those that have any.
+        """
+        rows = self._database.rows(
+            "SELECT path, remarks FROM files JOIN sounds ON sound = id "
+            "WHERE remarks IS NOT NULL ORDER BY path"
+        )
+        return {os.fsdecode(path): json.loads(remarks) for path, remarks in rows}
 
     def spans(self) -> np.ndarray:
         """The sounds that some file holds.

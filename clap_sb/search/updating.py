@@ -22,7 +22,7 @@ from clap_sb.search.matching import (
     located,
     sources,
 )
-from clap_sb.search.scan import Stamp, full_names, outermost, scan
+from clap_sb.search.scan import Scan, Stamp, full_names, outermost, scan
 from clap_sb.search.store import DATABASE, Store
 
 if TYPE_CHECKING:
@@ -61,6 +61,14 @@ class Update:
     unseen : dict
         Why folders, and single files, could not be looked at, by full name; what the
         index knows of there is kept.
+    remarks : dict
+        What is worth telling about files of the index, by full name: a list of
+        sentences.
+    passed_by : dict
+        What lies in the folders that were looked at and is no sound: full name of the
+        folder to kind (the suffix) to number.
+    without_sounds : list of str
+        Those of the folders that were looked at in which there is no sound.
     """
 
     embedded: int
@@ -72,6 +80,9 @@ class Update:
     windows: int
     errors: dict[str, str]
     unseen: dict[str, str]
+    remarks: dict[str, list[str]]
+    passed_by: dict[str, dict[str, int]]
+    without_sounds: list[str]
 
 
 class Updater:
@@ -162,7 +173,7 @@ class Updater:
                 check_not_emptied(known, found)
             changes = Changes.between(known, found, folders, retry)
             counts = self._apply(store, folders, changes, progress)
-            return _summary(store, counts, changes, found.unseen)
+            return _summary(store, counts, changes, found)
 
     def _open(self, checkpoint: str | None, tokenizer: str | None) -> Store:
         if (self.out / DATABASE).exists():
@@ -266,9 +277,7 @@ def _without(store: Store, forget: Sequence[str | os.PathLike]) -> list[str]:
     return sorted(kept)
 
 
-def _summary(
-    store: Store, counts: Counts, changes: Changes, unseen: dict[str, str]
-) -> Update:
+def _summary(store: Store, counts: Counts, changes: Changes, found: Scan) -> Update:
     files = store.files()
     return Update(
         **asdict(counts),
@@ -281,5 +290,8 @@ def _summary(
             for path, record in files.items()
             if record.error is not None
         },
-        unseen=unseen,
+        unseen=found.unseen,
+        remarks=store.remarks(),
+        passed_by=found.passed_by,
+        without_sounds=found.without_sounds,
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clap_sb.data.audio import AudioError
+from clap_sb.data.printable import printable
 from clap_sb.search.errors import SearchError
 from clap_sb.serve.guard import Guard
 
@@ -79,7 +80,10 @@ def create_app(service: Service, trusted: Collection[str] = ()) -> Callable[...,
         return Response(png, media_type="image/png")
 
     def wrong(status: int) -> Callable[[Request, Exception], Response]:
-        return lambda request, error: JSONResponse({"error": str(error)}, status)
+        # an error may name a file, and an answer is text
+        return lambda request, error: JSONResponse(
+            {"error": printable(str(error))}, status
+        )
 
     app = Starlette(
         routes=[

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from clap_sb.data.audio import AudioError, read_wav
+from clap_sb.data.printable import printable
 from clap_sb.evaluation.zero_shot import prompt
 from clap_sb.search.errors import SearchError
-from clap_sb.search.formats import printable
 from clap_sb.search.hits import Hit
 from clap_sb.search.searcher import Searcher
 from clap_sb.serve.picture import spectrogram_png

@@ -50,7 +50,7 @@ def prepare_audiocaps(
     valid, validation or test), or without a folder for the split in
     ``audio/``, ``waveforms/`` or ``<data_folder>/`` itself; named
     ``<youtube_id>_<start>``, ``<youtube_id>``, ``Y<youtube_id>`` or ``<audiocap_id>``;
-    as wav, flac, ogg, mp3, or m4a where libsndfile can decode it.
+    in any format of :mod:`clap_sb.data.suffixes`, videos among them.
 
     Arguments
     ---------
