@@ -71,6 +71,13 @@ def encode(
     return Path(path)
 
 
+def write(path, wav, rate, **how):
+    """Writes a file by libsndfile, piece by piece: long ones take all of its stack."""
+    with soundfile.SoundFile(path, "w", rate, wav.shape[1], **how) as file:
+        for begin in range(0, len(wav), 2**16):
+            file.write(wav[begin : begin + 2**16])
+
+
 # What a format is made with: codec, container and options of `encode`, or
 # libsndfile's format and subtype.
 BY_FFMPEG = {
@@ -124,10 +131,10 @@ def make(folder, name: str, seconds: float = 3.0, channels: int = 2, seed: int =
     path = Path(folder) / name
     if name in _SPEECH_CODECS:
         wav, rate = recording(seconds, 8000, 1, seed), 8000
-        soundfile.write(path, wav, rate, subtype=_SPEECH_CODECS[name])
+        write(path, wav, rate, subtype=_SPEECH_CODECS[name])
     elif name == "opus.opus":
         wav, rate = recording(seconds, 48000, channels, seed), 48000
-        soundfile.write(path, wav, rate, format="OGG", subtype="OPUS")
+        write(path, wav, rate, format="OGG", subtype="OPUS")
     elif name == "opus.webm":
         wav, rate = recording(seconds, 48000, channels, seed), 48000
         encode(path, wav, rate, "libopus", "webm")
@@ -138,5 +145,5 @@ def make(folder, name: str, seconds: float = 3.0, channels: int = 2, seed: int =
             encode(path, wav, rate, codec, container, **how)
         else:
             container, codec = BY_LIBSNDFILE[name]
-            soundfile.write(path, wav, rate, format=container, subtype=codec)
+            write(path, wav, rate, format=container, subtype=codec)
     return path, wav, rate

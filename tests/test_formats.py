@@ -10,11 +10,13 @@ import pytest
 import sound_files
 import soundfile
 import torch
+from builders import tiny_clap
 from sound_files import encode, make, recording
 
 from clap_sb.data.audio import AudioFile, probe, probe_to_end, read_wav
 from clap_sb.data.audio_source import AudioError
 from clap_sb.data.sound import open_sound
+from clap_sb.inference import CLAP
 
 # Frames of the encoder's delay and padding that come back, where a file cannot tell of
 # them: as both libsndfile and FFmpeg have it.
@@ -348,3 +350,22 @@ def test_memory_of_an_unknown_length_is_bounded(tmp_path):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 12e6  # all of it are 19.2 MB
+
+
+def test_embeddings_are_those_of_the_file_alone_in_any_batch(tmp_path):
+    """One recording in all formats; amplified weights, so that a shift would show."""
+    clap = CLAP(tiny_clap(tmp_path))
+    made = {name: make(tmp_path, name, 9.0) for name in sound_files.NAMES}
+    paths = [path for path, *_ in made.values()]
+    rows = {size: clap.embed_files(paths, batch_size=size) for size in (1, 16)}
+    assert (rows[1] - rows[16]).abs().max() <= 1e-6
+    alone = torch.cat([clap.embed_files([path]) for path in paths])
+    assert (alone - rows[16]).abs().max() <= 1e-6
+    of = dict(zip(made, rows[16], strict=True))
+    for name in LOSSLESS:
+        assert of[name] @ of["float.wav"] > 1 - 1e-4, name
+    for name in ("vorbis.ogg", "vbr.mp3", "header.mp3", "aac.m4a", "aac.mp4"):
+        assert of[name] @ of["float.wav"] > 0.97, name
+    wav = made["float.wav"][1]
+    shifted = clap.encode_audio([wav[1105:].mean(1)], 44100)[0]
+    assert shifted @ of["float.wav"] < 0.999  # what is compared can tell
