@@ -18,12 +18,16 @@ from __future__ import annotations
 import difflib
 import functools
 import io
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import ruamel.yaml
+
+from clap_sb.kinds import tag_of
+from clap_sb.setting_kinds import kind_of
 
 BLOCKS = ("override", "builtin")
 BUILTIN = "builtin"
@@ -77,13 +81,61 @@ class Config:
         ConfigError
             If there is no such key; the nearest ones are named.
         """
+        self._check_known(overrides)
+        return replace(self, overrides={**self.overrides, **overrides})
+
+    def read(
+        self, words: Mapping[str, str | None], others: Iterable[str] = ()
+    ) -> dict[str, Any]:
+        """What the words of a command line mean here.
+
+        Arguments
+        ---------
+        words : mapping of str to str or None
+            The word of each option; None where it stands without one.
+        others : iterable of str
+            Options besides the settings, to be named where one is mistyped.
+
+        Returns
+        -------
+        dict
+            Values for :meth:`updated`, each of the kind that the setting has in the
+            text: see :func:`clap_sb.setting_kinds.kind_of`.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such setting, or a value is of another kind.
+
+        Example
+        -------
+        >>> config = Config("freeze: False\\nfolder: here")
+        >>> config.read({"freeze": None, "folder": "1"})
+        {'freeze': True, 'folder': '1'}
+        """
+        self._check_known(words, others)
+        known = self._without_placeholders(words).values() if words else {}
+        read = {}
+        for key, word in words.items():
+            try:
+                read[key] = kind_of(key, known[key]).read(word)
+            except ValueError as error:
+                raise ConfigError(f"--{key} {error}") from error
+        return read
+
+    def _check_known(self, keys: Iterable[str], others: Iterable[str] = ()) -> None:
         known = _keys(self.text)
-        for key in overrides:
+        for key in keys:
             if key not in known:
-                near = difflib.get_close_matches(key, known, n=3)
+                near = difflib.get_close_matches(key, [*known, *others], n=3)
                 hint = f": did you mean {', '.join(near)}?" if near else ""
                 raise ConfigError(f"there is no setting {key!r}{hint}")
-        return replace(self, overrides={**self.overrides, **overrides})
+
+    def _without_placeholders(self, keys: Iterable[str]) -> Config:
+        """The same with null for those of the keys that the command line must give."""
+        values = _parse(self.text, "the joined YAML")
+        open_ = [key for key in keys if tag_of(values[key]) == "!PLACEHOLDER"]
+        return self.updated(dict.fromkeys(open_))
 
     def redefined(self, definitions: str) -> Config:
         """The same configuration with some keys defined anew; overrides of them go.
@@ -119,8 +171,9 @@ class Config:
     def _resolved(self) -> str:
         from hyperpyyaml import resolve_references
 
-        stream = resolve_references(self.text, dict(self.overrides), True)
-        return stream.getvalue()
+        overrides, letters = _set_aside(self.overrides)
+        text = resolve_references(self.text, overrides, True).getvalue()
+        return _put_back(text, letters) if letters else text
 
     def values(self) -> dict[str, Any]:
         """Plain values, resolved; no object is built."""
@@ -143,9 +196,7 @@ class Config:
         picked = ruamel.yaml.comments.CommentedMap(
             (key, values[key]) for key in keys if key in values
         )
-        stream = io.StringIO()
-        ruamel.yaml.YAML().dump(picked, stream)
-        return stream.getvalue()
+        return _dumped(picked)
 
     def build(self) -> dict[str, Any]:
         """Builds all objects, as SpeechBrain's recipes do.
@@ -157,10 +208,15 @@ class Config:
         """
         from hyperpyyaml import load_hyperpyyaml
 
+        load_hyperpyyaml("{}")  # from its first call on, a text (a) keeps its quotes
         return load_hyperpyyaml(self.resolved())
 
 
-def join(paths: Iterable[str | Path], overrides: str = "") -> Config:
+def join(
+    paths: Iterable[str | Path],
+    overrides: str | Mapping[str, str | None] = "",
+    others: Iterable[str] = (),
+) -> Config:
     """Joins YAML files into one configuration.
 
     Arguments
@@ -168,8 +224,11 @@ def join(paths: Iterable[str | Path], overrides: str = "") -> Config:
     paths : iterable of str or Path
         The recipe's files and the system's, in this order: what comes first is built
         first.
-    overrides : str
-        The command line's overrides as YAML text, from ``sb.parse_arguments``.
+    overrides : str or mapping
+        The command line's words by setting, see :meth:`Config.read`; or YAML text,
+        whose values are taken as they are.
+    others : iterable of str
+        Options besides the settings, to be named where one is mistyped.
 
     Returns
     -------
@@ -179,7 +238,7 @@ def join(paths: Iterable[str | Path], overrides: str = "") -> Config:
     ------
     ConfigError
         If a file is missing or no mapping, a key stands in two files, or an override
-        has no key to replace.
+        has no key to replace, or is of another kind.
 
     Example
     -------
@@ -210,7 +269,10 @@ def join(paths: Iterable[str | Path], overrides: str = "") -> Config:
             blocks[name].update(block)
         texts.append(f"# ---- {path.name}\n{text.strip()}\n")
     config = Config("\n".join(texts)).updated(blocks["override"])
-    given = _parse(overrides, "the command line") if overrides else {}
+    if isinstance(overrides, str):
+        given = _parse(overrides, "the command line") if overrides else {}
+    else:
+        given = config.read(overrides, others)
     if config.updated(given).values().get("data_folder") == BUILTIN:
         config = config.updated(blocks["builtin"])
         config = replace(config, replaced_for_builtin=blocks["builtin"])
@@ -245,6 +307,57 @@ def top_level_blocks(text: str) -> dict[str, str]:
         key: "".join(lines[start:end])
         for key, start, end in zip(values, starts, starts[1:], strict=False)
     }
+
+
+# What HyperPyYAML leaves alone: no reference, no sum, no comment, no tuple, no two
+# spaces that a folded line would make one of
+_PLAIN = re.compile(r"(?:[\w./-]| (?! ))*")
+
+
+def _set_aside(overrides: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Names in the place of texts, which HyperPyYAML would take for more than texts.
+
+    It would look for the setting x in a folder ``runs/<x>``, and add up what stands
+    before the ``#`` of ``1 #2``.
+    """
+    letters: dict[str, str] = {}
+
+    def named(value: Any) -> Any:
+        if isinstance(value, str) and not _PLAIN.fullmatch(value):
+            letters[f"text_set_aside_{len(letters)}_"] = value
+            return list(letters)[-1]
+        if type(value) is list:
+            return [named(item) for item in value]
+        if type(value) is dict:
+            return {key: named(item) for key, item in value.items()}
+        return value
+
+    return {key: named(value) for key, value in overrides.items()}, letters
+
+
+def _put_back(text: str, letters: Mapping[str, str]) -> str:
+    """Resolved text with the texts themselves in the place of the names."""
+    found = re.compile("|".join(letters))
+    quoted = ruamel.yaml.scalarstring.DoubleQuotedScalarString
+
+    def lettered(value: Any) -> Any:
+        if isinstance(value, str) and found.search(value):
+            # in quotes: HyperPyYAML takes (a) for a tuple
+            return quoted(found.sub(lambda name: letters[name[0]], value))
+        if isinstance(value, dict | list):
+            pairs = value.items() if isinstance(value, dict) else enumerate(value)
+            for key, item in list(pairs):
+                value[key] = lettered(item)
+        return value
+
+    return _dumped(lettered(_parse(text, "the joined YAML")))
+
+
+def _dumped(values: Mapping[str, Any]) -> str:
+    yaml, stream = ruamel.yaml.YAML(), io.StringIO()
+    yaml.width = 10_000  # a text that is folded where it has two spaces loses one
+    yaml.dump(values, stream)
+    return stream.getvalue()
 
 
 @functools.lru_cache(maxsize=8)
