@@ -17,8 +17,6 @@ from __future__ import annotations
 
 import difflib
 import functools
-import io
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,8 +24,8 @@ from typing import Any
 
 import ruamel.yaml
 
-from clap_sb.kinds import tag_of
-from clap_sb.setting_kinds import kind_of
+from clap_sb.literal_texts import dumped, put_back, set_aside
+from clap_sb.setting_kinds import kind_of, tag_of, texts_like_switches
 
 BLOCKS = ("override", "builtin")
 BUILTIN = "builtin"
@@ -171,9 +169,9 @@ class Config:
     def _resolved(self) -> str:
         from hyperpyyaml import resolve_references
 
-        overrides, letters = _set_aside(self.overrides)
+        overrides, letters = set_aside(self.overrides)
         text = resolve_references(self.text, overrides, True).getvalue()
-        return _put_back(text, letters) if letters else text
+        return put_back(text, letters) if letters else text
 
     def values(self) -> dict[str, Any]:
         """Plain values, resolved; no object is built."""
@@ -196,7 +194,7 @@ class Config:
         picked = ruamel.yaml.comments.CommentedMap(
             (key, values[key]) for key in keys if key in values
         )
-        return _dumped(picked)
+        return dumped(picked)
 
     def build(self) -> dict[str, Any]:
         """Builds all objects, as SpeechBrain's recipes do.
@@ -309,57 +307,6 @@ def top_level_blocks(text: str) -> dict[str, str]:
     }
 
 
-# What HyperPyYAML leaves alone: no reference, no sum, no comment, no tuple, no two
-# spaces that a folded line would make one of
-_PLAIN = re.compile(r"(?:[\w./-]| (?! ))*")
-
-
-def _set_aside(overrides: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Names in the place of texts, which HyperPyYAML would take for more than texts.
-
-    It would look for the setting x in a folder ``runs/<x>``, and add up what stands
-    before the ``#`` of ``1 #2``.
-    """
-    letters: dict[str, str] = {}
-
-    def named(value: Any) -> Any:
-        if isinstance(value, str) and not _PLAIN.fullmatch(value):
-            letters[f"text_set_aside_{len(letters)}_"] = value
-            return list(letters)[-1]
-        if type(value) is list:
-            return [named(item) for item in value]
-        if type(value) is dict:
-            return {key: named(item) for key, item in value.items()}
-        return value
-
-    return {key: named(value) for key, value in overrides.items()}, letters
-
-
-def _put_back(text: str, letters: Mapping[str, str]) -> str:
-    """Resolved text with the texts themselves in the place of the names."""
-    found = re.compile("|".join(letters))
-    quoted = ruamel.yaml.scalarstring.DoubleQuotedScalarString
-
-    def lettered(value: Any) -> Any:
-        if isinstance(value, str) and found.search(value):
-            # in quotes: HyperPyYAML takes (a) for a tuple
-            return quoted(found.sub(lambda name: letters[name[0]], value))
-        if isinstance(value, dict | list):
-            pairs = value.items() if isinstance(value, dict) else enumerate(value)
-            for key, item in list(pairs):
-                value[key] = lettered(item)
-        return value
-
-    return _dumped(lettered(_parse(text, "the joined YAML")))
-
-
-def _dumped(values: Mapping[str, Any]) -> str:
-    yaml, stream = ruamel.yaml.YAML(), io.StringIO()
-    yaml.width = 10_000  # a text that is folded where it has two spaces loses one
-    yaml.dump(values, stream)
-    return stream.getvalue()
-
-
 @functools.lru_cache(maxsize=8)
 def _keys(text: str) -> tuple[str, ...]:
     return tuple(_parse(text, "the joined YAML"))
@@ -383,6 +330,11 @@ def _read(path: Path) -> tuple[str, list[str], dict[str, dict[str, Any]]]:
         raise ConfigError(f"there is no YAML file {path}")
     text = path.read_text(encoding="utf-8")
     values = _parse(text, str(path))
+    for found in texts_like_switches(text):
+        raise ConfigError(
+            f"{found!r} in {path} is a text, not a switch: write True or False, or put "
+            "quotes around the text"
+        )
     cut = top_level_blocks(text)
     blocks = {name: dict(values[name] or {}) for name in BLOCKS if name in values}
     own = [key for key in values if key not in BLOCKS]

@@ -6,7 +6,7 @@ Which kind a setting takes, ``clap_sb/setting_kinds.py`` says.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,7 +155,7 @@ def list_of(item: Kind) -> Kind:
     """
 
     def parse(word: str) -> list[Any]:
-        node = _tree(word)
+        node = read_tree(word)
         if not isinstance(node, ruamel.yaml.SequenceNode):
             raise NotReadError(f"a list of one is [{word}]")
         return [_item(item, part) for part in node.value]
@@ -182,7 +182,7 @@ def mapping_of(item: Kind) -> Kind:
     """
 
     def parse(word: str) -> dict[str, Any]:
-        node = _tree(word)
+        node = read_tree(word)
         if not isinstance(node, ruamel.yaml.MappingNode):
             raise ValueError
         return {key.value: _item(item, part) for key, part in node.value}
@@ -217,153 +217,81 @@ def text_or_list(word: str) -> str | list[str]:
         return list_of(TEXT).parse(word)
     if word[:1] in ("'", '"') and word.endswith(word[0]):
         try:
-            word = _tree(word).value
+            word = read_tree(word).value
         except ValueError:
             return word  # the quotes are not around all of it
     return _text(word)
 
 
-def _anything(word: str) -> Any:
-    """As YAML has it where that is no text, else to the letter."""
-    try:
-        value = _value(word)
-    except ValueError:
-        return word
-    is_plain = value is None or isinstance(value, bool | int | float | list | dict)
-    return value if is_plain or tag_of(value) else word
+def _item(kind: Kind, node: Any) -> Any:
+    if not isinstance(node, ruamel.yaml.ScalarNode):
+        start, end = node.start_mark, node.end_mark
+        part = start.buffer[start.index : end.index]
+        raise NotReadError(f"{part} is not {kind.takes}; put quotes around texts")
+    return read_within(repr(node.value), kind, node.value)
 
 
-ANYTHING = Kind("anything that YAML reads", _anything)
-
-
-def kind_by_value(value: Any) -> Kind:
-    """The kind of a value.
+def read_within(name: str, kind: Kind, word: str) -> Any:
+    """Reads a part of a value.
 
     Arguments
     ---------
-    value : Any
-        As ruamel.yaml reads it, with its tags.
+    name : str
+        What the part is called.
+    kind : Kind
+        What it takes.
+    word : str
+        What stands there.
 
     Returns
     -------
-    Kind
-        :data:`ANYTHING` where the value does not tell.
+    Any
 
-    Example
-    -------
-    >>> kind_by_value([1, 2]).read("[3]"), kind_by_value(0.1).takes
-    ([3], 'a number, such as 0.001')
+    Raises
+    ------
+    NotReadError
+        If it is of another kind.
     """
-    if value is None or tag_of(value) == "!PLACEHOLDER":
-        return ANYTHING
-    if tag_of(value):
-        return Kind(
-            "the arguments of an object, {a: 1}, or another one, !new:module.Class",
-            lambda word: _object(word, value),
-        )
-    if isinstance(value, list):
-        return list_of(kind_by_value(value[0]) if value else ANYTHING)
-    if isinstance(value, dict):
-        return Kind("a mapping, such as {a: b}", lambda word: _mapping(word, value))
-    for types, kind in ((bool, SWITCH), (int, WHOLE), (float, NUMBER), (str, TEXT)):
-        if isinstance(value, types):
-            return kind
-    return ANYTHING
-
-
-def _object(word: str, default: Any) -> Any:
-    value = _value(word)
-    if value is None or tag_of(value):
-        return value
-    if isinstance(value, list) and isinstance(default, list):
-        return value  # arguments by place, where the file has them so
-    if not isinstance(value, dict):
-        raise ValueError
-    return _arguments(_tree(word), value, default)
-
-
-def _mapping(word: str, default: Mapping[str, Any]) -> dict[str, Any]:
-    value = _value(word)
-    if not isinstance(value, dict):
-        raise ValueError
-    return _arguments(_tree(word), value, default)
-
-
-def _arguments(node: Any, value: Any, default: Any) -> Any:
-    """Arguments by name, each of the kind that it has in the file, or as YAML has it.
-
-    Other numbers are no error where the file has whole ones: it may do so by chance.
-    """
-    if not isinstance(default, dict):
-        return value
-    for name, part in ((key.value, part) for key, part in node.value):
-        before, now = default.get(name), value.get(name)
-        if now is None or before is None or tag_of(now):
-            continue
-        if isinstance(now, dict):
-            value[name] = _arguments(part, now, before)
-        elif isinstance(part, ruamel.yaml.ScalarNode) and not tag_of(before):
-            kind = kind_by_value(before)
-            value[name] = _read(name, NUMBER if kind is WHOLE else kind, part)
-    return value
-
-
-def _read(name: str, kind: Kind, node: Any) -> Any:
     try:
-        return kind.parse(node.value)
+        return kind.parse(word)
     except ValueError as error:
         raise NotReadError(f"{name} takes {kind.takes}") from error
 
 
-def _item(kind: Kind, node: Any) -> Any:
-    if kind is ANYTHING:
-        return _value(_source(node))
-    if not isinstance(node, ruamel.yaml.ScalarNode):
-        raise NotReadError(f"{_source(node)} is not {kind.takes}; put quotes around texts")
-    return _read(repr(node.value), kind, node)
-
-
-def _source(node: Any) -> str:
-    return node.start_mark.buffer[node.start_mark.index : node.end_mark.index]
-
-
-def _tree(word: str) -> Any:
-    """A word as nodes of YAML, whose scalars are text."""
-    try:
-        return ruamel.yaml.YAML().compose(word)
-    except ruamel.yaml.YAMLError as error:
-        raise _unread(error) from error
-
-
-def _value(word: str) -> Any:
-    try:
-        return ruamel.yaml.YAML().load(word)
-    except (ruamel.yaml.YAMLError, ValueError) as error:  # ValueError: of a date
-        raise _unread(error) from error
-
-
-def _unread(error: Exception) -> NotReadError:
-    problem = getattr(error, "problem", None) or error
-    return NotReadError(f"{problem}; put quotes around texts in it")
-
-
-def tag_of(value: Any) -> str | None:
-    """The tag of a HyperPyYAML object or reference.
+def read_tree(word: str) -> Any:
+    """A word as nodes of YAML, whose scalars are text.
 
     Arguments
     ---------
-    value : Any
-        As ruamel.yaml reads it.
+    word : str
+        YAML.
 
     Returns
     -------
-    str or None
-        Such as ``!ref``; None where there is none.
+    ruamel.yaml.Node
 
-    Example
-    -------
-    >>> tag_of(ruamel.yaml.YAML().load("!name:torch.nn.ReLU")), tag_of("a text")
-    ('!name:torch.nn.ReLU', None)
+    Raises
+    ------
+    NotReadError
+        If it is no YAML.
     """
-    tag = getattr(value, "tag", None)
-    return tag.value if tag is not None and (tag.value or "").startswith("!") else None
+    try:
+        return ruamel.yaml.YAML().compose(word)
+    except ruamel.yaml.YAMLError as error:
+        raise unread(error) from error
+
+
+def unread(error: Exception) -> NotReadError:
+    """Says in one line what YAML says in several.
+
+    Arguments
+    ---------
+    error : Exception
+        Of ruamel.yaml, or of what it calls.
+
+    Returns
+    -------
+    NotReadError
+    """
+    problem = getattr(error, "problem", None) or error
+    return NotReadError(f"{problem}; put quotes around texts in it")

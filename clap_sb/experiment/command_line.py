@@ -165,7 +165,7 @@ def _options(argv: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:
 def _file(
     before: list[str], options: Mapping[str, list[str]], switches: Sequence[str]
 ) -> str:
-    """The YAML file, which is taken from the words of an option where it comes later."""
+    """The YAML file, taken from the words of an option where it comes later."""
     if len(before) > 1:
         raise ConfigError(
             f"{before[1]!r} belongs to no option: they begin with two dashes"
