@@ -24,7 +24,7 @@ from typing import Any
 
 import ruamel.yaml
 
-from clap_sb.literal_texts import dumped, put_back, set_aside
+from clap_sb.resolving import dumped, resolve
 from clap_sb.setting_kinds import kind_of, tag_of, texts_like_switches
 
 BLOCKS = ("override", "builtin")
@@ -167,11 +167,7 @@ class Config:
 
     @functools.cached_property
     def _resolved(self) -> str:
-        from hyperpyyaml import resolve_references
-
-        overrides, letters = set_aside(self.overrides)
-        text = resolve_references(self.text, overrides, True).getvalue()
-        return put_back(text, letters) if letters else text
+        return resolve(self.text, self.overrides)
 
     def values(self) -> dict[str, Any]:
         """Plain values, resolved; no object is built."""

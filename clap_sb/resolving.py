@@ -1,4 +1,8 @@
-"""Texts that HyperPyYAML is to leave as they are."""
+"""Resolves overrides and references as HyperPyYAML does, but for what it would mistake.
+
+It takes some texts for references, sums or tuples, and gives the arguments of another
+object to the one that is there.
+"""
 
 from __future__ import annotations
 
@@ -9,33 +13,51 @@ from typing import Any
 
 import ruamel.yaml
 
+from clap_sb.setting_kinds import tag_of
+
+
+def resolve(text: str, overrides: Mapping[str, Any]) -> str:
+    """Applies overrides and references.
+
+    Arguments
+    ---------
+    text : str
+        HyperPyYAML source.
+    overrides : mapping
+        Values for its keys. A text is a text, whatever stands in it; a mapping changes
+        the arguments of an object, and one with a tag is another object.
+
+    Returns
+    -------
+    str
+        YAML with its tags.
+
+    Example
+    -------
+    >>> resolve("folder: x\\nsave: !ref <folder>/save", {"folder": "a <x>"})
+    'folder: "a <x>"\\nsave: "a <x>/save"\\n'
+    """
+    from hyperpyyaml import resolve_references
+
+    overrides, letters = _set_aside(overrides)
+    objects = {k: v for k, v in overrides.items() if isinstance(v, dict) and tag_of(v)}
+    if objects:
+        text = dumped(ruamel.yaml.YAML().load(text) | objects)
+    others = {k: v for k, v in overrides.items() if k not in objects}
+    resolved = resolve_references(text, others, True).getvalue()
+    return _put_back(resolved, letters) if letters else resolved
+
+
 # What HyperPyYAML leaves alone: no reference, no sum, no comment, no tuple, no two
 # spaces that a folded line would make one of
 _PLAIN = re.compile(r"(?:[\w./-]| (?! ))*")
 
 
-def set_aside(overrides: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+def _set_aside(overrides: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """Names in the place of texts, which HyperPyYAML would take for more than texts.
 
     It would look for the setting x in a folder ``runs/<x>``, and add up what stands
     before the ``#`` of ``1 #2``.
-
-    Arguments
-    ---------
-    overrides : mapping
-        Values, with texts among them, in lists and mappings too.
-
-    Returns
-    -------
-    overrides : dict
-        The same with names, which are no more than words to HyperPyYAML.
-    letters : dict of str to str
-        The text of each name.
-
-    Example
-    -------
-    >>> set_aside({"folder": "runs/<x>", "size": 2})
-    ({'folder': 'text_set_aside_0_', 'size': 2}, {'text_set_aside_0_': 'runs/<x>'})
     """
     letters: dict[str, str] = {}
 
@@ -52,25 +74,8 @@ def set_aside(overrides: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, s
     return {key: named(value) for key, value in overrides.items()}, letters
 
 
-def put_back(text: str, letters: Mapping[str, str]) -> str:
-    """Resolved YAML with the texts themselves in the place of the names.
-
-    Arguments
-    ---------
-    text : str
-        YAML.
-    letters : mapping of str to str
-        The text of each name, from :func:`set_aside`.
-
-    Returns
-    -------
-    str
-
-    Example
-    -------
-    >>> put_back("save: text_set_aside_0_/save", {"text_set_aside_0_": "runs/<x>"})
-    'save: "runs/<x>/save"\\n'
-    """
+def _put_back(text: str, letters: Mapping[str, str]) -> str:
+    """Resolved YAML with the texts themselves in the place of the names."""
     found = re.compile("|".join(letters))
     quoted = ruamel.yaml.scalarstring.DoubleQuotedScalarString
 
