@@ -37,7 +37,7 @@ _SEVERAL = Kind("a text, or a list such as ['a', 'b']", text_or_list)
 KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("num_threads", "valid_fold"), WHOLE),
     "fold": Kind("a whole number, or all", _whole_or_all),
-    "protocol": _SEVERAL,
+    **dict.fromkeys(("prompt", "protocol"), _SEVERAL),
     **dict.fromkeys(("evaluation_sets", "labels"), list_of(TEXT)),
     "set_folders": mapping_of(TEXT),
     "rescoring_numbers": mapping_of(NUMBER),
@@ -45,7 +45,6 @@ KINDS: Mapping[str, Kind] = {
 """Settings whose value in the YAML files does not tell what they take."""
 
 KINDS_OF_NULL: Mapping[str, Kind] = {
-    "prompt": _SEVERAL,
     **dict.fromkeys(("data_folder", "tensorboard_folder", "clap_export"), TEXT),
     **dict.fromkeys(("init", "init_tokenizer", "audio_weights"), TEXT),
     **dict.fromkeys(("checkpoint", "tokenizer", "text_source"), TEXT),

@@ -167,6 +167,14 @@ def test_a_script_says_it_in_one_line_and_writes_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
 
 
+def test_a_training_classifies_by_one_prompt(tmp_path):
+    words = [SYSTEM, "--prompt", "['{label}', 'a {label}']", "--device", "cpu"]
+    words += ["--output_folder", tmp_path / "run"]
+    finished = run_script("recipes/ESC-50/train.py", words, tmp_path / "log")
+    assert finished.code == 1
+    assert "error: prompt is one sentence here, not 2" in finished.output
+
+
 @pytest.mark.parametrize("name", ["a #1", "2026-01-01", "20260101", "<seed>", "(a) b"])
 def test_the_folder_is_the_one_that_was_named(tmp_path, captions, name):
     before = set(tmp_path.iterdir())

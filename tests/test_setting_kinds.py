@@ -108,12 +108,14 @@ def test_an_empty_text_is_none_at_all(key):
 
 @pytest.mark.parametrize("word", PROMPTS)
 def test_prompts_as_the_docs_have_them(word):
-    assert read("prompt", "null", word) == word
-    assert read("prompt", "This is a sound of {label}.", word) == word
-    # those of a list, and one that needs quotes to be none
-    assert read("prompt", "null", f"['{word}', x]") == [word, "x"]
-    assert read("prompt", "null", f"'{word}'") == word
-    assert read("prompt", "null", f"'[{word}]'") == f"[{word}]"
+    for default in ("null", "This is a sound of {label}."):
+        assert read("prompt", default, word) == word
+        # those of a list, and one that needs quotes to be none
+        assert read("prompt", default, f"['{word}', x]") == [word, "x"]
+        assert read("prompt", default, f"'{word}'") == word
+        assert read("prompt", default, f"'[{word}]'") == f"[{word}]"
+        quoting = '"{label}" sounds', "'tis {label}", "dogs' {label}'"
+        assert [read("prompt", default, text) for text in quoting] == [*quoting]
 
 
 def test_a_protocol_or_several():
