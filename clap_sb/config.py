@@ -17,13 +17,15 @@ from __future__ import annotations
 
 import difflib
 import functools
-import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import ruamel.yaml
+
+from clap_sb.resolving import dumped, resolve
+from clap_sb.setting_kinds import kind_of, tag_of, texts_like_switches
 
 BLOCKS = ("override", "builtin")
 BUILTIN = "builtin"
@@ -77,13 +79,61 @@ class Config:
         ConfigError
             If there is no such key; the nearest ones are named.
         """
+        self._check_known(overrides)
+        return replace(self, overrides={**self.overrides, **overrides})
+
+    def read(
+        self, words: Mapping[str, str | None], others: Iterable[str] = ()
+    ) -> dict[str, Any]:
+        """What the words of a command line mean here.
+
+        Arguments
+        ---------
+        words : mapping of str to str or None
+            The word of each option; None where it stands without one.
+        others : iterable of str
+            Options besides the settings, to be named where one is mistyped.
+
+        Returns
+        -------
+        dict
+            Values for :meth:`updated`, each of the kind that the setting has in the
+            text: see :func:`clap_sb.setting_kinds.kind_of`.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such setting, or a value is of another kind.
+
+        Example
+        -------
+        >>> config = Config("freeze: False\\nfolder: here")
+        >>> config.read({"freeze": None, "folder": "1"})
+        {'freeze': True, 'folder': '1'}
+        """
+        self._check_known(words, others)
+        known = self._without_placeholders(words).values() if words else {}
+        read = {}
+        for key, word in words.items():
+            try:
+                read[key] = kind_of(key, known[key]).read(word)
+            except ValueError as error:
+                raise ConfigError(f"--{key} {error}") from error
+        return read
+
+    def _check_known(self, keys: Iterable[str], others: Iterable[str] = ()) -> None:
         known = _keys(self.text)
-        for key in overrides:
+        for key in keys:
             if key not in known:
-                near = difflib.get_close_matches(key, known, n=3)
+                near = difflib.get_close_matches(key, [*known, *others], n=3)
                 hint = f": did you mean {', '.join(near)}?" if near else ""
                 raise ConfigError(f"there is no setting {key!r}{hint}")
-        return replace(self, overrides={**self.overrides, **overrides})
+
+    def _without_placeholders(self, keys: Iterable[str]) -> Config:
+        """The same with null for those of the keys that the command line must give."""
+        values = _parse(self.text, "the joined YAML")
+        open_ = [key for key in keys if tag_of(values[key]) == "!PLACEHOLDER"]
+        return self.updated(dict.fromkeys(open_))
 
     def redefined(self, definitions: str) -> Config:
         """The same configuration with some keys defined anew; overrides of them go.
@@ -117,10 +167,7 @@ class Config:
 
     @functools.cached_property
     def _resolved(self) -> str:
-        from hyperpyyaml import resolve_references
-
-        stream = resolve_references(self.text, dict(self.overrides), True)
-        return stream.getvalue()
+        return resolve(self.text, self.overrides)
 
     def values(self) -> dict[str, Any]:
         """Plain values, resolved; no object is built."""
@@ -143,9 +190,7 @@ class Config:
         picked = ruamel.yaml.comments.CommentedMap(
             (key, values[key]) for key in keys if key in values
         )
-        stream = io.StringIO()
-        ruamel.yaml.YAML().dump(picked, stream)
-        return stream.getvalue()
+        return dumped(picked)
 
     def build(self) -> dict[str, Any]:
         """Builds all objects, as SpeechBrain's recipes do.
@@ -157,10 +202,15 @@ class Config:
         """
         from hyperpyyaml import load_hyperpyyaml
 
+        load_hyperpyyaml("{}")  # from its first call on, a text (a) keeps its quotes
         return load_hyperpyyaml(self.resolved())
 
 
-def join(paths: Iterable[str | Path], overrides: str = "") -> Config:
+def join(
+    paths: Iterable[str | Path],
+    overrides: str | Mapping[str, str | None] = "",
+    others: Iterable[str] = (),
+) -> Config:
     """Joins YAML files into one configuration.
 
     Arguments
@@ -168,8 +218,11 @@ def join(paths: Iterable[str | Path], overrides: str = "") -> Config:
     paths : iterable of str or Path
         The recipe's files and the system's, in this order: what comes first is built
         first.
-    overrides : str
-        The command line's overrides as YAML text, from ``sb.parse_arguments``.
+    overrides : str or mapping
+        The command line's words by setting, see :meth:`Config.read`; or YAML text,
+        whose values are taken as they are.
+    others : iterable of str
+        Options besides the settings, to be named where one is mistyped.
 
     Returns
     -------
@@ -179,7 +232,7 @@ def join(paths: Iterable[str | Path], overrides: str = "") -> Config:
     ------
     ConfigError
         If a file is missing or no mapping, a key stands in two files, or an override
-        has no key to replace.
+        has no key to replace, or is of another kind.
 
     Example
     -------
@@ -210,7 +263,10 @@ def join(paths: Iterable[str | Path], overrides: str = "") -> Config:
             blocks[name].update(block)
         texts.append(f"# ---- {path.name}\n{text.strip()}\n")
     config = Config("\n".join(texts)).updated(blocks["override"])
-    given = _parse(overrides, "the command line") if overrides else {}
+    if isinstance(overrides, str):
+        given = _parse(overrides, "the command line") if overrides else {}
+    else:
+        given = config.read(overrides, others)
     if config.updated(given).values().get("data_folder") == BUILTIN:
         config = config.updated(blocks["builtin"])
         config = replace(config, replaced_for_builtin=blocks["builtin"])
@@ -270,6 +326,11 @@ def _read(path: Path) -> tuple[str, list[str], dict[str, dict[str, Any]]]:
         raise ConfigError(f"there is no YAML file {path}")
     text = path.read_text(encoding="utf-8")
     values = _parse(text, str(path))
+    for found in texts_like_switches(text):
+        raise ConfigError(
+            f"{found!r} in {path} is a text, not a switch: write True or False, or put "
+            "quotes around the text"
+        )
     cut = top_level_blocks(text)
     blocks = {name: dict(values[name] or {}) for name in BLOCKS if name in values}
     own = [key for key in values if key not in BLOCKS]

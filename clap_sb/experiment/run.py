@@ -18,6 +18,7 @@ from speechbrain.utils.run_opts import RunOptions
 
 from clap_sb.config import BUILTIN, Config, join
 from clap_sb.data.whole_clips import WindowCollate
+from clap_sb.experiment.command_line import read_command_line, run_option_kinds
 from clap_sb.experiment.threads import set_threads
 
 logger = logging.getLogger(__name__)
@@ -165,17 +166,24 @@ def begin(argv: Sequence[str], files: Sequence[Path]) -> Experiment:
     Arguments
     ---------
     argv : sequence of str
-        Arguments: the system's YAML, then overrides.
+        Arguments: the system's YAML, then options.
     files : sequence of Path
         The recipe's YAML files; the system's is joined after them.
 
     Returns
     -------
     Experiment
+
+    Raises
+    ------
+    ConfigError
+        If there is no such option, or its value is of another kind: nothing is written.
     """
-    system, run_opts, overrides = sb.parse_arguments(list(argv))
+    line = read_command_line(argv)
+    run_opts = line.run_opts
+    config = join([*files, line.file], line.settings, run_option_kinds())
     sb.utils.distributed.ddp_init_group(run_opts)
-    config = _with_run_options(join([*files, system], overrides), run_opts)
+    config = _with_run_options(config, run_opts)
     set_threads(config)
     experiment = Experiment(config, run_opts)
     sb.create_experiment_directory(str(experiment.folder), save_env_desc=False)

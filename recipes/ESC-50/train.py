@@ -56,6 +56,7 @@ def main(argv: list[str]) -> None:
     experiment = begin(argv, FILES)
     mode, stage = experiment.values["mode"], stage_of(experiment)
     check_mode(mode, stage)
+    check_prompt(experiment.values["prompt"])
     with kept_where_refused(experiment.folder, experiment.folder.glob("fold_*")):
         experiment, clips, listing = read_clips(experiment)
         folds = held_out(experiment, clips)
@@ -98,6 +99,15 @@ def check_mode(mode: str, stage: str) -> None:
         raise ConfigError(
             f"a probe is fitted and scored at once, without a stage {stage!r} of its "
             "own: choose all, or prepare"
+        )
+
+
+def check_prompt(prompt: str | list[str]) -> None:
+    """Refuses several prompts, which a test of a checkpoint averages."""
+    if not isinstance(prompt, str):
+        raise ConfigError(
+            f"prompt is one sentence here, not {len(prompt)}: zero_shot.py averages "
+            "several, of the checkpoint that this leaves"
         )
 
 

@@ -14,6 +14,7 @@ Authors
 """
 
 import functools
+import re
 import sys
 from pathlib import Path
 
@@ -23,13 +24,15 @@ import clap_sb.experiment  # noqa: F401  first: see there
 import speechbrain as sb
 import torch
 import torch.nn.functional as F
-from hyperpyyaml import load_hyperpyyaml, resolve_references
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.distributed import run_on_main
 
+from clap_sb.config import join
 from clap_sb.data.audio import read_wav
 from clap_sb.data.builtin import write_esc50
 from clap_sb.data.manifest import read_manifest
+from clap_sb.experiment.command_line import read_command_line, run_option_kinds
+from clap_sb.experiment.run import run_recipe
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # of the data set
 from esc50_prepare import prepare_esc50  # noqa: E402
@@ -131,10 +134,16 @@ def check(hparams, settings):
         )
 
 
+def keep_settings(hparams, settings):
+    """Writes what the results come from, for `check` and for readers."""
+    path = Path(hparams["output_folder"]) / "hyperparams.yaml"
+    path.write_text(settings, encoding="utf-8")
+
+
 def _lines(text):
     """The lines of a resolved YAML without comments, such as SpeechBrain's head."""
-    lines = [line.partition(" #")[0].strip() for line in text.splitlines()]
-    return [line for line in lines if line and not line.startswith("#")]
+    text = re.sub(r'("(?:[^"\\]|\\.)*")|(?:^|\s)#.*', r"\1", text, flags=re.MULTILINE)
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def prepare(hparams):
@@ -165,19 +174,19 @@ def load_modules(hparams):
 
 def main(argv):
     """Prepares, trains and tests."""
-    hparams_file, run_opts, overrides = sb.parse_arguments(argv)
-    sb.utils.distributed.ddp_init_group(run_opts)
-    with open(hparams_file, encoding="utf-8") as file:
-        settings = resolve_references(file, overrides).getvalue()
-    hparams = load_hyperpyyaml(settings)
-    run_on_main(check, args=[hparams, settings])
-    sb.create_experiment_directory(hparams["output_folder"], hparams_file, overrides)
+    line = read_command_line(argv)
+    config = join([line.file], line.settings, run_option_kinds())
+    sb.utils.distributed.ddp_init_group(line.run_opts)
+    hparams = config.build()
+    run_on_main(check, args=[hparams, config.resolved()])
+    sb.create_experiment_directory(hparams["output_folder"])
+    run_on_main(keep_settings, args=[hparams, config.resolved()])
     datasets = dataio_prep(hparams, prepare(hparams))
     modules = load_modules(hparams)
     parts = {name: modules[name] for name in ("encoder", "classifier")}
     hparams["checkpointer"].add_recoverables(parts)
     brain = SoundClassifier(
-        modules, hparams["opt_class"], hparams, run_opts, hparams["checkpointer"]
+        modules, hparams["opt_class"], hparams, line.run_opts, hparams["checkpointer"]
     )
     brain.fit(
         hparams["epoch_counter"],
@@ -192,4 +201,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_recipe(main)

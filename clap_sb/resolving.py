@@ -1,0 +1,115 @@
+"""Resolves overrides and references as HyperPyYAML does, but for what it would mistake.
+
+It takes some texts for references, sums or tuples, and gives the arguments of another
+object to the one that is there.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import ruamel.yaml
+
+from clap_sb.setting_kinds import tag_of
+
+
+def resolve(text: str, overrides: Mapping[str, Any]) -> str:
+    """Applies overrides and references.
+
+    Arguments
+    ---------
+    text : str
+        HyperPyYAML source.
+    overrides : mapping
+        Values for its keys. A text is a text, whatever stands in it; a mapping changes
+        the arguments of an object, and one with a tag is another object.
+
+    Returns
+    -------
+    str
+        YAML with its tags.
+
+    Example
+    -------
+    >>> resolve("folder: x\\nsave: !ref <folder>/save", {"folder": "a <x>"})
+    'folder: "a <x>"\\nsave: "a <x>/save"\\n'
+    """
+    from hyperpyyaml import resolve_references
+
+    overrides, letters = _set_aside(overrides)
+    objects = {k: v for k, v in overrides.items() if isinstance(v, dict) and tag_of(v)}
+    if objects:
+        text = dumped(ruamel.yaml.YAML().load(text) | objects)
+    others = {k: v for k, v in overrides.items() if k not in objects}
+    resolved = resolve_references(text, others, True).getvalue()
+    return _put_back(resolved, letters) if letters else resolved
+
+
+# What HyperPyYAML leaves alone: no reference, no sum, no comment, no tuple, no two
+# spaces that a folded line would make one of
+_PLAIN = re.compile(r"(?:[\w./-]| (?! ))*")
+
+
+def _set_aside(overrides: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Names in the place of texts, which HyperPyYAML would take for more than texts.
+
+    It would look for the setting x in a folder ``runs/<x>``, and add up what stands
+    before the ``#`` of ``1 #2``.
+    """
+    letters: dict[str, str] = {}
+
+    def named(value: Any) -> Any:
+        if isinstance(value, str) and not _PLAIN.fullmatch(value):
+            letters[f"text_set_aside_{len(letters)}_"] = value
+            return list(letters)[-1]
+        if type(value) is list:
+            return [named(item) for item in value]
+        if type(value) is dict:
+            return {key: named(item) for key, item in value.items()}
+        return value
+
+    return {key: named(value) for key, value in overrides.items()}, letters
+
+
+def _put_back(text: str, letters: Mapping[str, str]) -> str:
+    """Resolved YAML with the texts themselves in the place of the names."""
+    found = re.compile("|".join(letters))
+    quoted = ruamel.yaml.scalarstring.DoubleQuotedScalarString
+
+    def lettered(value: Any) -> Any:
+        if isinstance(value, str) and found.search(value):
+            # in quotes: HyperPyYAML takes (a) for a tuple
+            return quoted(found.sub(lambda name: letters[name[0]], value))
+        if isinstance(value, dict | list):
+            pairs = value.items() if isinstance(value, dict) else enumerate(value)
+            for key, item in list(pairs):
+                value[key] = lettered(item)
+        return value
+
+    return dumped(lettered(ruamel.yaml.YAML().load(text)))
+
+
+def dumped(values: Mapping[str, Any]) -> str:
+    """YAML of values, their texts as they are.
+
+    Arguments
+    ---------
+    values : mapping
+        Values, tags kept.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> dumped({"text": "no", "number": 1})
+    'text: no\\nnumber: 1\\n'
+    """
+    yaml, stream = ruamel.yaml.YAML(), io.StringIO()
+    yaml.width = 10_000  # a text that is folded where it has two spaces loses one
+    yaml.dump(values, stream)
+    return stream.getvalue()

@@ -1,0 +1,67 @@
+"""Overrides that HyperPyYAML would take for something else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from test_setting_kinds import LETTERS
+
+from clap_sb.config import Config
+
+TEXT = """
+seed: 3
+dataset: D
+folder: !ref results/<dataset>/<seed>
+save: !ref <folder>/save
+sets: [!ref <dataset>, x]
+nested: {}
+made: !new:collections.Counter
+    a: !ref <folder>
+"""
+
+
+@pytest.mark.parametrize("text", LETTERS)
+def test_a_text_stays_what_it_is_where_others_refer_to_it(text):
+    config = Config(TEXT).updated(
+        {"folder": text, "dataset": text, "nested": {"a": text, "b": [text]}}
+    )
+    built = config.build() if "  " not in text else config.values()
+    for values in (config.values(), built):
+        assert (values["folder"], values["save"]) == (text, f"{text}/save")
+        assert values["sets"] == [text, "x"] and values["made"]["a"] == text
+        assert values["nested"] == {"a": text, "b": [text]}
+
+
+def test_a_text_in_parentheses_is_none_from_the_first():
+    """HyperPyYAML learns about tuples when it first builds something."""
+    script = (
+        "from clap_sb.config import Config\n"
+        "built = Config('x: a\\ny: [b]').updated({'x': '(a)', 'y': ['(b)']}).build()\n"
+        "assert built == {'x': '(a)', 'y': ['(b)']}, built\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_plain_overrides_leave_the_text_as_hyperpyyaml_has_it():
+    """Else a run's settings, kept by an earlier version, would read as others."""
+    text = Config(TEXT).updated({"folder": "runs/a b", "seed": 5}).resolved()
+    assert "folder: runs/a b\nsave: runs/a b/save\n" in text
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("{b: 5}", {"a": "results/D/3", "b": 5}),
+        ("!new:collections.OrderedDict {c: !ref <seed>}", {"c": 3}),
+        ("!new:collections.OrderedDict", {}),
+        ("null", None),
+    ],
+)
+def test_arguments_of_an_object_or_another_object(word, expected):
+    config = Config(TEXT + "other: !ref <made>\n")
+    built = config.updated(config.read({"made": word})).build()
+    assert built["made"] == expected and built["other"] is built["made"]
+    if "!new" in word:
+        assert type(built["made"]).__name__ == "OrderedDict"
