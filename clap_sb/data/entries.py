@@ -10,6 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from clap_sb.data.audio import AudioError, probe_to_end
+from clap_sb.data.listed_file import composed
 from clap_sb.data.manifest import Clip
 from clap_sb.data.missing import NOT_FOUND, MissingClip
 
@@ -77,8 +78,10 @@ def examine(
     'a'
     """
     with ThreadPoolExecutor() as pool:
+        # a list and a disk may write the same letters in two ways
+        composed_files = {composed(name): path for name, path in files.items()}
         progress = tqdm(
-            pool.map(lambda entry: _examine_one(entry, files), entries),
+            pool.map(lambda entry: _examine_one(entry, files, composed_files), entries),
             desc=f"Probing audio ({description})",
             total=len(entries),
             unit="clip",
@@ -90,8 +93,12 @@ def examine(
     return clips, missing
 
 
-def _examine_one(entry: Entry, files: Mapping[str, Path]) -> Clip | MissingClip:
-    path = next((files[name] for name in entry.names if name in files), None)
+def _examine_one(
+    entry: Entry, files: Mapping[str, Path], composed_files: Mapping[str, Path]
+) -> Clip | MissingClip:
+    found = (files.get(name) for name in entry.names)
+    found_composed = (composed_files.get(composed(name)) for name in entry.names)
+    path = next(filter(None, (*found, *found_composed)), None)
     if path is None:
         return MissingClip(entry.id, entry.names[0], NOT_FOUND)
     try:

@@ -13,7 +13,7 @@ import torch
 from clap_sb.evaluation.zero_shot import DEFAULT_PROMPT
 from clap_sb.inference.audible import Audible
 from clap_sb.inference.audio_input import open_input
-from clap_sb.inference.calibration import Calibration, best_threshold
+from clap_sb.inference.calibration import Calibration, best_threshold, check_within
 from clap_sb.inference.frame_embeddings import stream_frames
 from clap_sb.inference.labels import Labels
 from clap_sb.inference.piece_curves import PieceMeans, bin_edges
@@ -197,12 +197,15 @@ class Tagger:
         ------
         ValueError
             If a label is in none of the recordings, or an annotation is none of the
-            labels.
+            labels, or not within its recording.
         """
         self._check_annotated(annotated)
         similarity, covered, audible = [], [], []
         for path, segments in annotated.items():
             with open_input(path, None, self.clap.sample_rate) as sound:
+                seconds = sound.num_samples / self.clap.sample_rate
+                for segment in segments:
+                    check_within(segment, seconds, str(path))
                 _, sounding = self._bins(sound)
                 for pieces in self._listen(sound):
                     similarity.append(
