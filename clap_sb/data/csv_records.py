@@ -48,8 +48,9 @@ def read_records(
 
     A value in double quotes may hold commas, doubled quotes and line breaks. A quote
     that is closed so much later that whole rows lie within is taken for one that was
-    not closed: one of the lines within has as many values as there are columns, each
-    of a kind (a file's name, a number, or other text) that its column has elsewhere.
+    not closed: the line of the quote, and one after it, have as many values as there
+    are columns, each of a kind (a file's name, a number, or other text) that its
+    column has elsewhere.
 
     Arguments
     ---------
@@ -101,7 +102,7 @@ def read_records(
                 "makes the quote a part of the value: take the space away"
             )
         if reader.line_num > record.line:
-            broken.append((record, lines[start + 1 : reader.line_num]))
+            broken.append((record, lines[start : reader.line_num]))
     if broken:
         _check_quotes(path, records[has_header:], broken, len(records[0].values))
     return records
@@ -139,7 +140,7 @@ def _check_quotes(
     broken: Sequence[tuple[Record, Sequence[str]]],
     width: int,
 ) -> None:
-    """Looks for rows in the values that go over several lines."""
+    """Looks for rows in the values that go over several lines, which are given."""
     kinds = [
         {
             _kind(record.values[place])
@@ -148,13 +149,19 @@ def _check_quotes(
         }
         for place in range(width)
     ]
-    for record, following in broken:
+
+    def is_row(line: str) -> bool:
+        values = next(csv.reader([line.rstrip("\r\n")]), [])
+        return len(values) == width and all(
+            _kind(value) in known for value, known in zip(values, kinds, strict=True)
+        )
+
+    for record, (first, *following) in broken:
+        opening = first.rfind(',"') + 1
+        if not is_row(first[:opening] + first[opening + 1 :]):
+            continue
         for number, line in enumerate(following, start=record.line + 1):
-            values = next(csv.reader([line.rstrip("\r\n")]), [])
-            if len(values) == width and all(
-                _kind(value) in known
-                for value, known in zip(values, kinds, strict=True)
-            ):
+            if is_row(line):
                 raise ValueError(
                     f"{path}, line {record.line}: a double quote is not closed before "
                     f"line {record.line + len(following)}, and line {number} looks "

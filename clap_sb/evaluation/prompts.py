@@ -191,7 +191,9 @@ def read_descriptions(path: str | Path) -> dict[str, tuple[str, ...]]:
     described = {}
     for label, given in values.items():
         sentences = tuple(given) if isinstance(given, list) else (given,)
-        if not sentences or not all(isinstance(s, str) and s for s in sentences):
+        if not sentences or not all(
+            isinstance(s, str) and s.strip() for s in sentences
+        ):
             raise ValueError(f"{path}: {label!r} has no sentence, or one that is none")
         described[str(label)] = sentences
     return described

@@ -142,11 +142,15 @@ def _read_metadata(caption_list: Path) -> dict[str, dict[str, object]]:
     rows = read_rows(path, columns, fallback="latin-1")
     return {
         row["file_name"].strip(): {
-            # of some sounds the list says that they were not found
-            "source": source_of("freesound", row["sound_id"]),
+            "source": _source(row["sound_id"].strip()),
             "keywords": tuple(
                 word.strip() for word in row["keywords"].split(";") if word.strip()
             ),
         }
         for row in rows
     }
+
+
+def _source(sound_id: str) -> str | None:
+    """A Freesound id; of some sounds the list says that it was not found."""
+    return source_of("freesound", sound_id) if sound_id[:1].isdigit() else None
