@@ -147,7 +147,7 @@ def test_ids_however_they_are_written(tmp_path, column, written, expected):
 
 @pytest.mark.parametrize(
     ("column", "written"),
-    [("freesound_id", "1.5"), ("freesound_id", "abc"), ("freesound_id", "inf")]
+    [("freesound_id", "1.5"), ("freesound_id", "#REF!"), ("freesound_id", "inf")]
     + [("youtube_id", "#NAME?"), ("freesound_id", "-3")],
 )
 def test_what_is_no_id_is_named(tmp_path, column, written):

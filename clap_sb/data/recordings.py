@@ -65,7 +65,8 @@ def _freesound(text: str) -> str | None:
     try:
         number = float(text)
     except ValueError:
-        return None
+        # a list may know its sounds by other names; #NAME? is none
+        return None if text.startswith("#") else text
     return str(int(number)) if number > 0 and number.is_integer() else None
 
 
