@@ -166,10 +166,13 @@ def test_accents_are_written_in_two_ways(folder, listed, stored):
     assert clip.id == name and Path(clip.path).is_file()
 
 
-def test_a_name_may_begin_with_a_space(folder):
+def test_odd_names_are_taken_as_they_are(folder):
     soundfile.write(folder / " e ieio.wav", SOUND, 8000)
+    soundfile.write(folder / "~tilde.wav", SOUND, 8000)
     text = "path,caption\n e ieio.wav,Waves\n a.wav,Wind\n gone.wav,Rain\n"
-    e, a = read_captions_csv(write(folder, text))
+    text += f"~tilde.wav,Rain\n{'long' * 100},Rain\n"
+    e, a, tilde = read_captions_csv(write(folder, text))
+    assert tilde.id == "~tilde.wav"
     assert (e.id, e.path) == (" e ieio.wav", (folder / " e ieio.wav").as_posix())
     assert (a.id, a.path) == ("a.wav", (folder / "a.wav").as_posix())
 

@@ -139,7 +139,8 @@ def _read_entries(path: Path) -> tuple[list[Entry], dict[str, Path]]:
         logger.warning("%s: %d rows that say nothing are skipped", path, num_empty)
     entries = [_entry(rows) for rows in clips.values()]
     files = dict(zip((entry.id for entry in entries), clips, strict=True))
-    return entries, {name: file for name, file in files.items() if file.is_file()}
+    # os.path: what is too long for a name is no file
+    return entries, {n: file for n, file in files.items() if os.path.isfile(file)}
 
 
 def _said(row: Row, column: str) -> str:

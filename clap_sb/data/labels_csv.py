@@ -68,7 +68,7 @@ def prepare_labels_csv(path: str | os.PathLike, manifest: str | os.PathLike) -> 
     _check_folds(by_file, entries)
     if not any(entry.keywords for entry in entries.values()):
         raise ValueError(f"{path} holds no label; each clip needs a path and one.")
-    files = {entry.id: file for file, entry in entries.items() if file.is_file()}
+    files = {e.id: file for file, e in entries.items() if os.path.isfile(file)}
     return prepare_found(
         manifest,
         list(entries.values()),

@@ -34,9 +34,9 @@ def find_listed(folder: Path, name: str) -> Path:
     >>> find_listed(folder, "caf\\u00e9.wav").exists()
     True
     """
-    plain = folder / Path(name.strip()).expanduser()
-    as_it_is = folder / Path(name).expanduser()
-    # os.path.normpath: of a folder that is not there, its parent is
+    # os.path: a name may begin with a tilde and be nobody's home
+    as_it_is, plain = (folder / os.path.expanduser(n) for n in (name, name.strip()))
+    # x/../a.wav is a.wav, even without a folder x
     exact = (as_it_is, plain, Path(os.path.normpath(plain)))
     spelt = (_respelt(path) for path in (as_it_is, plain))
     for path in (*exact, *filter(None, spelt)):

@@ -72,7 +72,7 @@ def rows_by_file(
             raise ValueError(f"{row.where} has no {key}.")
         if name not in by_name:
             files = [find_listed(folder, name) for folder in dict.fromkeys(folders)]
-            file = next((file for file in files if file.exists()), files[0])
+            file = next(filter(os.path.exists, files), files[0])
             by_name[name] = by_identity.setdefault(identity_of(file), file)
         file = by_name[name]
         if file.name != Path(name).name:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -261,7 +262,7 @@ def read_annotations(path: str | Path) -> dict[Path, list[Segment]]:
         kept = [row for row in rows if any(row[name].strip() for name in _COLUMNS[1:])]
         found[file] = [_segment(row) for row in kept]
         # one that is not there is told of when it is listened to
-        if kept and file.is_file():
+        if kept and os.path.isfile(file):
             duration = probe_to_end(file).duration
             for row, segment in zip(kept, found[file], strict=True):
                 check_within(segment, duration, row.where)
