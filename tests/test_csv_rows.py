@@ -106,6 +106,29 @@ def test_a_quote_that_is_not_closed_is_found(tmp_path, place, later, columns):
 
 
 @pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        ("A dog barks, then a cat", 'A cat, far away, meows"'),
+        ("A dog barks", 'A cat, far away"'),
+        ("A dog barks, a cat", 'Meows"'),
+    ],
+)
+@pytest.mark.parametrize("between", [[], ["Wind"], ["Wind, rain, and thunder"]])
+def test_swallowed_captions_have_commas(tmp_path, first, last, between):
+    """They are in quotes because of them."""
+    captions = [f'"{first}', *between, last]
+    rows = [f"{number}.wav,{text}" for number, text in enumerate(captions)]
+    with pytest.raises(ValueError, match="line 42: a double quote is not closed"):
+        rows_of(tmp_path, HEAD + CLIPS + "\n".join(rows) + "\n")
+    rows = [
+        f"7{number},ab_{number},{30},{text}" for number, text in enumerate(captions)
+    ]
+    text = "audiocap_id,youtube_id,start_time,caption\n1,x,0,A dog\n" + "\n".join(rows)
+    with pytest.raises(ValueError, match="line 3: a double quote is not closed"):
+        rows_of(tmp_path, text, ("caption",))
+
+
+@pytest.mark.parametrize(
     "caption",
     ["A dog,\nthen a cat, and rain", "Rain\nwind", "rain, wind\nrain\n\nwind, rain"],
 )

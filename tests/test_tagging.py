@@ -500,7 +500,7 @@ def test_labels_come_from_a_file(tmp_path, name, text, expected):
 @pytest.mark.parametrize(
     ("name", "text"),
     [("a.md", "dog"), ("a.csv", "a,b\nc\n"), ("a.json", "3"), ("a.yaml", "{")]
-    + [("a.txt", ""), ("a.json", '{"a": 3}')],
+    + [("a.txt", ""), ("a.csv", ""), ("a.json", '{"a": 3}')],
 )
 def test_a_file_that_makes_no_labels_is_named(tmp_path, name, text):
     (tmp_path / name).write_text(text)

@@ -17,6 +17,7 @@ from pathlib import Path
 from clap_sb.data.text_file import decode_text
 
 _SPACE_BEFORE_QUOTE = re.compile(r'(^|,)\s+"')
+_LINES = re.compile(r"\r\n|\r|\n")
 _FILE_NAME = re.compile(r".*\.\w{1,5}\s*")
 
 
@@ -48,9 +49,8 @@ def read_records(
 
     A value in double quotes may hold commas, doubled quotes and line breaks. A quote
     that is closed so much later that whole rows lie within is taken for one that was
-    not closed: the line of the quote, and one after it, have as many values as there
-    are columns, each of a kind (a file's name, a number, or other text) that its
-    column has elsewhere.
+    not closed: the line of the quote, and one after it, have a value for each column,
+    of a kind (a file's name, a number, or other text) that is in the column elsewhere.
 
     Arguments
     ---------
@@ -102,7 +102,7 @@ def read_records(
                 "makes the quote a part of the value: take the space away"
             )
         if reader.line_num > record.line:
-            broken.append((record, lines[start : reader.line_num]))
+            broken.append((record, lines[start + 1 : reader.line_num]))
     if broken:
         _check_quotes(path, records[has_header:], broken, len(records[0].values))
     return records
@@ -140,34 +140,43 @@ def _check_quotes(
     broken: Sequence[tuple[Record, Sequence[str]]],
     width: int,
 ) -> None:
-    """Looks for rows in the values that go over several lines, which are given."""
+    """Looks for rows in values over several lines; those after the first are given."""
     kinds = [
-        {
-            _kind(record.values[place])
-            for record in records
-            if place < len(record.values)
-        }
-        for place in range(width)
+        {_kind(record.values[i]) for record in records if i < len(record.values)}
+        for i in range(width)
     ]
-
-    def is_row(line: str) -> bool:
-        values = next(csv.reader([line.rstrip("\r\n")]), [])
-        return len(values) == width and all(
-            _kind(value) in known for value, known in zip(values, kinds, strict=True)
-        )
-
-    for record, (first, *following) in broken:
-        opening = first.rfind(',"') + 1
-        if not is_row(first[:opening] + first[opening + 1 :]):
+    for record, following in broken:
+        place = next(i for i, value in enumerate(record.values) if _LINES.search(value))
+        begun = _LINES.split(record.values[place])[0]
+        if not _is_row([*record.values[:place], *_split(begun)], place, kinds):
             continue
+        # a comma in the value is no column of its own: not where all columns are prose
+        others = set().union(*(kinds[:place] + kinds[place + 1 :]))
+        is_told = bool(others & {"file", "number"})
         for number, line in enumerate(following, start=record.line + 1):
-            if is_row(line):
+            values = _split(line.rstrip("\r\n"))
+            if (is_told or len(values) == width) and _is_row(values, place, kinds):
                 raise ValueError(
                     f"{path}, line {record.line}: a double quote is not closed before "
                     f"line {record.line + len(following)}, and line {number} looks "
                     "like a row of its own. Close the quote where the value ends; put "
                     "a value that has such line breaks into one line"
                 )
+
+
+def _split(line: str) -> list[str]:
+    return next(csv.reader([line]), [])
+
+
+def _is_row(values: list[str], place: int, kinds: Sequence[set[str]]) -> bool:
+    """Whether values are of the columns' kinds, commas in the one at a place apart."""
+    end = place + 1 + len(values) - len(kinds)
+    if not place < min(end, len(kinds)):
+        return False
+    joined = [*values[:place], ",".join(values[place:end]), *values[end:]]
+    return all(
+        _kind(value) in known for value, known in zip(joined, kinds, strict=True)
+    )
 
 
 def _kind(value: str) -> str:

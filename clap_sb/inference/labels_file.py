@@ -71,6 +71,8 @@ def read_labels(path: str | Path, template: str = DEFAULT_PROMPT) -> Labels:
 
 def _read_csv(path: Path) -> list[str] | dict[str, list[str]]:
     records = read_records(path, has_header=False)
+    if not records:
+        raise ValueError(f"{path} holds no label")
     has_descriptions = any("".join(record.values[1:]).strip() for record in records)
     columns = _COLUMNS if has_descriptions else _COLUMNS[:1]
     first = tuple(value.strip().lower() for value in records[0].values if value)
