@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 DEFAULT_THRESHOLD = 0.2
 
 _COLUMNS = ("file", "start", "end", "label")
-# seconds that an annotation may be longer than its recording
-_ROUNDING = 0.5
 
 
 @dataclass(frozen=True)
@@ -265,7 +263,7 @@ def read_annotations(path: str | Path) -> dict[Path, list[Segment]]:
         if kept and os.path.isfile(file):
             duration = probe_to_end(file).duration
             for row, segment in zip(kept, found[file], strict=True):
-                check_within(segment, duration, row.where)
+                segment.check_within(duration, row.where)
     if not found:
         raise ValueError(f"{path} annotates no file")
     return found
@@ -285,40 +283,3 @@ def _segment(row: Row) -> Segment:
             f"{row.where}: it ends at {end:g} s, and begins at {start:g} s"
         )
     return Segment(label, start, end)
-
-
-def check_within(segment: Segment, duration: float, where: str) -> None:
-    """Makes sure that a segment is one of its recording.
-
-    Arguments
-    ---------
-    segment : Segment
-        What was annotated.
-    duration : float
-        Of the recording, seconds.
-    where : str
-        The row or the file, for the error.
-
-    Raises
-    ------
-    ValueError
-        If it begins before or after the recording, or ends before it begins, or more
-        than half a second after the recording: so much does rounding to whole seconds
-        add.
-
-    Example
-    -------
-    >>> check_within(Segment("dog", 0.0, 4.0), duration=3.98, where="a.csv, line 2")
-    >>> try:
-    ...     check_within(Segment("dog", 0.0, 4000.0), 3.98, "a.csv, line 2")
-    ... except ValueError as error:
-    ...     print(str(error).partition(":")[0])
-    a.csv, line 2
-    """
-    begins_within = 0 <= segment.start < min(segment.end, duration)
-    if not begins_within or segment.end > duration + _ROUNDING:
-        raise ValueError(
-            f"{where}: {segment.label!r} is annotated from {segment.start:g} to "
-            f"{segment.end:g} s in a recording of {duration:.3f} s. Times are in "
-            "seconds from its beginning: are these in another unit, or of another file?"
-        )

@@ -13,7 +13,7 @@ import torch
 from clap_sb.evaluation.zero_shot import DEFAULT_PROMPT
 from clap_sb.inference.audible import Audible
 from clap_sb.inference.audio_input import open_input
-from clap_sb.inference.calibration import Calibration, best_threshold, check_within
+from clap_sb.inference.calibration import Calibration, best_threshold
 from clap_sb.inference.frame_embeddings import stream_frames
 from clap_sb.inference.labels import Labels
 from clap_sb.inference.piece_curves import PieceMeans, bin_edges
@@ -205,7 +205,7 @@ class Tagger:
             with open_input(path, None, self.clap.sample_rate) as sound:
                 seconds = sound.num_samples / self.clap.sample_rate
                 for segment in segments:
-                    check_within(segment, seconds, str(path))
+                    segment.check_within(seconds, str(path))
                 _, sounding = self._bins(sound)
                 for pieces in self._listen(sound):
                     similarity.append(
