@@ -289,10 +289,42 @@ def test_list_without_a_column(data, prepare):
         prepare()
 
 
+def test_captions_that_were_broken_over_two_lines(data, prepare, caplog):
+    """As in the first publication of version 2.0's training list."""
+    text = "audiocap_id,youtube_id,start_time,caption\n"
+    text += "39899,IAosP90cdsE,30,an engine chugging loudly with muffled\n"
+    text += "speech in the background\n"
+    text += (
+        "7994,2Cnv0FADwfo,30,a animal is gurgling in water.\na dog is whimpering,,,\n"
+    )
+    text += '7995,IAosP90cdsE,30,"an engine, nearby"\n'
+    (data / "dataset" / "test.csv").write_text(text)
+    write_audio(data, ["IAosP90cdsE", "2Cnv0FADwfo"])
+    with caplog.at_level(logging.WARNING):
+        clips = prepare()
+    assert [clip.captions for clip in clips] == [
+        (
+            "an engine chugging loudly with muffled speech in the background",
+            "an engine, nearby",
+        ),
+        ("a animal is gurgling in water. a dog is whimpering",),
+    ]
+    assert "2 captions that were broken over two lines are put together" in caplog.text
+    (data / "dataset" / "test.csv").write_text(f"{text}7996,IAosP90cdsE,A dog\n")
+    with pytest.raises(
+        ValueError, match=r"test\.csv, line 7: there are 3 values for 4"
+    ):
+        prepare()
+
+
 def test_start_time_that_is_no_number(data, prepare):
     write_list(data / "dataset" / "test.csv", [("1", "abc", "soon", "One")])
-    with pytest.raises(ValueError, match="clip abc is 'soon'"):
+    with pytest.raises(ValueError, match="test.csv, line 2: start_time is 'soon'"):
         prepare()
+    for start in ("inf", "-10", "nan"):
+        write_list(data / "dataset" / "test.csv", [("1", "abc", start, "One")])
+        with pytest.raises(ValueError, match=f"line 2: start_time is '{start}'"):
+            prepare()
 
 
 def test_unknown_split(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,9 @@ def test_several_rows_are_several_captions_and_paths_are_relative_to_the_file(fo
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_further_columns(folder, encoding):
     text = "caption,path,youtube_id,freesound_id,keywords\n"
-    text += "Wind,a.wav,,1234,wind; storm ;wind\nRain,b.wav,Ab_-9,,\nSea,sub/c.flac\n"
+    text += (
+        "Wind,a.wav,,1234,wind; storm ;wind\nRain,b.wav,Ab_-9,,\nSea,sub/c.flac,,,\n"
+    )
     clips = read_captions_csv(write(folder, text, encoding))
     assert [clip.source for clip in clips] == ["freesound:1234", "youtube:Ab_-9", None]
     assert [clip.keywords for clip in clips] == [("wind", "storm"), (), ()]
@@ -107,7 +110,7 @@ def test_what_is_empty_missing_or_broken_is_left_out_and_counted(folder, caplog)
         ("file,text\na.wav,Wind\n", "must have the columns path; it has file"),
         ("path,text\na.wav,Wind\n", "column caption, keywords or label besides path"),
         ("", "it has none"),
-        ("path,caption\n,Wind\n", "row 1 below the header has no path"),
+        ("path,caption\n,Wind\n", "line 2 has no path"),
         ("path,caption\na.wav,\n", "holds no caption"),
         ("path,caption\n", "holds no caption"),
     ],
@@ -119,8 +122,76 @@ def test_what_a_useless_file_gets_to_hear(folder, text, message):
 
 def test_another_encoding_is_named(folder):
     path = write(folder, "path,caption\na.wav,wüff\n", encoding="latin-1")
-    with pytest.raises(ValueError, match=r"my\.csv cannot be read as CSV.*UTF-8"):
+    with pytest.raises(ValueError, match=r"my\.csv, line 2: the byte 0xfc.*UTF-8"):
         read_captions_csv(path)
+
+
+def test_a_caption_with_a_comma_needs_quotes(folder):
+    """Half of a caption is none: neither is it trained on, nor left out."""
+    text = "path,caption\na.wav,A dog barks, then a cat meows\n"
+    with pytest.raises(
+        ValueError, match=r"my\.csv, line 2: .*comma needs double quotes"
+    ):
+        read_captions_csv(write(folder, text))
+    text = "path,caption\nb.wav,x\na.wav,A dog barks\nthen a cat meows\n"
+    with pytest.raises(ValueError, match=r"my\.csv, line 4: .*broken over two lines"):
+        read_captions_csv(write(folder, text))
+    text = 'path,caption\na.wav,"A dog barks, then a cat meows"\n'
+    [clip] = read_captions_csv(write(folder, text))
+    assert clip.captions == ("A dog barks, then a cat meows",)
+
+
+def test_files_are_known_by_what_they_are(folder):
+    """Through links, and in any spelling, one file is one clip."""
+    (folder / "link").symlink_to(folder / "sub")
+    (folder / "hard.wav").hardlink_to(folder / "a.wav")
+    rows = "a.wav,one\nlink/c.flac,two\nhard.wav,three\nsub/c.flac,four\nb.wav,five\n"
+    clips = read_captions_csv(write(folder, f"path,caption\n{rows}"))
+    found = {clip.id: clip.captions for clip in clips}
+    assert found == {
+        "a.wav": ("one", "three"),
+        "link/c.flac": ("two", "four"),
+        "b.wav": ("five",),
+    }
+
+
+@pytest.mark.parametrize("listed", ["NFC", "NFD"])
+@pytest.mark.parametrize("stored", ["NFC", "NFD"])
+def test_accents_are_written_in_two_ways(folder, listed, stored):
+    place = folder / unicodedata.normalize(stored, "caf\u00e9")
+    place.mkdir()
+    soundfile.write(place / unicodedata.normalize(stored, "\u00fc.wav"), SOUND, 8000)
+    name = unicodedata.normalize(listed, "caf\u00e9/\u00fc.wav")
+    [clip] = read_captions_csv(write(folder, f"path,caption\n{name},Wind\n"))
+    assert clip.id == name and Path(clip.path).is_file()
+
+
+def test_odd_names_are_taken_as_they_are(folder):
+    soundfile.write(folder / " e ieio.wav", SOUND, 8000)
+    soundfile.write(folder / "~tilde.wav", SOUND, 8000)
+    text = "path,caption\n e ieio.wav,Waves\n a.wav,Wind\n gone.wav,Rain\n"
+    text += f"~tilde.wav,Rain\n{'long' * 100},Rain\n"
+    e, a, tilde = read_captions_csv(write(folder, text))
+    assert tilde.id == "~tilde.wav"
+    assert (e.id, e.path) == (" e ieio.wav", (folder / " e ieio.wav").as_posix())
+    assert (a.id, a.path) == ("a.wav", (folder / "a.wav").as_posix())
+
+
+def test_a_list_that_is_a_link_lies_beside_its_files_or_not(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("lists")
+    write(elsewhere, "path,caption\na.wav,Wind\n")
+    (folder / "linked.csv").symlink_to(elsewhere / "my.csv")
+    assert len(read_captions_csv(folder / "linked.csv")) == 1
+    write(folder, "path,caption\na.wav,Wind\n")
+    (elsewhere / "other.csv").symlink_to(folder / "my.csv")
+    assert len(read_captions_csv(elsewhere / "other.csv")) == 1
+
+
+@pytest.mark.parametrize("written", ["0100032", "1.00032e5", "100032.0", "1.00032E+05"])
+def test_ids_are_numbers(folder, written):
+    text = f"path,caption,Freesound_ID\na.wav,Wind,{written}\nb.wav,Rain,Not found\n"
+    a, b = read_captions_csv(write(folder, text))
+    assert (a.source, b.source) == ("freesound:100032", None)
 
 
 @pytest.mark.parametrize("function", ["read", "prepare"])

@@ -178,6 +178,13 @@ def test_a_device_that_is_not_there_is_told_before_loading(device):
         CLAP.from_hparams("nowhere", run_opts={"device": device})
 
 
+def test_an_empty_caption_is_named_by_its_place_in_the_list(clap):
+    with pytest.raises(ValueError, match=r"captions \[100\] are empty"):
+        clap.encode_text([*CAPTIONS[:1] * 100, ""])
+    with pytest.raises(ValueError, match="no caption to embed"):
+        clap.encode_text([])
+
+
 def test_without_a_tokenizer_tokens_and_audio_still_work(file):
     clap = CLAP.from_checkpoint(file)
     with pytest.raises(ValueError, match="without its tokenizer"):

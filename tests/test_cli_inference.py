@@ -97,7 +97,7 @@ def test_the_standard_input_is_a_list_or_a_sound(clap, export, files, stdin, cap
 
 def test_the_standard_input_is_a_list_of_sentences(clap, export, stdin, capsys):
     words = ["embed", "--checkpoint", export, "--text"]
-    stdin(f"{CAPTIONS[1]}\n\n{CAPTIONS[2]}\n".encode())
+    stdin(f"\ufeff{CAPTIONS[1]}\r\n\n{CAPTIONS[2]}\n".encode())
     found = run(capsys, *words, CAPTIONS[0], "-")["embeddings"]
     assert [entry["name"] for entry in found] == CAPTIONS[:3]
     rows = torch.tensor([entry["embedding"] for entry in found])
@@ -105,6 +105,9 @@ def test_the_standard_input_is_a_list_of_sentences(clap, export, stdin, capsys):
     stdin(b"\n")
     assert main([*words, "-", "--json"]) == 1
     assert "no sentence" in capsys.readouterr().err
+    stdin(CAPTIONS[1].encode("utf-16"))
+    assert main([*words, "-", "--json"]) == 1
+    assert "UTF-16: save it as UTF-8" in capsys.readouterr().err
 
 
 def test_a_list_of_files_is_not_drawn_over_and_over(

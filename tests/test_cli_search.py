@@ -103,14 +103,15 @@ def test_search_prints_a_table_and_a_playlist(made, capsys):
 
 
 def test_search_reads_a_query_a_line(made, capsys, monkeypatch):
-    monkeypatch.setattr("sys.stdin", io.StringIO(f"{CAPTIONS[0]}\n\n{CAPTIONS[1]}\n"))
+    queries = f"\ufeff{CAPTIONS[0]}\r\n\n{CAPTIONS[1]}\n".encode()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(queries)))
     assert main(["search", str(made[1]), "-", "--json"]) == 0
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [answer["texts"] for answer in answers] == [[CAPTIONS[0]], [CAPTIONS[1]]]
 
 
 def test_a_bank_corrects_the_scores(made, run, tmp_path, capsys):
-    (tmp_path / "bank.txt").write_text("\n".join(CAPTIONS))
+    (tmp_path / "bank.txt").write_text("\ufeff" + "\n".join(CAPTIONS), "utf-8")
     words = ["--bank", str(tmp_path / "bank.txt"), "--rescore", "inverted_softmax"]
     assert main(["search", str(made[1]), CAPTIONS[0], "--json", *words]) == 0
     hits = json.loads(capsys.readouterr().out)["hits"]

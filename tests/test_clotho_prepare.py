@@ -6,6 +6,7 @@ import csv
 import logging
 import os
 import shutil
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,18 @@ def test_a_name_may_have_lost_its_leading_space_and_its_format(tmp_path):
     link_sounds(folder, ["a dog.wav", "rain (1).wav"])
     soundfile.write(folder / "birds - 2.L.flac", SOUND, 8000)
     assert len(prepare_test(tmp_path / "data", tmp_path / "save")) == 3
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_accents_are_written_in_two_ways(tmp_path, forms):
+    listed, stored = (unicodedata.normalize(form, "caf\u00e9.wav") for form in forms)
+    write_csv(
+        tmp_path / "data" / "clotho_captions_evaluation.csv",
+        [HEADER, [listed, *CAPTIONS[0]]],
+    )
+    link_sounds(tmp_path / "data" / "evaluation", [stored])
+    [clip] = prepare_test(tmp_path / "data", tmp_path / "save")
+    assert Path(clip.path).name == stored and clip.id == listed.removesuffix(".wav")
 
 
 def test_metadata_names_recordings_and_keywords(tmp_path):

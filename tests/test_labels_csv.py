@@ -71,14 +71,30 @@ def test_folds_are_not_needed(tmp_path):
     assert clips_of(tmp_path, "path,label\na.wav,dog\n")["a.wav"].fold is None
 
 
+def test_folds_as_programs_save_them(tmp_path):
+    """Numbers with gaps become floats; of a clip's rows, one need say it."""
+    for name in "ab":
+        write_sound(tmp_path / f"{name}.wav")
+    text = "path,label,Fold\na.wav,dog,2.0\na.wav,cat,\nb.wav,dog,10\n"
+    clips = clips_of(tmp_path, text)
+    assert [clip.fold for clip in clips.values()] == [2, 10]
+    assert clips["a.wav"].keywords == ("dog", "cat")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("path,caption\na.wav,x\n", "must have the columns path, label"),
         ("path,label\na.wav,\n", "holds no label"),
-        ("path,label\n,dog\n", "row 1 below the header has no path"),
+        ("path,label\n,dog\n", "line 2 has no path"),
         ("path,label,fold\na.wav,dog,1\na.wav,cat,2\n", "fold of a.wav is 1 and 2"),
-        ("path,label,fold\na.wav,dog,one\n", "fold of a.wav is one"),
+        ("path,label,fold\na.wav,dog,one\n", "line 2: fold is 'one'"),
+        ("path,label,fold\na.wav,dog,1.5\n", "line 2: fold is '1.5'"),
+        (
+            "path,label,fold\na.wav,x,1\nb.wav,x,2\nc.wav,x,\nd.wav,x,3\n",
+            "line 4: c.wav has no fold; of 4 clips, 1 have none",
+        ),
+        ("path,label\na.wav,dog, loud\n", "line 2: there are 3 values for 2"),
         ("path,label\nb.wav,dog\n", "Not one of the 1 clips"),
     ],
 )
@@ -155,6 +171,7 @@ def test_vggsound(published, tmp_path):
         "b,9,dog barking,train\n"
         "c,120,dog barking,test\n"
         "d,0,extending ladders,train\n"
+        "\n"
     )
     sound = write_sound(tmp_path / "audio" / "-0abc_000030.flac")
     out = published.prepare_published("VGGSound", tmp_path, tmp_path / "out.csv")
@@ -172,3 +189,9 @@ def test_a_table_of_another_set_is_refused(published, tmp_path):
     with pytest.raises(ValueError, match="'no such class' is none of the 309 classes"):
         published.prepare_published("VGGSound", tmp_path, tmp_path / "out.csv")
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_start_that_is_none_names_its_row(published, tmp_path):
+    (tmp_path / "vggsound.csv").write_text("a,1,dog barking,test\nb,x,dog barking,test")
+    with pytest.raises(ValueError, match=r"vggsound\.csv, line 2: start is 'x'"):
+        published.prepare_published("VGGSound", tmp_path, tmp_path / "out.csv")

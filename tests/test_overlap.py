@@ -14,6 +14,7 @@ from clap_sb.data.overlap import (
     tell_overlaps,
     write_overlaps,
 )
+from clap_sb.evaluation.query_bank import QueryBank
 
 
 def clip(name: str, source: str | None = None, path: str | None = None) -> Clip:
@@ -97,3 +98,61 @@ def test_a_list_of_recordings_needs_no_audio(tmp_path):
         path.write_text(text)
         with pytest.raises(ValueError, match="names no recording.*youtube_id or free"):
             read_recordings(path)
+
+
+def test_one_file_is_one_recording_through_any_link(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "1.wav").write_bytes(b"x")
+    (tmp_path / "a" / "2.wav").write_bytes(b"y")
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    (tmp_path / "hard.wav").hardlink_to(tmp_path / "a" / "1.wav")
+    train = [clip("t", path=str(tmp_path / "a" / "1.wav"))]
+    for path in ("link/1.wav", "hard.wav", "a/../a/1.wav"):
+        test = [clip("e", path=str(tmp_path / path))]
+        [overlap] = find_overlaps({"A": train}, {"B": test})
+        assert overlap.recording == f"file:{train[0].path}"
+        with pytest.raises(ValueError, match="bank is empty.* 1 are recordings of"):
+            QueryBank.draw(train, test, 1, 0)
+    other = [clip("e", path=str(tmp_path / "link" / "2.wav"))]
+    assert find_overlaps({"A": train}, {"B": other}) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "written", "expected"),
+    [
+        ("freesound_id", "0100032", "freesound:100032"),
+        ("Freesound ID", "1.00032e5", "freesound:100032"),
+        ("freesound_id", "https://freesound.org/s/100032/", "freesound:100032"),
+        (
+            "freesound_id",
+            "http://www.freesound.org/people/a7/sounds/100032/",
+            "freesound:100032",
+        ),
+        ("YouTube-ID", "-0abc_defgh", "youtube:-0abc_defgh"),
+        ("youtube_id", "Y-0abc_defgh", "youtube:-0abc_defgh"),
+        ("youtube_id", "https://youtu.be/-0abc_defgh?t=3", "youtube:-0abc_defgh"),
+        (
+            "youtube_id",
+            "https://www.youtube.com/watch?v=-0abc_defgh&t=3",
+            "youtube:-0abc_defgh",
+        ),
+    ],
+)
+def test_ids_however_they_are_written(tmp_path, column, written, expected):
+    path = tmp_path / "ids.csv"
+    path.write_text(f"name,{column}\na,{written}\nb,nan\n")
+    [found] = read_recordings(path)
+    assert found.source == expected
+
+
+@pytest.mark.parametrize(
+    ("column", "written"),
+    [("freesound_id", "1.5"), ("freesound_id", "#REF!"), ("freesound_id", "inf")]
+    + [("youtube_id", "#NAME?"), ("freesound_id", "-3")],
+)
+def test_what_is_no_id_is_named(tmp_path, column, written):
+    """As a spreadsheet makes of a video's id that begins with a hyphen."""
+    path = tmp_path / "ids.csv"
+    path.write_text(f"{column}\n12\n{written}\n")
+    with pytest.raises(ValueError, match=r"ids\.csv, line 3: .* is no id"):
+        read_recordings(path)

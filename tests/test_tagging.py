@@ -245,20 +245,56 @@ def test_what_cannot_be_calibrated_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("file,start,label\n", "no column end"),
+        ("file,start,label\n", "must have the columns .*end"),
         ("file,start,end,label\na.wav,x,2,dog\n", "line 2"),
         ("file,start,end,label\n", "no file"),
-        ("file,start,end,label\na.wav,0,2\n", "line 2 has not one value for each"),
-        ("file,start,end,label\na.wav,0,2,a, b\n", "line 2 has not one value"),
+        ("file,start,end,label\na.wav,0,2\n", "line 2: there are 3 values for 4"),
+        ("file,start,end,label\na.wav,0,2,a, b\n", "line 2: there are 5 values for 4"),
         ("file,start,end,label\na.wav,0,2,\n", "line 2 has times, but no label"),
         ("file,start,end,label\na.wav,3,2,dog\n", "line 2: it ends at 2 s"),
-        ("file,start,end,label\na.wav,nan,2,dog\n", "line 2: it ends"),
+        ("file,start,end,label\na.wav,nan,2,dog\n", "line 2: start is 'nan'"),
+        ("file,start,end,label\na.wav,0,inf,dog\n", "line 2: end is 'inf'"),
+        ("file,start,end,label\n\na.wav,-1,2,dog\n", "line 3: start is '-1'"),
+        ("file;start;end;label\na.wav;0;2;dog\n", "semicolons between its columns"),
     ],
 )
 def test_annotations_that_make_no_sense(tmp_path, text, said):
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(ValueError, match=said):
         read_annotations(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize(
+    ("times", "is_right"),
+    [("1,3", True), ("1,6.004", True), ("0,6.5", True), ("0,6.6", False)]
+    + [("1000,3000", False), ("6,6.2", False)],
+)
+def test_annotations_are_of_their_recording(tmp_path, times, is_right):
+    """Six seconds of it; what is rounded to whole seconds is let pass."""
+    soundfile.write(tmp_path / "a.wav", silence(6).numpy(), RATE)
+    path = tmp_path / "a.csv"
+    path.write_text(f"file,start,end,label\na.wav,0,1,high\na.wav,{times},low\n")
+    if is_right:
+        assert [len(found) for found in read_annotations(path).values()] == [2]
+        return
+    with pytest.raises(ValueError, match=r"a\.csv, line 3: 'low' .* of 6\.000 s"):
+        read_annotations(path)
+
+
+@pytest.mark.parametrize("times", [(0, 4000), (3, 2), (-1, 2), (0, float("inf"))])
+def test_calibration_takes_no_times_beyond_the_recording(tmp_path, times):
+    annotated = read_annotations(annotate(tmp_path))
+    annotated[tmp_path / "b.wav"].append(Segment("low", *times))
+    with pytest.raises(ValueError, match=r"b\.wav: 'low' is annotated .* of 3\.000 s"):
+        Tagger(Ear(), list(TONES), options=OPTIONS).calibrated(annotated)
+
+
+def test_annotated_files_are_found_as_those_of_other_lists(tmp_path):
+    soundfile.write(tmp_path / "cafe\u0301.wav", silence(3).numpy(), RATE)
+    text = "\ufefffile,start,end,label\r\ncaf\u00e9.wav,0,2,low\r\n"
+    (tmp_path / "a.csv").write_bytes(text.encode())
+    [(file, segments)] = read_annotations(tmp_path / "a.csv").items()
+    assert file.is_file() and segments == [Segment("low", 0.0, 2.0)]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -464,7 +500,7 @@ def test_labels_come_from_a_file(tmp_path, name, text, expected):
 @pytest.mark.parametrize(
     ("name", "text"),
     [("a.md", "dog"), ("a.csv", "a,b\nc\n"), ("a.json", "3"), ("a.yaml", "{")]
-    + [("a.txt", ""), ("a.json", '{"a": 3}')],
+    + [("a.txt", ""), ("a.csv", ""), ("a.json", '{"a": 3}')],
 )
 def test_a_file_that_makes_no_labels_is_named(tmp_path, name, text):
     (tmp_path / name).write_text(text)

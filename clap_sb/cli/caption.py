@@ -50,12 +50,12 @@ def add(commands: argparse._SubParsersAction) -> None:
 def _run(arguments: argparse.Namespace) -> None:
     # heavy: `clap-sb --help` should not wait for it
     from clap_sb.data.printable import printable
+    from clap_sb.data.text_file import read_lines
     from clap_sb.inference.captions import Captioner
 
     captions = None
     if arguments.captions is not None:
-        lines = arguments.captions.read_text(encoding="utf-8-sig").splitlines()
-        captions = [line.strip() for line in lines if line.strip()]
+        captions = read_lines(arguments.captions)
         if not captions:
             raise ValueError(f"{arguments.captions} holds no sentence")
     clap = load(arguments)

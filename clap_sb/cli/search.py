@@ -152,10 +152,12 @@ def _print(answer: str) -> None:
 
 
 def _rescore(searcher: Searcher, arguments: argparse.Namespace) -> Rescore:
+    from clap_sb.data.text_file import read_lines
     from clap_sb.search.rescoring import against_bank
 
-    with open(arguments.bank, encoding="utf-8") as file:
-        bank = [line.strip() for line in file if line.strip()]
+    bank = read_lines(arguments.bank)
+    if not bank:
+        raise ValueError(f"{arguments.bank} holds no query")
     return against_bank(searcher.clap.encode_text(bank).numpy(), arguments.rescore)
 
 
@@ -164,9 +166,10 @@ def _queries(words: list[str]) -> Iterator[list[str]]:
     if words != ["-"]:
         yield words
         return
-    for line in sys.stdin:
-        if line.strip():
-            yield [line.strip()]
+    from clap_sb.data.text_file import lines_of
+
+    for line in lines_of(sys.stdin.buffer, "the standard input"):
+        yield [line]
 
 
 def _shown(hits: list[Hit], texts: list[str], arguments: argparse.Namespace) -> str:

@@ -23,7 +23,7 @@ def sentences_of(words: Sequence[str]) -> list[str]:
     Raises
     ------
     ValueError
-        If the standard input holds none.
+        If the standard input holds none, or is in another encoding than UTF-8.
 
     Example
     -------
@@ -37,7 +37,9 @@ def sentences_of(words: Sequence[str]) -> list[str]:
 
 
 def _from_stdin() -> list[str]:
-    lines = [line.strip() for line in sys.stdin]
-    if not any(lines):
+    from clap_sb.data.text_file import lines_of
+
+    lines = list(lines_of(sys.stdin.buffer, "the standard input"))
+    if not lines:
         raise ValueError("the standard input is empty: there is no sentence to read")
-    return [line for line in lines if line]
+    return lines

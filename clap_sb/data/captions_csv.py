@@ -7,11 +7,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from clap_sb.data.csv_rows import Row
 from clap_sb.data.entries import Entry, examine, is_there
 from clap_sb.data.manifest import Clip
-from clap_sb.data.overlap import sources_in
 from clap_sb.data.prepare import prepare_found
 from clap_sb.data.printable import printable
+from clap_sb.data.recordings import ID_COLUMNS, sources_in
 from clap_sb.data.remarks import tell_remarks
 from clap_sb.data.rows_by_file import no_audio, rows_by_file
 
@@ -19,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 # What a clip is trained on: captions, or what captions are made of.
 SAID = ("caption", "keywords", "label")
+_OPTIONAL = (*SAID, *ID_COLUMNS)
 
 
 def read_captions_csv(path: str | os.PathLike) -> list[Clip]:
@@ -38,7 +40,8 @@ def read_captions_csv(path: str | os.PathLike) -> list[Clip]:
     Arguments
     ---------
     path : str or path-like
-        The CSV file, UTF-8.
+        The CSV file, UTF-8, with commas between the columns; a value that holds a comma
+        is in double quotes.
 
     Returns
     -------
@@ -50,8 +53,9 @@ def read_captions_csv(path: str | os.PathLike) -> list[Clip]:
     FileNotFoundError
         If the CSV file is not there, or not one clip has usable audio.
     ValueError
-        If a column is missing, a path is empty, or no row has a caption, keywords or a
-        label.
+        If a column is missing or there twice, a row has another number of values than
+        there are columns, a path is empty, or no row has a caption, keywords or a
+        label; the line is named.
 
     Example
     -------
@@ -104,8 +108,9 @@ def prepare_captions_csv(path: str | os.PathLike, manifest: str | os.PathLike) -
     FileNotFoundError
         If the CSV file is not there, or not one clip has usable audio.
     ValueError
-        If a column is missing, a path is empty, or no row has a caption, keywords or a
-        label.
+        If a column is missing or there twice, a row has another number of values than
+        there are columns, a path is empty, or no row has a caption, keywords or a
+        label; the line is named.
     """
     path = Path(path)
     entries, files = _read_entries(path)
@@ -116,9 +121,9 @@ def prepare_captions_csv(path: str | os.PathLike, manifest: str | os.PathLike) -
 
 def _read_entries(path: Path) -> tuple[list[Entry], dict[str, Path]]:
     """The clips of the list, and the files there are by the clips' ids."""
-    clips: dict[Path, list[dict[str, str]]] = {}
+    clips: dict[Path, list[Row]] = {}
     num_empty = 0
-    for file, rows in rows_by_file(path, ("path",)).items():
+    for file, rows in rows_by_file(path, ("path",), _OPTIONAL).items():
         if not set(SAID) & rows[0].keys():
             raise ValueError(
                 f"{path} must have a column {', '.join(SAID[:-1])} or {SAID[-1]} "
@@ -140,13 +145,13 @@ def _read_entries(path: Path) -> tuple[list[Entry], dict[str, Path]]:
     return entries, {name: file for name, file in files.items() if is_there(file)}
 
 
-def _said(row: dict[str, str], column: str) -> str:
+def _said(row: Row, column: str) -> str:
     """A value; what stands for none in tables is none."""
     text = row.get(column, "").strip()
     return "" if text.lower() == "nan" else text
 
 
-def _entry(rows: Sequence[dict[str, str]]) -> Entry:
+def _entry(rows: Sequence[Row]) -> Entry:
     """The rows of one clip, which may spell its path in several ways."""
     captions = tuple(
         dict.fromkeys(text for row in rows if (text := _said(row, "caption")))
@@ -164,7 +169,7 @@ def _entry(rows: Sequence[dict[str, str]]) -> Entry:
     )
 
 
-def _listed(rows: Sequence[dict[str, str]], column: str) -> tuple[str, ...]:
+def _listed(rows: Sequence[Row], column: str) -> tuple[str, ...]:
     """What semicolons separate, each once."""
     words = (word.strip() for row in rows for word in _said(row, column).split(";"))
     return tuple(dict.fromkeys(filter(None, words)))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from clap_sb.data.audio import AudioError, probe_to_end
+from clap_sb.data.listed_file import composed
 from clap_sb.data.manifest import Clip
 from clap_sb.data.missing import NOT_FOUND, MissingClip
 from clap_sb.data.remarks import Remark
@@ -125,8 +126,10 @@ def examine(
     'a'
     """
     with ThreadPoolExecutor() as pool:
+        # a list and a disk may write the same letters in two ways
+        composed_files = {composed(name): path for name, path in files.items()}
         progress = tqdm(
-            pool.map(lambda entry: _examine_one(entry, files), entries),
+            pool.map(lambda entry: _examine_one(entry, files, composed_files), entries),
             desc=f"Probing audio ({description})",
             total=len(entries),
             unit="clip",
@@ -139,9 +142,11 @@ def examine(
 
 
 def _examine_one(
-    entry: Entry, files: Mapping[str, Path]
+    entry: Entry, files: Mapping[str, Path], composed_files: Mapping[str, Path]
 ) -> tuple[Clip | MissingClip, list[Remark]]:
-    path = next((files[name] for name in entry.names if name in files), None)
+    found = (files.get(name) for name in entry.names)
+    found_composed = (composed_files.get(composed(name)) for name in entry.names)
+    path = next(filter(None, (*found, *found_composed)), None)
     if path is None:
         return MissingClip(entry.id, entry.names[0], NOT_FOUND), []
     try:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from clap_sb.data.csv_rows import Row
 from clap_sb.data.entries import Entry, is_there
 from clap_sb.data.prepare import prepare_found
 from clap_sb.data.rows_by_file import no_audio, rows_by_file
+from clap_sb.data.text_file import read_lines
 
 COLUMNS = ("path", "label")
 SEPARATOR = ";"
+NONE = ("", "nan")
 
 
 def prepare_labels_csv(path: str | os.PathLike, manifest: str | os.PathLike) -> Path:
@@ -42,8 +45,10 @@ def prepare_labels_csv(path: str | os.PathLike, manifest: str | os.PathLike) -> 
     FileNotFoundError
         If the CSV file is not there, or not one clip has usable audio.
     ValueError
-        If a column is missing, a path is empty, no row has a label, or a fold is no
-        number or differs between the rows of a clip.
+        If a column is missing, a row has another number of values than there are
+        columns, a path is empty, no row has a label, or a fold is no whole number, is
+        there for some clips alone, or differs between the rows of one; the line is
+        named.
 
     Example
     -------
@@ -58,8 +63,9 @@ def prepare_labels_csv(path: str | os.PathLike, manifest: str | os.PathLike) -> 
     >>> clip.keywords, clip.label, clip.fold
     (('dog', 'rain'), None, 2)
     """
-    by_file = rows_by_file(path, COLUMNS)
-    entries = {file: _entry(rows, path) for file, rows in by_file.items()}
+    by_file = rows_by_file(path, COLUMNS, ("fold",))
+    entries = {file: _entry(rows) for file, rows in by_file.items()}
+    _check_folds(by_file, entries)
     if not any(entry.keywords for entry in entries.values()):
         raise ValueError(f"{path} holds no label; each clip needs a path and one.")
     files = {entry.id: file for file, entry in entries.items() if is_there(file)}
@@ -71,7 +77,20 @@ def prepare_labels_csv(path: str | os.PathLike, manifest: str | os.PathLike) -> 
     )
 
 
-def _entry(rows: Sequence[dict[str, str]], path: str | os.PathLike) -> Entry:
+def _check_folds(
+    by_file: Mapping[Path, Sequence[Row]], entries: Mapping[Path, Entry]
+) -> None:
+    """All clips have a fold, or none has: without one, no fold could be held out."""
+    without = [file for file, entry in entries.items() if entry.fold is None]
+    if 0 < len(without) < len(entries):
+        row = by_file[without[0]][0]
+        raise ValueError(
+            f"{row.where}: {row['path']} has no fold; of {len(entries)} clips, "
+            f"{len(without)} have none. Give all of them one, or leave the column out"
+        )
+
+
+def _entry(rows: Sequence[Row]) -> Entry:
     """The rows of one clip."""
     names = (name.strip() for row in rows for name in row["label"].split(SEPARATOR))
     labels = tuple(dict.fromkeys(name for name in names if name))
@@ -80,20 +99,20 @@ def _entry(rows: Sequence[dict[str, str]], path: str | os.PathLike) -> Entry:
         names=(rows[0]["path"],),
         label=labels[0] if len(labels) == 1 else None,
         keywords=labels,
-        fold=_fold(rows, path),
+        fold=_fold(rows),
     )
 
 
-def _fold(rows: Sequence[dict[str, str]], path: str | os.PathLike) -> int | None:
-    folds = {row.get("fold", "").strip() for row in rows}
-    if folds == {""}:
-        return None
-    if len(folds) > 1 or not folds <= {str(number) for number in range(1000)}:
+def _fold(rows: Sequence[Row]) -> int | None:
+    """Of a clip with several rows, one will do."""
+    given = [row for row in rows if row.get("fold", "").strip().lower() not in NONE]
+    folds = sorted({row.whole_number("fold") for row in given})
+    if len(folds) > 1:
         raise ValueError(
-            f"{path}: the fold of {rows[0]['path']} is {' and '.join(sorted(folds))}; "
-            "it has to be one whole number"
+            f"{given[-1].where}: the fold of {rows[0]['path']} is "
+            f"{' and '.join(map(str, folds))}; it has to be one"
         )
-    return int(folds.pop())
+    return folds[0] if folds else None
 
 
 def read_label_set(path: str | os.PathLike) -> list[str]:
@@ -125,8 +144,7 @@ def read_label_set(path: str | os.PathLike) -> list[str]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no list of labels {path}.")
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    labels = [line for line in lines if line and not line.startswith("#")]
+    labels = [line for line in read_lines(path) if not line.startswith("#")]
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice or not labels:
         raise ValueError(

@@ -9,11 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from clap_sb.data.csv_rows import read_rows
 from clap_sb.data.manifest import Clip
-from clap_sb.data.prepare import read_rows
-
-# Columns of a list of recordings, and the site that each is of.
-ID_COLUMNS = {"youtube_id": "youtube", "freesound_id": "freesound"}
+from clap_sb.data.recordings import ID_COLUMNS, recordings_of, sources_in
 
 
 @dataclass(frozen=True)
@@ -37,61 +35,14 @@ class Overlap:
     evaluation_id: str
 
 
-def recordings_of(clip: Clip) -> tuple[str, ...]:
-    """What a clip may share with another: its source, where known, and its file.
-
-    Arguments
-    ---------
-    clip : Clip
-        A clip.
-
-    Returns
-    -------
-    tuple of str
-
-    Example
-    -------
-    >>> recordings_of(Clip("a", "/audio/a.wav", 5.0, source="freesound:12"))
-    ('freesound:12', 'file:/audio/a.wav')
-    """
-    known = (clip.source,) if clip.source else ()
-    return (*known, f"file:{clip.path}")
-
-
-def sources_in(row: Mapping[str, str]) -> list[str]:
-    """The recordings that a row of a table names.
-
-    Arguments
-    ---------
-    row : mapping of str to str
-        Values by column, ``youtube_id`` and ``freesound_id`` among them or not.
-
-    Returns
-    -------
-    list of str
-
-    Example
-    -------
-    >>> sources_in({"path": "a.wav", "freesound_id": "12.0", "youtube_id": ""})
-    ['freesound:12']
-    """
-    found = []
-    for column, site in ID_COLUMNS.items():
-        name = row.get(column, "").strip()
-        if site == "freesound":
-            name = name.removesuffix(".0")  # as tables with gaps are often saved
-        if name:
-            found.append(f"{site}:{name}")
-    return found
-
-
 def find_overlaps(
     train: Mapping[str, Sequence[Clip]], evaluation: Mapping[str, Sequence[Clip]]
 ) -> list[Overlap]:
     """Finds the training clips whose recording an evaluation set holds too.
 
     Two clips count as one recording if they come from the same YouTube video or the
-    same Freesound sound, whatever part of it they are, or if they are the same file.
+    same Freesound sound, whatever part of it they are, or if they are the same file,
+    by whatever path or link.
 
     Arguments
     ---------
@@ -115,13 +66,13 @@ def find_overlaps(
     places = defaultdict(list)
     for name, clips in evaluation.items():
         for clip in clips:
-            for recording in recordings_of(clip):
-                places[recording].append((name, clip.id))
+            for key in recordings_of(clip):
+                places[key].append((name, clip.id))
     found: dict[tuple[str, ...], Overlap] = {}
     for name, clips in train.items():
         for clip in clips:
-            for recording in recordings_of(clip):
-                for place in places[recording]:
+            for key, recording in recordings_of(clip).items():
+                for place in places[key]:
                     overlap = Overlap(recording, name, clip.id, *place)
                     found.setdefault((name, clip.id, *place), overlap)
     return list(found.values())
@@ -143,7 +94,7 @@ def read_recordings(path: str | os.PathLike) -> list[Clip]:
     Raises
     ------
     ValueError
-        If there is neither column, or no id.
+        If there is neither column, no id, or something that is none; the line is named.
 
     Example
     -------
@@ -152,7 +103,7 @@ def read_recordings(path: str | os.PathLike) -> list[Clip]:
     >>> [clip.source for clip in read_recordings(path)]
     ['freesound:12']
     """
-    rows = read_rows(path, ())
+    rows = read_rows(path, (), tuple(ID_COLUMNS))
     clips = [
         Clip(source.partition(":")[2], "", 0.0, source=source)
         for row in rows

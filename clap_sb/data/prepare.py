@@ -6,7 +6,6 @@ audio may lie and how files may be named. Finding, probing and reporting is done
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import logging
 import os
@@ -25,55 +24,6 @@ logger = logging.getLogger(__name__)
 
 # To be raised when equal entries and files would give another manifest than before.
 _VERSION = 4
-
-
-def read_rows(
-    path: str | os.PathLike, columns: Sequence[str], encoding: str = "utf-8-sig"
-) -> list[dict[str, str]]:
-    """Reads a CSV file, all values as text, and checks that the columns are there.
-
-    Arguments
-    ---------
-    path : str or path-like
-        The file.
-    columns : sequence of str
-        Columns it must have; others are kept too.
-    encoding : str
-        UTF-8 unless given, with or without the mark that spreadsheet programs put
-        before the first column's name.
-
-    Returns
-    -------
-    list of dict
-        One dictionary a row; a value missing at a row's end is an empty string.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing, or the file is no CSV in UTF-8.
-
-    Example
-    -------
-    >>> path = getfixture("tmp_path") / "list.csv"
-    >>> _ = path.write_text("name,caption\\nNA,A dog barks\\n")
-    >>> read_rows(path, ["caption"])
-    [{'name': 'NA', 'caption': 'A dog barks'}]
-    """
-    with open(path, encoding=encoding, newline="") as file:
-        reader = csv.DictReader(file, restval="")
-        try:
-            found, rows = reader.fieldnames or [], list(reader)
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise ValueError(
-                f"{path} cannot be read as CSV: {error}. Save it as CSV in UTF-8, "
-                "with commas between the columns."
-            ) from None
-    if not set(columns) <= set(found):
-        raise ValueError(
-            f"{path} must have the columns {', '.join(columns)}; "
-            f"it has {', '.join(found) or 'none'}."
-        )
-    return rows
 
 
 def index_audio(folders: Iterable[Path]) -> dict[str, Path]:

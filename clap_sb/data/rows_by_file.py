@@ -6,36 +6,46 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from clap_sb.data.csv_rows import Row, read_rows
+from clap_sb.data.listed_file import find_listed, identity_of
 from clap_sb.data.missing import MissingClip
-from clap_sb.data.prepare import read_rows
 
 
 def rows_by_file(
-    path: str | os.PathLike, columns: Sequence[str]
-) -> dict[Path, list[dict[str, str]]]:
-    """Reads a CSV file whose column ``path`` names audio files.
+    path: str | os.PathLike,
+    columns: Sequence[str],
+    optional: Sequence[str] = (),
+    key: str = "path",
+) -> dict[Path, list[Row]]:
+    """Reads a CSV file one of whose columns names audio files.
 
     A relative path is relative to the folder of the CSV file; several spellings of one
-    path are one file.
+    path are one file, and so are links to it.
 
     Arguments
     ---------
     path : str or path-like
         The CSV file, UTF-8.
     columns : sequence of str
-        Columns it must have, ``path`` among them.
+        Columns it must have, the one of the files among them.
+    optional : sequence of str
+        Columns it may have.
+    key : str
+        The column of the files.
 
     Returns
     -------
     dict
-        The rows of each file, in the order of first appearance.
+        The rows of each file, in the order of first appearance; its name in them is
+        the one by which it is found.
 
     Raises
     ------
     FileNotFoundError
         If the CSV file is not there.
     ValueError
-        If a column is missing, or a row has no path.
+        If a column is missing, a row has no path, or the file is no good CSV; the line
+        is named.
 
     Example
     -------
@@ -51,14 +61,23 @@ def rows_by_file(
         raise FileNotFoundError(
             f"There is no CSV file {path} (columns {','.join(columns)})."
         )
-    folder = path.expanduser().resolve().parent
-    found: dict[Path, list[dict[str, str]]] = {}
-    for number, row in enumerate(read_rows(path, columns), start=1):
-        name = row["path"].strip()
-        if not name:
-            raise ValueError(f"{path}: row {number} below the header has no path.")
-        file = Path(os.path.normpath(folder / Path(name).expanduser()))
-        found.setdefault(file, []).append({**row, "path": name})
+    # a list that is a link may lie beside its files, or where it points to
+    folders = (path.expanduser().resolve().parent, path.expanduser().absolute().parent)
+    found: dict[Path, list[Row]] = {}
+    by_name: dict[str, Path] = {}
+    by_identity: dict[object, Path] = {}
+    for row in read_rows(path, columns, optional):
+        name = row[key]
+        if not name.strip():
+            raise ValueError(f"{row.where} has no {key}.")
+        if name not in by_name:
+            files = [find_listed(folder, name) for folder in dict.fromkeys(folders)]
+            file = next(filter(os.path.exists, files), files[0])
+            by_name[name] = by_identity.setdefault(identity_of(file), file)
+        file = by_name[name]
+        if file.name != Path(name).name:
+            name = name.strip()
+        found.setdefault(file, []).append(Row({**row, key: name}, row.where))
     return found
 
 

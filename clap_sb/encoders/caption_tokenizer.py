@@ -112,7 +112,7 @@ class CaptionTokenizer:
         """
         if self.strip_punctuation:
             captions = [without_punctuation(caption) for caption in captions]
-        _check(captions)
+        check_captions(captions)
         if isinstance(self.tokenizer, SentencePieceTokenizer):
             tokens = self.tokenizer(captions, self.max_tokens)
         else:
@@ -166,7 +166,27 @@ class CaptionTokenizer:
             self.tokenizer.save_pretrained(folder)
 
 
-def _check(captions: list[str]) -> None:
+def check_captions(captions: list[str]) -> None:
+    """Makes sure that captions can be embedded; all of them, before they are divided.
+
+    Arguments
+    ---------
+    captions : list of str
+        What is to be embedded.
+
+    Raises
+    ------
+    ValueError
+        If there is no caption, or some are empty; their places in the list are named.
+
+    Example
+    -------
+    >>> try:
+    ...     check_captions(["a dog"] * 100 + [""])
+    ... except ValueError as error:
+    ...     print(error)
+    captions [100] are empty: leave them out
+    """
     if isinstance(captions, str):
         raise ValueError(f"captions are a list: write [{captions!r}]")
     empty = [index for index, text in enumerate(captions) if not text.strip()]

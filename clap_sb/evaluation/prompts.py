@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
+from clap_sb.data.text_file import read_lines, read_text
 from clap_sb.evaluation.embedding import embed_captions
 from clap_sb.evaluation.zero_shot import DEFAULT_PROMPT, prompt
 from clap_sb.model import CLAP
@@ -155,8 +157,7 @@ def read_templates(given: str | Sequence[str]) -> tuple[str, ...]:
             f"prompt {given!r} has no {{label}} and is no file: give a template such "
             f"as {DEFAULT_PROMPT!r}, a list of them, or a file with one a line"
         )
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return tuple(line.strip() for line in lines if line.strip())
+    return tuple(read_lines(path))
 
 
 def read_descriptions(path: str | Path) -> dict[str, tuple[str, ...]]:
@@ -175,7 +176,7 @@ def read_descriptions(path: str | Path) -> dict[str, tuple[str, ...]]:
     Raises
     ------
     ValueError
-        If the file is something else, or a label has no sentence.
+        If the file is something else, a label is there twice, or has no sentence.
 
     Example
     -------
@@ -184,18 +185,40 @@ def read_descriptions(path: str | Path) -> dict[str, tuple[str, ...]]:
     >>> read_descriptions(path)["rain"]
     ('Rain falls.', 'It drips.')
     """
-    import yaml
-
-    try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is neither YAML nor JSON: {error}") from error
+    values = _by_label(read_text(path), path)
     if not isinstance(values, dict) or not values:
         raise ValueError(f"{path} must hold a sentence, or a list of them, by label")
     described = {}
     for label, given in values.items():
         sentences = tuple(given) if isinstance(given, list) else (given,)
-        if not sentences or not all(isinstance(s, str) and s for s in sentences):
+        if not sentences or not all(
+            isinstance(s, str) and s.strip() for s in sentences
+        ):
             raise ValueError(f"{path}: {label!r} has no sentence, or one that is none")
         described[str(label)] = sentences
     return described
+
+
+def _by_label(text: str, path: str | Path) -> object:
+    """JSON is YAML but for its tabs, so it is tried first."""
+    import ruamel.yaml
+
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        values = dict(pairs)
+        if len(values) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(
+                f"{path} has {twice!r} twice: give its sentences as one list"
+            )
+        return values
+
+    try:
+        return json.loads(text, object_pairs_hook=unique)
+    except json.JSONDecodeError:
+        pass  # it may be YAML
+    try:
+        return ruamel.yaml.YAML(typ="safe", pure=True).load(text)
+    except ruamel.yaml.YAMLError as error:
+        told = str(error).partition("\nTo suppress")[0].strip()
+        raise ValueError(f"{path} cannot be read as YAML or JSON: {told}") from error

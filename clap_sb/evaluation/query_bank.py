@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from clap_sb.data.manifest import Clip
-from clap_sb.data.overlap import recordings_of
+from clap_sb.data.recordings import recordings_of
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class QueryBank:
         ValueError
             If nothing is left for the bank.
         """
-        tested = {recording for clip in test for recording in recordings_of(clip)}
+        tested = {key for clip in test for key in recordings_of(clip)}
         others = [clip for clip in training if tested.isdisjoint(recordings_of(clip))]
         generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(len(others), generator=generator)[:size]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from speechbrain.utils.distributed import if_main_process
 from clap_sb.brain import CLAPBrain
 from clap_sb.checkpoints.run_export import EXPORT_FOLDER
 from clap_sb.checkpoints.run_folder import selection_of
+from clap_sb.data.csv_rows import read_rows
 from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import Clip
 from clap_sb.data.whole_clips import WholeClipDataset
@@ -128,8 +128,7 @@ def score_attributes(
     AttributeScores
         Of the pairs whose clip could be read.
     """
-    with open(pairs_file, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_rows(pairs_file, ("youtube_id", "caption", "foil", "attribute"))
     place = {Path(clip.path).stem: i for i, clip in enumerate(embedded.clips)}
     rows = [row for row in rows if row["youtube_id"] in place]
     if not rows:

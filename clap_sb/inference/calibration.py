@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from clap_sb.data.audio import probe_to_end
+from clap_sb.data.csv_rows import Row
+from clap_sb.data.rows_by_file import rows_by_file
+from clap_sb.data.text_file import read_text
 from clap_sb.inference.fingerprint import fingerprint
 from clap_sb.inference.segments import Segment
 from clap_sb.inference.tag_options import TagOptions
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
 # a cosine that says little: what LAION's and MS' models give for a sound and a
 # sentence that have something to do with each other
 DEFAULT_THRESHOLD = 0.2
+
+_COLUMNS = ("file", "start", "end", "label")
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,7 @@ class Calibration:
             If it is no calibration.
         """
         try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
+            values = json.loads(read_text(path))
             thresholds = {k: float(v) for k, v in values["thresholds"].items()}
             options = TagOptions(**values["options"])
             return cls(thresholds, options, values["model"], values["fingerprint"])
@@ -245,39 +251,35 @@ def read_annotations(path: str | Path) -> dict[Path, list[Segment]]:
     Raises
     ------
     ValueError
-        If a column or a value is missing, a time is no number, or a segment ends
-        before it begins; the line is named.
+        If a column or a value is missing, a time is no number of seconds from 0 on, or
+        a segment ends before it begins, or after its file; the line is named.
     """
-    path = Path(path)
     found: dict[Path, list[Segment]] = {}
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
-        missing = {"file", "start", "end", "label"} - set(rows.fieldnames or ())
-        if missing:
-            raise ValueError(f"{path} has no column {', '.join(sorted(missing))}")
-        for row in rows:
-            where = f"{path}, line {rows.line_num}"
-            if None in row.values() or None in row:
-                raise ValueError(f"{where} has not one value for each column")
-            segments = found.setdefault(path.parent / row["file"], [])
-            if row["start"] or row["end"] or row["label"]:
-                segments.append(_segment(row, where))
+    by_file = rows_by_file(path, _COLUMNS, key="file")
+    for file, rows in by_file.items():
+        kept = [row for row in rows if any(row[name].strip() for name in _COLUMNS[1:])]
+        found[file] = [_segment(row) for row in kept]
+        # one that is not there is told of when it is listened to
+        if kept and os.path.isfile(file):
+            duration = probe_to_end(file).duration
+            for row, segment in zip(kept, found[file], strict=True):
+                segment.check_within(duration, row.where)
     if not found:
         raise ValueError(f"{path} annotates no file")
     return found
 
 
-def _segment(row: Mapping[str, str], where: str) -> Segment:
+def _segment(row: Row) -> Segment:
     """What a row annotates."""
-    if not row["label"]:
+    label = row["label"].strip()
+    if not label:
         raise ValueError(
-            f"{where} has times, but no label; the row of a file without any label has "
-            "no times"
+            f"{row.where} has times, but no label; the row of a file without any label "
+            "has no times"
         )
-    try:
-        start, end = float(row["start"]), float(row["end"])
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
+    start, end = row.seconds("start"), row.seconds("end")
     if not start < end:
-        raise ValueError(f"{where}: it ends at {end:g} s, and begins at {start:g} s")
-    return Segment(row["label"], start, end)
+        raise ValueError(
+            f"{row.where}: it ends at {end:g} s, and begins at {start:g} s"
+        )
+    return Segment(label, start, end)

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from clap_sb.encoders.caption_tokenizer import check_captions
 from clap_sb.encoders.punctuation import without_punctuation
 from clap_sb.inference.audio_input import open_input, split_inputs
 from clap_sb.inference.run_options import autocast_dtype
@@ -244,16 +245,15 @@ class Encoder(nn.Module):
         Raises
         ------
         ValueError
-            If there is no caption.
+            If there is no caption, or one is empty; its place in the list is named.
         """
         if isinstance(captions, dict):
             groups = [captions]
         else:
             captions = [captions] if isinstance(captions, str) else list(captions)
-            if not captions:
-                raise ValueError("there is no caption to embed")
             if self.strip_punctuation:
                 captions = [without_punctuation(caption) for caption in captions]
+            check_captions(captions)
             starts = range(0, len(captions), batch_size)
             groups = [captions[start : start + batch_size] for start in starts]
         with self.autocast():

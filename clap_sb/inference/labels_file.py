@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
+from clap_sb.data.csv_records import read_records
+from clap_sb.data.csv_rows import read_rows
+from clap_sb.data.text_file import read_lines
 from clap_sb.evaluation.prompts import read_descriptions
 from clap_sb.evaluation.zero_shot import DEFAULT_PROMPT
 from clap_sb.inference.labels import Labels
+
+_COLUMNS = ("label", "description")
 
 
 def read_labels(path: str | Path, template: str = DEFAULT_PROMPT) -> Labels:
@@ -18,7 +22,8 @@ def read_labels(path: str | Path, template: str = DEFAULT_PROMPT) -> Labels:
     ========= ==============================================================
     ``.txt``  a label a line
     ``.csv``  a label a row, then its description if there is a second
-              column; a label in several rows has several descriptions
+              column; a label in several rows has several descriptions;
+              the header ``label`` or ``label,description`` may be there
     ``.yaml`` a description, or a list of them, by label; ``.json`` likewise
     ========= ==============================================================
 
@@ -47,7 +52,7 @@ def read_labels(path: str | Path, template: str = DEFAULT_PROMPT) -> Labels:
     """
     path = Path(path)
     readers = {
-        ".txt": _read_lines,
+        ".txt": read_lines,
         ".csv": _read_csv,
         ".yaml": read_descriptions,
         ".json": read_descriptions,
@@ -64,23 +69,17 @@ def read_labels(path: str | Path, template: str = DEFAULT_PROMPT) -> Labels:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _read_lines(path: Path) -> list[str]:
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    return [line.strip() for line in lines if line.strip()]
-
-
 def _read_csv(path: Path) -> list[str] | dict[str, list[str]]:
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        rows = [row for row in csv.reader(file) if any(row)]
-    widths = {len(row) for row in rows}
-    if widths == {1}:
-        return [row[0].strip() for row in rows]
-    if widths != {2}:
-        raise ValueError(
-            f"{path}: a row is a label, or a label and a description (in double "
-            "quotes if it holds a comma), in all rows alike"
-        )
+    records = read_records(path, has_header=False)
+    if not records:
+        raise ValueError(f"{path} holds no label")
+    has_descriptions = any("".join(record.values[1:]).strip() for record in records)
+    columns = _COLUMNS if has_descriptions else _COLUMNS[:1]
+    first = tuple(value.strip().lower() for value in records[0].values if value)
+    rows = read_rows(path, columns, names=None if first == columns else columns)
+    if not has_descriptions:
+        return [row["label"].strip() for row in rows]
     labels: dict[str, list[str]] = {}
-    for label, description in rows:
-        labels.setdefault(label.strip(), []).append(description.strip())
+    for row in rows:
+        labels.setdefault(row["label"].strip(), []).append(row["description"].strip())
     return labels

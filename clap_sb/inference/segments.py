@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
+# seconds that an annotation may be longer than its recording
+_ROUNDING = 0.5
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -50,6 +53,41 @@ class Segment:
         both = min(self.end, other.end) - max(self.start, other.start)
         either = max(self.end, other.end) - min(self.start, other.start)
         return max(0.0, both) / either if either > 0 else 0.0
+
+    def check_within(self, duration: float, where: str) -> None:
+        """Makes sure that it is a stretch of a recording.
+
+        Arguments
+        ---------
+        duration : float
+            Of the recording, seconds.
+        where : str
+            The row or the file that says so, for the error.
+
+        Raises
+        ------
+        ValueError
+            If it begins before or after the recording, or ends before it begins, or
+            more than half a second after the recording: so much does rounding to whole
+            seconds add.
+
+        Example
+        -------
+        >>> Segment("dog", 0.0, 4.0).check_within(3.98, "a.csv, line 2")
+        >>> try:
+        ...     Segment("dog", 0.0, 4000.0).check_within(3.98, "a.csv, line 2")
+        ... except ValueError as error:
+        ...     print(str(error).partition(":")[0])
+        a.csv, line 2
+        """
+        begins_within = 0 <= self.start < min(self.end, duration)
+        if not begins_within or self.end > duration + _ROUNDING:
+            raise ValueError(
+                f"{where}: {self.label!r} is annotated from {self.start:g} to "
+                f"{self.end:g} s in a recording of {duration:.3f} s. Times are in "
+                "seconds from its beginning: are these in another unit, or of another "
+                "file?"
+            )
 
 
 def find_segments(

@@ -208,13 +208,16 @@ class Tagger:
         ------
         ValueError
             If a label is in none of the recordings, or an annotation is none of the
-            labels.
+            labels, or not within its recording.
         """
         self._check_annotated(annotated)
         similarity, covered, audible = [], [], []
         for path, segments in annotated.items():
             try:
                 with AudioFile(path, self.clap.sample_rate) as sound:
+                    seconds = sound.num_samples / self.clap.sample_rate
+                    for segment in segments:
+                        segment.check_within(seconds, str(path))
                     heard = self._heard(sound, segments)
             except AudioError as error:
                 if on_error is None:

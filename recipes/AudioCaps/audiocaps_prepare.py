@@ -16,7 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clap_sb.data.prepare import Entry, prepare_manifest, read_rows
+from clap_sb.data.csv_records import Record
+from clap_sb.data.csv_rows import read_rows
+from clap_sb.data.prepare import Entry, prepare_manifest
 
 logger = logging.getLogger(__name__)
 
@@ -139,12 +141,12 @@ def _read_entries(caption_list: Path) -> list[Entry]:
     """Groups the rows of a caption list by clip, in the order of first appearance."""
     clips: dict[tuple[str, int], _Captioned] = {}
     num_empty = 0
-    for row in read_rows(caption_list, COLUMNS):
+    for row in read_rows(caption_list, COLUMNS, mend=_joined):
         caption = row["caption"].strip()
         if caption.lower() in ("", "nan"):
             num_empty += 1
             continue
-        key = row["youtube_id"].strip(), _start_seconds(row, caption_list)
+        key = row["youtube_id"].strip(), int(row.seconds("start_time"))
         clip = clips.setdefault(key, _Captioned())
         clip.audiocap_ids.append(row["audiocap_id"].strip())
         clip.captions.append(caption)
@@ -169,11 +171,22 @@ def _entry(youtube_id: str, start: int, clip: _Captioned, is_only_span: bool) ->
     )
 
 
-def _start_seconds(row: dict[str, str], caption_list: Path) -> int:
-    try:
-        return int(float(row["start_time"]))
-    except ValueError:
-        raise ValueError(
-            f"{caption_list}: the start_time of clip {row['youtube_id']} is "
-            f"{row['start_time']!r}; it has to be a number of seconds."
-        ) from None
+def _joined(records: list[Record]) -> list[Record]:
+    """Puts captions together whose end stands alone in the next line, without quotes.
+
+    Three captions of version 2.0's training list do, as it was first published.
+    """
+    joined: list[Record] = []
+    for record in records:
+        first, *others = (value.strip() for value in record.values)
+        if joined and not first.isdigit() and not any(others):
+            before = joined.pop()
+            caption = f"{before.values[-1].strip()} {first}"
+            record = Record(before.line, (*before.values[:-1], caption))
+        joined.append(record)
+    if len(joined) < len(records):
+        logger.warning(
+            "%d captions that were broken over two lines are put together",
+            len(records) - len(joined),
+        )
+    return joined

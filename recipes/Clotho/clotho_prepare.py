@@ -14,7 +14,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from clap_sb.data.prepare import Entry, prepare_manifest, read_rows
+from clap_sb.data.csv_rows import read_rows
+from clap_sb.data.prepare import Entry, prepare_manifest
+from clap_sb.data.recordings import source_of
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +138,8 @@ def _read_metadata(caption_list: Path) -> dict[str, dict[str, object]]:
             path,
         )
         return {}
-    rows = read_rows(path, ("file_name", "keywords", "sound_id"), "latin-1")
+    columns = ("file_name", "keywords", "sound_id")
+    rows = read_rows(path, columns, fallback="latin-1")
     return {
         row["file_name"].strip(): {
             "source": _source(row["sound_id"].strip()),
@@ -150,4 +153,4 @@ def _read_metadata(caption_list: Path) -> dict[str, dict[str, object]]:
 
 def _source(sound_id: str) -> str | None:
     """A Freesound id; of some sounds the list says that it was not found."""
-    return f"freesound:{sound_id}" if sound_id.isdigit() else None
+    return source_of("freesound", sound_id) if sound_id[:1].isdigit() else None

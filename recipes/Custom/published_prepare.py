@@ -25,8 +25,9 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from clap_sb.data.csv_rows import read_rows
 from clap_sb.data.labels_csv import SEPARATOR, read_label_set
-from clap_sb.data.prepare import index_audio, read_rows
+from clap_sb.data.prepare import index_audio
 
 COLUMNS = ("path", "label", "fold", "freesound_id", "youtube_id")
 LABEL_SETS = Path(__file__).resolve().parent / "label_sets"
@@ -62,12 +63,16 @@ def fsd50k(folder: Path, part: str = "eval") -> Iterable[Row]:
 def vggsound(folder: Path) -> Iterable[Row]:
     """Test clips; a clip without audio keeps its name, and is reported as missing."""
     files = index_audio([folder / "audio", folder])
-    with open(folder / "vggsound.csv", encoding="utf-8", newline="") as file:
-        for youtube_id, start, label, split in csv.reader(file):
-            if split == "test":
-                name = f"{youtube_id}_{int(start):06d}"
-                path = files.get(name, folder / "audio" / name)
-                yield {"path": str(path), "label": label, "youtube_id": youtube_id}
+    names = ("youtube_id", "start", "label", "split")  # the table has no header
+    for row in read_rows(folder / "vggsound.csv", (), names=names):
+        if row["split"].strip() == "test":
+            name = f"{row['youtube_id']}_{int(row.seconds('start')):06d}"
+            path = files.get(name, folder / "audio" / name)
+            yield {
+                "path": str(path),
+                "label": row["label"],
+                "youtube_id": row["youtube_id"],
+            }
 
 
 SETS: dict[str, Callable[[Path], Iterable[Row]]] = {

@@ -12,8 +12,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from clap_sb.data.csv_rows import Row, read_rows
 from clap_sb.data.manifest import Clip
-from clap_sb.data.prepare import Entry, prepare_manifest, read_rows
+from clap_sb.data.prepare import Entry, prepare_manifest
+from clap_sb.data.recordings import source_of
 
 COLUMNS = ("filename", "fold", "target", "category")
 
@@ -78,7 +80,7 @@ def prepare_esc50(
             "data_folder to the folder that holds meta/ and audio/."
         )
     rows = _read_list(clip_list, subset)
-    rows.sort(key=lambda row: (int(row["target"]), row["filename"]))
+    rows.sort(key=lambda row: (row.whole_number("target"), row["filename"]))
     entries = [_entry(row) for row in rows]
     return prepare_manifest(manifest, entries, [data_folder / "audio"])
 
@@ -104,7 +106,7 @@ def set_name(clips: Sequence[Clip]) -> str:
     return SUBSET if {clip.label for clip in clips} == SUBSET_LABELS else WHOLE
 
 
-def _read_list(path: Path, subset: str | None) -> list[dict[str, str]]:
+def _read_list(path: Path, subset: str | None) -> list[Row]:
     if subset is None:
         return read_rows(path, COLUMNS)
     rows = [
@@ -117,7 +119,7 @@ def _read_list(path: Path, subset: str | None) -> list[dict[str, str]]:
     return rows
 
 
-def _entry(row: dict[str, str]) -> Entry:
+def _entry(row: Row) -> Entry:
     name = Path(row["filename"]).stem
     named = re.fullmatch(
         r"\d+-(\d+)-[A-Z]+-\d+", name
@@ -126,6 +128,6 @@ def _entry(row: dict[str, str]) -> Entry:
         id=name,
         names=(name,),
         label=row["category"],
-        fold=int(row["fold"]),
-        source=f"freesound:{named[1]}" if named else None,
+        fold=row.whole_number("fold"),
+        source=source_of("freesound", named[1]) if named else None,
     )
