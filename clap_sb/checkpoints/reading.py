@@ -27,7 +27,10 @@ FOLDER_FILES = (
 SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
 
 # where training scripts put the weights, beside epoch and optimizer
-_NESTED = ("state_dict", "model", "model_state_dict")
+_NESTED = ("state_dict", "model", "model_state_dict", "net", "clap", "module")
+# what DDP and torch.compile put before names; and what a Lightning module, or a class
+# of a user's own, does, whose attribute the model is
+_WRAPPERS = ("module.", "_orig_mod.", "model.", "clap.", "net.")
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Weights:
     Arguments
     ---------
     state : dict of str to torch.Tensor
-        The state dict, without the ``module.`` of DDP.
+        The state dict, without what training frameworks put before its names.
     path : Path
         The file or folder.
     config : dict
@@ -97,10 +100,13 @@ def _read_folder(folder: Path) -> Weights:
     state: dict[str, Any] = {}
     for path in _shards(present[0]):
         state |= _read_file(path)
-    processor: dict[str, Any] = {}
-    for name in ("preprocessor_config.json", "processor_config.json"):
-        found = _read_json(folder / name)
-        processor = processor or found.get("feature_extractor", found)
+    # as transformers does: what newer versions nest comes first
+    nested = _read_json(folder / "processor_config.json")
+    processor = nested.get("feature_extractor") or nested.get("audio_processor")
+    if processor is None:
+        processor = _read_json(folder / "preprocessor_config.json")
+    if not isinstance(processor, dict):
+        raise CheckpointError(f"{folder / 'processor_config.json'} is not as it should")
     config = _read_json(folder / "config.json")
     return Weights(_plain_state(state, folder), folder, config, processor)
 
@@ -210,16 +216,17 @@ def _refusal(message: str) -> str:
 
 def _plain_state(content: Any, path: Path) -> dict[str, torch.Tensor]:
     """Finds the state dict, and drops what is no tensor."""
-    for name in _NESTED:
-        if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
-            content = content[name]
+    while isinstance(content, Mapping):
+        inner = [content[name] for name in _NESTED if name in content]
+        inner = [value for value in inner if isinstance(value, Mapping)]
+        if not inner:
+            break
+        content = inner[0]
     if not isinstance(content, Mapping):
         content = {}
-    state = {
-        str(key).removeprefix("module."): value
-        for key, value in content.items()
-        if isinstance(value, torch.Tensor)
-    }
+    state = _unwrapped(
+        {str(k): value for k, value in content.items() if torch.is_tensor(value)}
+    )
     for key, value in state.items():
         if not _holds_its_numbers(value):
             raise CheckpointError(
@@ -227,6 +234,19 @@ def _plain_state(content: Any, path: Path) -> dict[str, torch.Tensor]:
             )
     if not state:
         raise CheckpointError(f"{path} holds no state dict: there are no named tensors")
+    return state
+
+
+def _unwrapped(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Takes away what stands before all names, and what compiled parts are called."""
+    state = {key.replace("._orig_mod.", "."): value for key, value in state.items()}
+    while state:
+        for wrapper in _WRAPPERS:
+            if all(key.startswith(wrapper) for key in state):
+                state = {k.removeprefix(wrapper): value for k, value in state.items()}
+                break
+        else:
+            break
     return state
 
 
