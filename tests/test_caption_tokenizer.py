@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import pickle
+from threading import Thread
 
 import pytest
 import torch
+from small_tokenizers import word_tokenizer
 
 from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
+from clap_sb.encoders.cut_captions import CutCaptions, counting, report
 from clap_sb.encoders.sentencepiece_tokenizer import train_sentencepiece
 from clap_sb.encoders.text import TransformersText
 
@@ -162,3 +165,42 @@ def test_every_trained_parameter_gets_a_gradient(tmp_path, config, pooling):
     tower.train()(CAPTIONS).square().sum().backward()
     for name, parameter in tower.named_parameters():
         assert parameter.grad is not None, name
+
+
+@pytest.mark.parametrize("kind", ["roberta", "bert", "gpt2", "sentencepiece"])
+def test_it_is_told_how_many_captions_were_cut(kind, gpt2_folder, tmp_path, caplog):
+    """At the limit nothing is cut, and one token beyond it something is."""
+    if kind == "gpt2":
+        folder, suffix = gpt2_folder, END
+    elif kind == "sentencepiece":
+        folder, suffix = tmp_path, ""
+        train_sentencepiece(CAPTIONS, folder, 40)
+    else:
+        folder, suffix = word_tokenizer(tmp_path, kind), ""
+    caption = CAPTIONS[2]
+    whole = len(rows(CaptionTokenizer.from_folder(folder, 99, suffix)([caption]))[0])
+    fits = CaptionTokenizer.from_folder(folder, whole, suffix)
+    assert len(rows(fits([caption, "rain"]))[0]) == whole
+    assert fits.cut([caption, "rain"]) == CutCaptions(0, 2, whole)
+    assert not caplog.records
+    cuts = CaptionTokenizer.from_folder(folder, whole - 1, suffix)
+    tokens = cuts([caption, "rain", caption])
+    assert len(rows(tokens)[0]) == whole - 1
+    said = f"2 of 3 captions have more than the {whole - 1} tokens"
+    assert said in caplog.text and len(caplog.records) == 1
+    again = cuts.silently([caption, "rain", caption])
+    assert len(caplog.records) == 1 and torch.equal(
+        again["input_ids"], tokens["input_ids"]
+    )
+    assert cuts.cut([caption, "rain", caption]) == CutCaptions(2, 3, whole - 1)
+
+
+def test_counting_is_each_thread_s_own():
+    with counting() as outer:
+        with counting() as inner:
+            report(CutCaptions(1, 2, 7))
+        thread = Thread(target=report, args=[CutCaptions(5, 5, 7)])
+        thread.start()
+        thread.join()
+        report(CutCaptions(2, 3, 7))
+    assert (inner.num, inner.of) == (1, 2) and (outer.num, outer.of) == (2, 3)

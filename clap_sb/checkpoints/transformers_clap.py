@@ -12,11 +12,10 @@ from dataclasses import replace
 
 import torch
 
-from clap_sb.checkpoints.architecture import Architecture, Part
+from clap_sb.checkpoints.architecture import Architecture, Part, TextTower
 from clap_sb.checkpoints.audio_towers import audio_part, under
 from clap_sb.checkpoints.describing import audio_alone, two_towers
 from clap_sb.checkpoints.errors import CheckpointError
-from clap_sb.checkpoints.laion import MAX_TOKENS
 from clap_sb.checkpoints.projections import projection_part
 from clap_sb.checkpoints.reading import Weights
 from clap_sb.checkpoints.text_towers import bert_tower
@@ -51,6 +50,7 @@ _PREFIXES = (
 _CONSTANTS = re.compile(
     r".*(relative_position_index|attn_mask|position_ids|token_type_ids)$"
 )
+_PADDING = 1
 _QKV = ("query", "key", "value")
 
 
@@ -107,9 +107,7 @@ def describe(weights: Weights) -> Architecture:
     head = under(ours, "audio_projection.")
     text_state = under(ours, "text_encoder.model.")
     if text_state:
-        text = bert_tower(
-            text_state, "pooler", MAX_TOKENS, **text_numbers(weights.config)
-        )
+        text = _describe_text(weights, text_state)
         return two_towers(NAME, audio, text, head, under(ours, "text_projection."))
     alone = audio_alone(NAME, audio)
     if not head:
@@ -117,6 +115,15 @@ def describe(weights: Weights) -> Architecture:
     projection = projection_part(head)
     joint_dim = projection.arguments["joint_dim"]
     return replace(alone, audio_projection=projection, joint_dim=joint_dim)
+
+
+def _describe_text(weights: Weights, tower: Mapping[str, torch.Tensor]) -> TextTower:
+    numbers = text_numbers(weights.config)
+    rows = tower["embeddings.position_embeddings.weight"].shape[0]
+    # as many as there are positions, which RoBERTa counts from the padding's id on:
+    # its processor cuts nothing
+    max_tokens = rows - numbers.get("pad_token_id", _PADDING) - 1
+    return bert_tower(tower, "pooler", max_tokens, **numbers)
 
 
 def _describe_audio(weights: Weights, tower: Mapping[str, torch.Tensor]) -> Part:

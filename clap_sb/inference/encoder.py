@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from clap_sb.encoders.cut_captions import counting
 from clap_sb.encoders.punctuation import without_punctuation
 from clap_sb.inference.audio_input import open_numbered, split_inputs
 from clap_sb.inference.batch_input import as_batch
@@ -239,7 +240,7 @@ class Encoder(nn.Module):
         captions: str | Sequence[str] | dict[str, torch.Tensor],
         batch_size: int = 64,
     ) -> torch.Tensor:
-        """Embeds captions.
+        """Embeds captions; of those that are too long, a warning tells how many.
 
         Arguments
         ---------
@@ -268,8 +269,10 @@ class Encoder(nn.Module):
                 captions = [without_punctuation(caption) for caption in captions]
             starts = range(0, len(captions), batch_size)
             groups = [captions[start : start + batch_size] for start in starts]
-        with self.autocast():
-            return torch.cat([self.model.encode_text(group).cpu() for group in groups])
+        with self.autocast(), counting() as cut:
+            rows = torch.cat([self.model.encode_text(group).cpu() for group in groups])
+        cut.tell()
+        return rows
 
     def similarity(self, audio: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         """Compares embeddings.
