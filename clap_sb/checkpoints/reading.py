@@ -28,9 +28,6 @@ SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
 
 # where training scripts put the weights, beside epoch and optimizer
 _NESTED = ("state_dict", "model", "model_state_dict", "net", "clap", "module")
-# what DDP and torch.compile put before names; and what a Lightning module, or a class
-# of a user's own, does, whose attribute the model is
-_WRAPPERS = ("module.", "_orig_mod.", "model.", "clap.", "net.")
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class Weights:
     Arguments
     ---------
     state : dict of str to torch.Tensor
-        The state dict, without what training frameworks put before its names.
+        The state dict, without the ``module.`` of DDP.
     path : Path
         The file or folder.
     config : dict
@@ -224,9 +221,11 @@ def _plain_state(content: Any, path: Path) -> dict[str, torch.Tensor]:
         content = inner[0]
     if not isinstance(content, Mapping):
         content = {}
-    state = _unwrapped(
-        {str(k): value for k, value in content.items() if torch.is_tensor(value)}
-    )
+    state = {
+        str(key).removeprefix("module."): value
+        for key, value in content.items()
+        if isinstance(value, torch.Tensor)
+    }
     for key, value in state.items():
         if not _holds_its_numbers(value):
             raise CheckpointError(
@@ -234,19 +233,6 @@ def _plain_state(content: Any, path: Path) -> dict[str, torch.Tensor]:
             )
     if not state:
         raise CheckpointError(f"{path} holds no state dict: there are no named tensors")
-    return state
-
-
-def _unwrapped(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Takes away what stands before all names, and what compiled parts are called."""
-    state = {key.replace("._orig_mod.", "."): value for key, value in state.items()}
-    while state:
-        for wrapper in _WRAPPERS:
-            if all(key.startswith(wrapper) for key in state):
-                state = {k.removeprefix(wrapper): value for k, value in state.items()}
-                break
-        else:
-            break
     return state
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from clap_sb.checkpoints.detect import detect
 from clap_sb.checkpoints.errors import CheckpointError
-from clap_sb.checkpoints.reading import read_weights
 from clap_sb.checkpoints.run_description import FAMILY as OWN_FAMILY
 from clap_sb.checkpoints.run_folder import find_run
 from clap_sb.checkpoints.speechbrain_folder import (
@@ -17,6 +16,7 @@ from clap_sb.checkpoints.speechbrain_folder import (
     write_speechbrain_folder,
 )
 from clap_sb.checkpoints.transformers_folder import write_transformers_folder
+from clap_sb.checkpoints.wrappers import read_public
 from clap_sb.inference.opening import is_run, open_checkpoint
 from clap_sb.inference.source import find_checkpoint
 
@@ -119,7 +119,7 @@ def inform(source: str | Path) -> CheckpointFacts:
     elif (path / DESCRIPTION_FILE).is_file():
         architecture = read_description(path)
     else:
-        weights = read_weights(path)
+        weights = read_public(path)
         architecture = detect(weights).describe(weights)
         count = sum(value.numel() for value in weights.state.values())
     text = architecture.text
