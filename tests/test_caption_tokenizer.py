@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import pickle
 from threading import Thread
+from types import SimpleNamespace
 
 import pytest
 import torch
 from small_tokenizers import word_tokenizer
 
+from clap_sb.data.manifest import Clip
+from clap_sb.data.pairs import Pair
 from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
 from clap_sb.encoders.cut_captions import CutCaptions, counting, report
 from clap_sb.encoders.sentencepiece_tokenizer import train_sentencepiece
 from clap_sb.encoders.text import TransformersText
+from clap_sb.experiment.training import _tell_of_cut_captions, _train_loader
 
 CAPTIONS = ["a dog barks!", "rain", "a dog barks at rain and at a dog"]
 END = " <|endoftext|>"
@@ -204,3 +208,24 @@ def test_counting_is_each_thread_s_own():
         thread.join()
         report(CutCaptions(2, 3, 7))
     assert (inner.num, inner.of) == (1, 2) and (outer.num, outer.of) == (2, 3)
+
+
+def test_training_tells_once_before_it_begins(tmp_path, caplog):
+    """Of each caption once, however many clips have it; its workers say nothing."""
+    train_sentencepiece(CAPTIONS, tmp_path, 40)
+    tokenize = CaptionTokenizer.from_folder(tmp_path, 5)
+    hparams = {"text_encoder": SimpleNamespace(tokenize=tokenize)}
+    hparams |= {"batch_size": 2, "num_workers": 0, "pin_memory": False}
+    long = CAPTIONS[2]
+    told = [("rain", long), (long,), ("rain",)]
+    clips = [
+        Clip(f"c{i}", "x.wav", 1.0, captions=texts) for i, texts in enumerate(told)
+    ]
+    _tell_of_cut_captions(hparams, clips)
+    said = "1 of 2 captions has more than the 5 tokens"
+    assert said in caplog.text and len(caplog.records) == 1
+    collate = _train_loader(hparams)["collate_fn"]
+    batch = collate(
+        [Pair("c0", torch.ones(4), long), Pair("c2", torch.ones(2), "rain")]
+    )
+    assert batch.tokens["input_ids"].shape == (2, 5) and len(caplog.records) == 1
