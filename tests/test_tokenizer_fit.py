@@ -7,10 +7,13 @@ import torch
 from small_checkpoints import clap_model, laion_state, write_tokenizer
 from small_tokenizers import word_tokenizer
 
+from clap_sb.checkpoints.architecture import Part, TextTower
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.loading import load_weights
 from clap_sb.checkpoints.reading import read_weights
 from clap_sb.checkpoints.speechbrain_folder import write_speechbrain_folder
+from clap_sb.checkpoints.tokenizer_fit import check_tokenizer
+from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
 from clap_sb.inference import CLAP
 
 
@@ -55,3 +58,19 @@ def test_one_that_is_named_for_an_export_is_looked_at(laion, tmp_path):
 def test_a_table_may_have_a_few_rows_more(laion, tmp_path):
     few = word_tokenizer(tmp_path, "roberta", 50)
     assert CLAP.from_checkpoint(laion, tokenizer=few).encode_text("a dog").shape[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "fits"), [(28996, True), (29056, True), (30522, False), (30720, True)]
+)
+def test_bert_s_cased_vocabulary_is_not_the_uncased_one(tmp_path, rows, fits):
+    """28,996 tokens against 30,522; a table may be filled up to a multiple of 64."""
+    folder = word_tokenizer(tmp_path, "bert", 28996)
+    tokenize = CaptionTokenizer.from_folder(folder, 77)
+    config = {"model_type": "bert", "vocab_size": rows, "pad_token_id": 0}
+    tower = TextTower(Part("clap_sb.encoders.text.TransformersText"), config, "")
+    if fits:
+        check_tokenizer(tokenize, tower, "x.pt")
+    else:
+        with pytest.raises(CheckpointError, match="28996 tokens, and .* 30522"):
+            check_tokenizer(tokenize, tower, "x.pt")

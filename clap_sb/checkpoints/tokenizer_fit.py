@@ -14,8 +14,8 @@ from clap_sb.encoders.sentencepiece_tokenizer import SentencePieceTokenizer
 
 # Their configurations tell the ids as they are; old ones of CLIP's do not.
 _KINDS = ("bart", "bert", "gpt2", "roberta")
-# A table of tokens may have rows that stand for none, up to a multiple of 128.
-_SPARE_ROWS = 128
+# A table may have some rows for tokens to come, or be filled up to a round number.
+_SPARE_ROWS, _ROUND = 128, 64
 # transformers' names for how a caption begins, is filled up, and ends
 _SPECIAL = {
     "bos_token_id": ("bos_token_id", "cls_token_id"),
@@ -67,7 +67,8 @@ another model (it has 5 tokens, and the text tower 4): name the right one
     if num_rows is None:
         return
     num, ours = len(tokenize), isinstance(tokenizer, SentencePieceTokenizer)
-    if num > num_rows or (not ours and num_rows - num >= _SPARE_ROWS):
+    has_spare_rows = num_rows - num < _SPARE_ROWS or num_rows % _ROUND == 0
+    if num > num_rows or not (ours or has_spare_rows):
         differences.append(f"it has {num} tokens, and the text tower {num_rows}")
     elif not ours and config.get("model_type") in _KINDS:
         differences += _special_differences(tokenizer, config)
