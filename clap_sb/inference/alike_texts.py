@@ -2,9 +2,9 @@
 
 Of some exports of ``larger_clap_music`` users report cosines of 0.999 between all
 texts; whatever is asked, the answer is the same then. A few sentences that have nothing
-in common show it. The least cosine between them is 0.40 in the demo's model, 0.95 in a
-small tower of amplified random weights (of the tests), and 0.999 in a ``ClapModel``
-with the random weights that it begins with.
+in common show it. The least cosine between them is 0.40 in the demo's model, 0.95 and
+0.988 in a small tower of amplified random weights (of the tests; the latter knows few of
+the words), and 0.999 in a ``ClapModel`` with the random weights that it begins with.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 SENTENCES = ("a dog barks", "rain falls on a roof", "a man speaks", "a violin plays")
 # of the two sentences that have the least in common
-ALIKE = 0.98
+ALIKE = 0.995
 
 
 @torch.no_grad()
