@@ -3,8 +3,8 @@
 Of some exports of ``larger_clap_music`` users report cosines of 0.999 between all
 texts; whatever is asked, the answer is the same then. A few sentences that have nothing
 in common show it. The least cosine between them is 0.40 in the demo's model, 0.95 and
-0.988 in a small tower of amplified random weights (of the tests; the latter knows few of
-the words), and 0.999 in a ``ClapModel`` with the random weights that it begins with.
+0.988 in a small tower of amplified random weights (of the tests; the latter knows few
+of the words), and 0.999 in a ``ClapModel`` with the random weights that it begins with.
 """
 
 from __future__ import annotations
