@@ -41,6 +41,58 @@ def num_samples(wavs: torch.Tensor, wav_lens: torch.Tensor | None) -> torch.Tens
     return counts.to(torch.int64).clamp(1, time)
 
 
+def check_lengths(
+    wavs: torch.Tensor, wav_lens: torch.Tensor | None, wait: bool = False
+) -> None:
+    """Makes sure that lengths are relative, and one a clip.
+
+    Sample counts, taken for relative lengths, would have the batch's padding heard.
+    What lengths hold is looked at on a CPU: a GPU would be waited for, and a graph that
+    is compiled or exported cannot depend on it.
+
+    Arguments
+    ---------
+    wavs : torch.Tensor
+        Waveforms, ``[batch, time]``.
+    wav_lens : torch.Tensor or None
+        Relative lengths, ``[batch]``.
+    wait : bool
+        Whether a GPU is waited for.
+
+    Raises
+    ------
+    ValueError
+        If there is not one length a clip, or one is not in (0, 1].
+
+    Example
+    -------
+    >>> check_lengths(torch.zeros(2, 100), torch.tensor([1.0, 0.5]))
+    >>> check_lengths(torch.zeros(2, 100), torch.tensor([100, 50]))
+    Traceback (most recent call last):
+    ...
+    ValueError: wav_lens are relative, in (0, 1], got 100 for clip 0: divide sample \
+counts by the 100 samples of the batch
+    """
+    if wav_lens is None:
+        return
+    if wav_lens.dim() != 1 or wav_lens.shape[0] != wavs.shape[0]:
+        raise ValueError(
+            f"wav_lens has one length a clip: [{wavs.shape[0]}], got "
+            f"{list(wav_lens.shape)}"
+        )
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return
+    if wav_lens.device.type != "cpu" and not wait:
+        return
+    wrong = ~((wav_lens > 0) & (wav_lens <= 1))
+    if wrong.any():
+        clip = int(wrong.nonzero()[0])
+        raise ValueError(
+            f"wav_lens are relative, in (0, 1], got {wav_lens[clip].item():g} for clip "
+            f"{clip}: divide sample counts by the {wavs.shape[1]} samples of the batch"
+        )
+
+
 def fill(
     wavs: torch.Tensor, lengths: torch.Tensor, size: int, rule: str = "repeatpad"
 ) -> torch.Tensor:

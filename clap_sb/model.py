@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from clap_sb.clips import cut_windows, mean_of_windows, num_samples
+from clap_sb.clips import check_lengths, cut_windows, mean_of_windows, num_samples
 
 
 class CLAP(nn.Module):
@@ -123,7 +123,13 @@ class CLAP(nn.Module):
         -------
         torch.Tensor
             ``[batch, joint_dim]``, float32, unit norm.
+
+        Raises
+        ------
+        ValueError
+            As :func:`clap_sb.clips.check_lengths` does.
         """
+        check_lengths(wavs, wav_lens)
         if self.takes_whole_clips or wavs.shape[1] <= self.clip_samples:
             return _unit(self.audio_projection(self.audio_encoder(wavs, wav_lens)))
         lengths = num_samples(wavs, wav_lens)

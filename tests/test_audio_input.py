@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import random
+import re
 import tracemalloc
+import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ import soundfile
 import torch
 from builders import CLIP_SAMPLES, SAMPLE_RATE, tiny_clap
 
-from clap_sb.data.audio import AudioError, AudioFile, read_wav
+from clap_sb.data.audio import AudioError, AudioFile, read_wav, resample
 from clap_sb.inference import CLAP
 from clap_sb.inference.audio_input import WaveformInput, open_input, split_inputs
 from clap_sb.inference.window_embeddings import embed_windows
@@ -173,3 +176,154 @@ def test_a_batch_as_speechbrain_has_it(clap):
     same(clap.encode_batch(wavs, lens), expected)
     same(clap(wavs, lens), expected)
     same(clap.encode_batch(wavs[0]), expected[:1])
+
+
+@pytest.mark.parametrize("channels", [2, 6])
+def test_a_file_the_wrong_way_round_is_refused(clap, tmp_path, channels):
+    """soundfile gives ``[time, channels]``: as a batch, a clip a sample."""
+    path = write(tmp_path / "a.wav", noise(channels, 9000), SAMPLE_RATE)
+    wav, rate = soundfile.read(path)
+    for form in (wav, torch.from_numpy(wav), [wav], wav[None]):
+        with pytest.raises(ValueError, match="transpose what came as"):
+            clap.encode_audio(form, rate)
+    with pytest.raises(ValueError, match="transpose what came as"):
+        clap.encode_batch(torch.from_numpy(wav))
+    assert clap.encode_audio(wav.T[None], rate).shape == (1, 12)
+
+
+def test_one_channel_is_mono_either_way_round(clap, tmp_path):
+    path = write(tmp_path / "a.wav", noise(9000), SAMPLE_RATE)
+    wav, rate = soundfile.read(path, always_2d=True)
+    assert wav.shape == (9000, 1)
+    expected = clap.encode_audio(wav[:, 0], rate)
+    for form in (wav, [wav], wav[None], wav.T):
+        same(clap.encode_audio(form, rate), expected)
+    same(clap.encode_batch(torch.from_numpy(wav)), expected)
+    same(embed_windows(clap, wav, rate).embedding, expected)
+
+
+@pytest.mark.parametrize(
+    ("lens", "said"),
+    [
+        ([9000, 6000], "relative, in (0, 1], got 9000 for clip 0"),
+        ([1.0, 1.5], "got 1.5 for clip 1: divide sample counts by the 9000"),
+        ([1.0, float("nan")], "got nan for clip 1"),
+        ([0.0, 1.0], "got 0 for clip 0"),
+        ([1.0, -0.5], "got -0.5 for clip 1"),
+        ([1.0], "one length a clip: [2], got [1]"),
+        ([1.0, 1.0, 1.0], "one length a clip: [2], got [3]"),
+    ],
+)
+def test_lengths_are_relative(clap, lens, said):
+    wavs, wav_lens = noise(2, 9000), torch.tensor(lens)
+    heard_by = (
+        clap.encode_batch,
+        clap,
+        clap.model.encode_audio,
+        clap.model.audio_encoder,
+        clap.model.audio_encoder.frames,
+    )
+    for hear in heard_by:
+        with pytest.raises(ValueError, match=re.escape(said)):
+            hear(wavs, wav_lens)
+    with pytest.raises(ValueError, match=re.escape(said)):
+        clap.classify_batch(wavs, wav_lens, labels=["dog", "rain"])
+
+
+def test_lengths_of_a_graph_are_not_looked_at(clap):
+    """A tower compiles whole, and gives what it gives without."""
+    tower = clap.model.audio_encoder
+    wavs, wav_lens = noise(2, 9000), torch.tensor([1.0, 0.5])
+    graph = torch.compile(tower, backend="eager", fullgraph=True)
+    with torch.no_grad():
+        same(graph(wavs, wav_lens), tower(wavs, wav_lens))
+
+
+@pytest.mark.parametrize(
+    ("wavs", "said"),
+    [
+        (torch.zeros(2, 2, 9000), "mono"),
+        (torch.zeros(2, 0), "a sample at least"),
+        (torch.zeros(2, 9000, dtype=torch.int16), "divide integers"),
+        (torch.full((2, 9000), float("nan")), "not finite"),
+    ],
+)
+def test_what_is_no_batch_is_refused(clap, wavs, said):
+    with pytest.raises(ValueError, match=said):
+        clap.encode_batch(wavs)
+
+
+def test_sounds_of_a_data_set_are_taken(clap, tmp_path):
+    """As `datasets` gives them: each with its own rate."""
+    stereo = noise(2, 9000)
+    path = write(tmp_path / "a.wav", stereo, 22050, subtype="FLOAT")
+    expected = clap.encode_audio(path)
+    decoded = {
+        "array": stereo.numpy(),
+        "sampling_rate": 22050,
+        "path": "not/there.wav",
+    }
+    decoder = SimpleNamespace(
+        get_all_samples=lambda: SimpleNamespace(data=stereo, sample_rate=22050)
+    )
+    undecoded = {"bytes": path.read_bytes(), "path": None}
+    named = {"bytes": None, "path": str(path)}
+    as_list = decoded | {"array": stereo.mean(0).tolist()}
+    for sound in (decoded, decoder, undecoded, named, as_list):
+        same(clap.encode_audio(sound), expected)
+        rows = clap.encode_audio([sound, noise(9000), path], SAMPLE_RATE)
+        same(rows[[0, 2]], expected.expand(2, -1))
+        same(embed_windows(clap, sound).embedding, embed_windows(clap, path).embedding)
+        same(clap.embed_files(sound), expected)
+    with pytest.raises(ValueError, match=r"has \['wav'\]"):
+        clap.encode_audio({"wav": stereo})
+    with pytest.raises(ValueError, match="sample rate of a waveform has to be told"):
+        clap.encode_audio({"array": stereo})
+
+
+@pytest.mark.parametrize(
+    "rate", [float(SAMPLE_RATE), np.int32(SAMPLE_RATE), torch.tensor(SAMPLE_RATE)]
+)
+def test_a_whole_rate_is_taken_whatever_holds_it(clap, rate):
+    wav = noise(9000)
+    same(clap.encode_audio(wav, rate), clap.encode_audio(wav, SAMPLE_RATE))
+    expected = resample(wav, 44100, SAMPLE_RATE)
+    assert torch.equal(resample(wav, 44100.0, SAMPLE_RATE), expected)
+
+
+@pytest.mark.parametrize(
+    "rate", [44100.5, -44100, 0, 0.5, True, "44100", np.nan, np.inf, np.ones(2)]
+)
+def test_what_is_no_rate_is_refused(clap, rate):
+    with pytest.raises(ValueError, match="whole number of Hz"):
+        clap.encode_audio(noise(9000), rate)
+
+
+def test_arrays_of_any_layout_are_taken(clap):
+    wav = noise(9000).numpy()
+    expected = clap.encode_audio(wav, SAMPLE_RATE)
+    fixed = wav.copy()
+    fixed.setflags(write=False)
+    steps = np.repeat(wav, 2)[::2]
+    forms = [wav[::-1].copy()[::-1], wav.astype(">f4"), fixed, steps, wav.tolist()]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for form in forms:
+            same(clap.encode_audio([form], SAMPLE_RATE), expected)
+
+
+@pytest.mark.parametrize(
+    ("wavs", "said"),
+    [
+        (None, "None is no audio"),
+        (b"RIFF", "type bytes is no audio"),
+        (np.array(["a"]), "no array of samples"),
+        ((noise(9000), SAMPLE_RATE), f"clip 2 of 2: {SAMPLE_RATE} is no audio"),
+        ([noise(9000), None], "clip 2 of 2: None is no audio"),
+        ([noise(9000), np.full(9000, np.nan)], "clip 2 of 2: .* not finite"),
+        (np.full(9000, np.nan), "^some samples of a clip are not finite"),
+    ],
+)
+def test_what_is_no_audio_is_named(clap, wavs, said):
+    with pytest.raises(ValueError, match=said):
+        clap.encode_audio(wavs, SAMPLE_RATE)

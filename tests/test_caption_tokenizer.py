@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import pickle
+from threading import Thread
+from types import SimpleNamespace
 
 import pytest
 import torch
+from small_tokenizers import word_tokenizer
 
+from clap_sb.data.manifest import Clip
+from clap_sb.data.pairs import Pair
 from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
+from clap_sb.encoders.cut_captions import CutCaptions, counting, report
 from clap_sb.encoders.sentencepiece_tokenizer import train_sentencepiece
 from clap_sb.encoders.text import TransformersText
+from clap_sb.experiment.training import _tell_of_cut_captions, _train_loader
 
 CAPTIONS = ["a dog barks!", "rain", "a dog barks at rain and at a dog"]
 END = " <|endoftext|>"
@@ -162,3 +169,63 @@ def test_every_trained_parameter_gets_a_gradient(tmp_path, config, pooling):
     tower.train()(CAPTIONS).square().sum().backward()
     for name, parameter in tower.named_parameters():
         assert parameter.grad is not None, name
+
+
+@pytest.mark.parametrize("kind", ["roberta", "bert", "gpt2", "sentencepiece"])
+def test_it_is_told_how_many_captions_were_cut(kind, gpt2_folder, tmp_path, caplog):
+    """At the limit nothing is cut, and one token beyond it something is."""
+    if kind == "gpt2":
+        folder, suffix = gpt2_folder, END
+    elif kind == "sentencepiece":
+        folder, suffix = tmp_path, ""
+        train_sentencepiece(CAPTIONS, folder, 40)
+    else:
+        folder, suffix = word_tokenizer(tmp_path, kind), ""
+    caption = CAPTIONS[2]
+    whole = len(rows(CaptionTokenizer.from_folder(folder, 99, suffix)([caption]))[0])
+    fits = CaptionTokenizer.from_folder(folder, whole, suffix)
+    assert len(rows(fits([caption, "rain"]))[0]) == whole
+    assert fits.cut([caption, "rain"]) == CutCaptions(0, 2, whole)
+    assert not caplog.records
+    cuts = CaptionTokenizer.from_folder(folder, whole - 1, suffix)
+    tokens = cuts([caption, "rain", caption])
+    assert len(rows(tokens)[0]) == whole - 1
+    said = f"2 of 3 captions have more than the {whole - 1} tokens"
+    assert said in caplog.text and len(caplog.records) == 1
+    again = cuts.silently([caption, "rain", caption])
+    assert len(caplog.records) == 1 and torch.equal(
+        again["input_ids"], tokens["input_ids"]
+    )
+    assert cuts.cut([caption, "rain", caption]) == CutCaptions(2, 3, whole - 1)
+
+
+def test_counting_is_each_thread_s_own():
+    with counting() as outer:
+        with counting() as inner:
+            report(CutCaptions(1, 2, 7))
+        thread = Thread(target=report, args=[CutCaptions(5, 5, 7)])
+        thread.start()
+        thread.join()
+        report(CutCaptions(2, 3, 7))
+    assert (inner.num, inner.of) == (1, 2) and (outer.num, outer.of) == (2, 3)
+
+
+def test_training_tells_once_before_it_begins(tmp_path, caplog):
+    """Of each caption once, however many clips have it; its workers say nothing."""
+    train_sentencepiece(CAPTIONS, tmp_path, 40)
+    tokenize = CaptionTokenizer.from_folder(tmp_path, 5)
+    hparams = {"text_encoder": SimpleNamespace(tokenize=tokenize)}
+    hparams |= {"batch_size": 2, "num_workers": 0, "pin_memory": False}
+    long = CAPTIONS[2]
+    told = [("rain", long), (long,), ("rain",)]
+    clips = [
+        Clip(f"c{i}", "x.wav", 1.0, captions=texts) for i, texts in enumerate(told)
+    ]
+    _tell_of_cut_captions(hparams, clips)
+    said = "1 of 2 captions has more than the 5 tokens"
+    assert said in caplog.text and len(caplog.records) == 1
+    collate = _train_loader(hparams)["collate_fn"]
+    batch = collate(
+        [Pair("c0", torch.ones(4), long), Pair("c2", torch.ones(2), "rain")]
+    )
+    assert batch.tokens["input_ids"].shape == (2, 5) and len(caplog.records) == 1

@@ -56,8 +56,8 @@ def test_info_tells_what_a_file_is(file, capsys):
         assert fact in said
 
 
-def test_info_of_an_export_tells_the_same(file, export, capsys):
-    main(["info", str(file)])
+def test_info_of_an_export_tells_the_same(file, tokenizer, export, capsys):
+    main(["info", str(file), "--tokenizer", str(tokenizer)])
     of_file = capsys.readouterr().out.splitlines()
     main(["info", str(export)])
     of_export = capsys.readouterr().out.splitlines()

@@ -213,6 +213,47 @@ def test_panns_cnn14_is_an_audio_tower(tmp_path):
     )
 
 
+@pytest.mark.parametrize("width", [32, 128, 512])
+def test_panns_with_a_narrow_embedding(tmp_path, width):
+    """``Cnn14_emb*``: linear layer, ReLU and head, from the map of the sound."""
+    numbers = {"channels": [4, 4, 8, 8, 8, 16], "clip_samples": 320000}
+    log_mel = Part("clap_sb.features.LogMel", PANNS)
+    wide = Part("clap_sb.encoders.cnn14.CNN14", {"log_mel": log_mel, **numbers})
+    wide = wide.build().eval()
+    shapes = {key: tuple(v.shape) for key, v in wide.state_dict().items()}
+    state = amplified({k: v for k, v in shapes.items() if k.startswith("conv_block")})
+    state |= amplified({"bn0.weight": (64,), "bn0.bias": (64,)})
+    state |= amplified({"bn0.running_mean": (64,), "bn0.running_var": (64,)})
+    counts = {k: v for k, v in wide.state_dict().items() if k.endswith("tracked")}
+    heads = {"fc1.weight": (width, 16), "fc1.bias": (width,)}
+    heads |= {"fc_audioset.weight": (5, width), "fc_audioset.bias": (5,)}
+    state |= counts | amplified(heads) | {FRONT_END: filters_of(PANNS)}
+    torch.save({"model": state}, tmp_path / f"Cnn14_emb{width}.pth")
+    clap = CLAP.from_checkpoint(tmp_path / f"Cnn14_emb{width}.pth")
+    wav = 0.1 * torch.randn(1, 320000, generator=torch.Generator().manual_seed(2))
+    shared = {k: v for k, v in state.items() if not k.startswith("fc")}
+    wide.load_state_dict(shared, strict=False)
+    with torch.no_grad():
+        x = wide._map(wide.normalise(wide.log_mel(wav)), None).mean(3)
+        x = x.amax(2) + x.mean(2)
+        x = torch.relu(x @ state["fc1.weight"].T + state["fc1.bias"])
+        scores = x @ state["fc_audioset.weight"].T + state["fc_audioset.bias"]
+        found = clap.model.audio_encoder.classify(wav)
+    expected = nn.functional.normalize(x, dim=1)
+    torch.testing.assert_close(clap.encode_audio(wav, 32000), expected)
+    torch.testing.assert_close(found, scores)
+    assert clap.description == f"PANNs: CNN14-{width}, audio tower alone"
+
+
+@pytest.mark.parametrize("prefix", ["model.", "_orig_mod.", "clap.", "net.module."])
+def test_a_wrapped_model_is_the_model(tmp_path, prefix):
+    tokenizer = write_tokenizer(tmp_path / "tokenizer")
+    plain = opened(tmp_path, laion_state(), tokenizer)
+    wrapped = opened(tmp_path, prefixed(prefix, laion_state()), tokenizer)
+    text = plain.encode_text(CAPTIONS)
+    assert torch.equal(wrapped.encode_text(CAPTIONS), text)
+
+
 def test_an_audio_tower_alone_can_be_exported(tmp_path):
     state = prefixed("sed_model.", htsat_state(classes=5))
     torch.save({"state_dict": state}, tmp_path / "htsat.ckpt")

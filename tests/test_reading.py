@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.reading import read_weights
+from clap_sb.checkpoints.wrappers import read_public
 
 STATE = {"a": torch.arange(3.0), "b": torch.ones(2, 2)}
 
@@ -34,7 +35,9 @@ def assert_is_state(weights) -> None:
     assert all(torch.equal(weights.state[key], STATE[key]) for key in STATE)
 
 
-@pytest.mark.parametrize("nested", [None, "state_dict", "model", "model_state_dict"])
+@pytest.mark.parametrize(
+    "nested", [None, "state_dict", "model", "model_state_dict", "net", "clap", "module"]
+)
 @pytest.mark.parametrize("prefix", ["", "module."])
 @pytest.mark.parametrize("zipped", [True, False])
 def test_weights_are_found_wherever_training_scripts_put_them(
@@ -45,6 +48,30 @@ def test_weights_are_found_wherever_training_scripts_put_them(
     path = tmp_path / "file.pt"
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
     assert_is_state(read_weights(path))
+
+
+@pytest.mark.parametrize(
+    "prefix", ["model.", "_orig_mod.", "clap.", "net.", "model.module._orig_mod."]
+)
+def test_what_a_model_was_wrapped_in_is_taken_away(tmp_path, prefix):
+    path = tmp_path / "file.pt"
+    torch.save(
+        {"state_dict": {prefix + key: value for key, value in STATE.items()}}, path
+    )
+    assert_is_state(read_public(path))
+
+
+def test_names_of_compiled_parts_are_as_before_compiling(tmp_path):
+    state = {"model.tower._orig_mod.a": STATE["a"], "model.b": STATE["b"]}
+    torch.save({"state_dict": {"model": state}}, tmp_path / "file.pt")
+    assert read_public(tmp_path / "file.pt").state.keys() == {"tower.a", "b"}
+
+
+def test_what_not_all_names_begin_with_stays(tmp_path):
+    """As in clapcap, whose audio tower is under ``clap.``, beside a captioner."""
+    state = {"clap.base.a": STATE["a"], "clap_project.b": STATE["b"]}
+    torch.save(state, tmp_path / "file.pt")
+    assert read_public(tmp_path / "file.pt").state.keys() == state.keys()
 
 
 def test_optimizer_and_numpy_numbers_do_no_harm(tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from small_checkpoints import clap_model, feature_extractor
+from small_tokenizers import word_tokenizer
 
 from clap_sb.checkpoints.loading import load_weights
 from clap_sb.checkpoints.reading import read_weights
@@ -67,6 +68,31 @@ def test_text_embeddings_equal_those_of_transformers(saved):
     with torch.no_grad():
         expected = model.get_text_features(**TOKENS).pooler_output
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=0)
+
+
+def test_long_captions_are_taken_as_far_as_the_model_has_positions(tmp_path, caplog):
+    """Its processor cuts nothing; LAION's own code cuts to 77 tokens."""
+    from transformers import AutoTokenizer
+
+    model = clap_model()
+    model.save_pretrained(tmp_path)
+    clap = CLAP.from_checkpoint(word_tokenizer(tmp_path, "roberta"))
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    captions = ["rain " + "a dog barks " * count for count in (1, 27)]
+    tokens = tokenizer(captions, padding=True, return_tensors="pt")
+    assert tokens["input_ids"].shape[1] == 84
+    tokens = {key: tokens[key] for key in ("input_ids", "attention_mask")}
+    with torch.no_grad():
+        expected = model.get_text_features(**tokens).pooler_output
+    found = clap.encode_text(captions)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    assert not caplog.records
+    # 90 positions, of which RoBERTa uses those after the padding's id
+    clap.encode_text([*captions, "a " * 87] * 30, batch_size=8)
+    assert [record.message for record in caplog.records] == [
+        "30 of 90 captions have more than the 88 tokens that the text tower takes: "
+        "they were cut"
+    ]
 
 
 def test_a_long_clip_is_fused_as_by_transformers(tmp_path, monkeypatch):

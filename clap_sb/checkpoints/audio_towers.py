@@ -156,7 +156,10 @@ def _htsat(tower: Mapping[str, torch.Tensor]) -> dict[str, Any]:
 
 def _cnn14(tower: Mapping[str, torch.Tensor]) -> dict[str, Any]:
     widths = [tower[f"conv_block{block}.conv2.weight"].shape[0] for block in _BLOCKS]
-    return {"channels": widths, "with_fc1": "fc1.weight" in tower}
+    numbers = {"channels": widths, "with_fc1": "fc1.weight" in tower}
+    if numbers["with_fc1"] and tower["fc1.weight"].shape[0] != widths[-1]:
+        numbers["fc1_dim"] = tower["fc1.weight"].shape[0]
+    return numbers
 
 
 def embedding_dim(part: Part) -> int:
@@ -172,7 +175,7 @@ def embedding_dim(part: Part) -> int:
     int
     """
     if part.name.endswith("CNN14"):
-        return part.arguments["channels"][-1]
+        return part.arguments.get("fc1_dim", part.arguments["channels"][-1])
     return part.arguments["embed_dim"] * 2 ** (len(part.arguments["depths"]) - 1)
 
 

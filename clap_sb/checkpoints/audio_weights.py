@@ -10,7 +10,7 @@ from torch import nn
 from clap_sb.checkpoints.audio_towers import under
 from clap_sb.checkpoints.detect import detect
 from clap_sb.checkpoints.loading import load_strictly
-from clap_sb.checkpoints.reading import read_weights
+from clap_sb.checkpoints.wrappers import read_public
 
 # A tower keeps its own front end, whose sample rate need not be the file's. It may have
 # feature fusion where the file has none, and the file classes where it has none.
@@ -56,7 +56,7 @@ def load_audio_weights(encoder: nn.Module, path: str | Path) -> str:
     >>> torch.equal(other.norm.weight, one.norm.weight)
     True
     """
-    weights = read_weights(path)
+    weights = read_public(path)
     family = detect(weights)
     description = family.describe(weights).description
     theirs = under(family.convert(weights.state), "audio_encoder.")

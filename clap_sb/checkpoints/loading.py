@@ -15,6 +15,7 @@ from clap_sb.checkpoints.detect import detect
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.front_end import check_stft
 from clap_sb.checkpoints.reading import Weights
+from clap_sb.checkpoints.tokenizer_fit import check_tokenizer
 from clap_sb.checkpoints.transformers_clap import NAME as TRANSFORMERS
 from clap_sb.checkpoints.undrawn import build_undrawn
 from clap_sb.model import CLAP
@@ -60,8 +61,8 @@ def load_weights(weights: Weights, tokenizer: str | Path | None = None) -> Loade
     Raises
     ------
     CheckpointError
-        If the file is of no known family, its STFT is not ours, or a tensor is missing,
-        unexpected, or of another shape.
+        If the file is of no known family, its STFT is not ours, a tensor is missing,
+        unexpected, or of another shape, or the tokenizer is another model's.
     """
     family = detect(weights)
     architecture = family.describe(weights)
@@ -79,6 +80,8 @@ def load_weights(weights: Weights, tokenizer: str | Path | None = None) -> Loade
             ) from error
     what = f"{weights.path} ({family.name}, {architecture.description})"
     load_strictly(clap, _kept_outside(clap, architecture) | state, what)
+    if architecture.text is not None:
+        check_tokenizer(clap.text_encoder.tokenize, architecture.text, weights.path)
     return Loaded(clap, architecture)
 
 

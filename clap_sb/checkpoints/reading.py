@@ -27,7 +27,7 @@ FOLDER_FILES = (
 SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
 
 # where training scripts put the weights, beside epoch and optimizer
-_NESTED = ("state_dict", "model", "model_state_dict")
+_NESTED = ("state_dict", "model", "model_state_dict", "net", "clap", "module")
 
 
 @dataclass(frozen=True)
@@ -97,10 +97,13 @@ def _read_folder(folder: Path) -> Weights:
     state: dict[str, Any] = {}
     for path in _shards(present[0]):
         state |= _read_file(path)
-    processor: dict[str, Any] = {}
-    for name in ("preprocessor_config.json", "processor_config.json"):
-        found = _read_json(folder / name)
-        processor = processor or found.get("feature_extractor", found)
+    # as transformers does: what newer versions nest comes first
+    nested = _read_json(folder / "processor_config.json")
+    processor = nested.get("feature_extractor") or nested.get("audio_processor")
+    if processor is None:
+        processor = _read_json(folder / "preprocessor_config.json")
+    if not isinstance(processor, dict):
+        raise CheckpointError(f"{folder / 'processor_config.json'} is not as it should")
     config = _read_json(folder / "config.json")
     return Weights(_plain_state(state, folder), folder, config, processor)
 
@@ -210,9 +213,12 @@ def _refusal(message: str) -> str:
 
 def _plain_state(content: Any, path: Path) -> dict[str, torch.Tensor]:
     """Finds the state dict, and drops what is no tensor."""
-    for name in _NESTED:
-        if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
-            content = content[name]
+    while isinstance(content, Mapping):
+        inner = [content[name] for name in _NESTED if name in content]
+        inner = [value for value in inner if isinstance(value, Mapping)]
+        if not inner:
+            break
+        content = inner[0]
     if not isinstance(content, Mapping):
         content = {}
     state = {

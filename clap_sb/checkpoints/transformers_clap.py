@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
 import torch
 
-from clap_sb.checkpoints.architecture import Architecture
+from clap_sb.checkpoints.architecture import Architecture, Part, TextTower
 from clap_sb.checkpoints.audio_towers import audio_part, under
-from clap_sb.checkpoints.describing import two_towers
-from clap_sb.checkpoints.front_end import LAION, LAION_FUSED
-from clap_sb.checkpoints.laion import CLIP_SAMPLES, MAX_TOKENS
+from clap_sb.checkpoints.describing import audio_alone, two_towers
+from clap_sb.checkpoints.errors import CheckpointError
+from clap_sb.checkpoints.projections import projection_part
 from clap_sb.checkpoints.reading import Weights
 from clap_sb.checkpoints.text_towers import bert_tower
+from clap_sb.checkpoints.transformers_config import spec_size, text_numbers
+from clap_sb.checkpoints.transformers_processor import hearing
 
 NAME = "transformers ClapModel"
 
 _AUDIO = "audio_model.audio_encoder."
+# of ClapAudioModel, saved by itself
+_TOWER_ALONE = "audio_encoder.batch_norm."
 
 # ours, theirs: within the audio tower, each applied wherever it fits
 _AUDIO_NAMES = (
@@ -46,11 +50,12 @@ _PREFIXES = (
 _CONSTANTS = re.compile(
     r".*(relative_position_index|attn_mask|position_ids|token_type_ids)$"
 )
+_PADDING = 1
 _QKV = ("query", "key", "value")
 
 
 def recognise(state: Mapping[str, torch.Tensor]) -> bool:
-    """Whether a state dict is a ``ClapModel``'s.
+    """Whether a state dict is a ``ClapModel``'s, or that of one of its towers.
 
     Arguments
     ---------
@@ -61,66 +66,76 @@ def recognise(state: Mapping[str, torch.Tensor]) -> bool:
     -------
     bool
     """
-    return any(key.startswith(_AUDIO) for key in state)
+    is_clap = any(key.startswith((_AUDIO, _TOWER_ALONE)) for key in state)
+    return is_clap or _is_text_alone(state)
+
+
+def _is_text_alone(state: Mapping[str, torch.Tensor]) -> bool:
+    return "text_projection.linear1.weight" in state and not any(
+        key.startswith(_AUDIO) for key in state
+    )
 
 
 def describe(weights: Weights) -> Architecture:
     """Reads the architecture from names and shapes, and the rest from the folder.
 
     Without ``config.json`` and ``preprocessor_config.json``, heads, epsilons and front
-    end are those of the published models.
+    end are those of the published models. A ``ClapAudioModelWithProjection`` and a
+    ``ClapAudioModel`` are audio towers alone, the former with its projection.
 
     Arguments
     ---------
     weights : Weights
-        With a ``ClapModel``'s state dict.
+        With the state dict of a ``ClapModel`` or of its audio tower.
 
     Returns
     -------
     Architecture
+
+    Raises
+    ------
+    CheckpointError
+        If it is a text tower alone, or the folder tells of what is not supported.
     """
+    if _is_text_alone(weights.state):
+        raise CheckpointError(
+            "this is a ClapTextModelWithProjection, a text tower alone: there is "
+            "nothing that hears. Give the ClapModel that it belongs to"
+        )
     ours = from_transformers(weights.state, _joined_shape)
-    tower = under(ours, "audio_encoder.")
-    config = weights.config.get("audio_config", {})
-    fused = any("fusion_model" in key for key in tower)
-    audio = audio_part(
+    audio = _describe_audio(weights, under(ours, "audio_encoder."))
+    head = under(ours, "audio_projection.")
+    text_state = under(ours, "text_encoder.model.")
+    if text_state:
+        text = _describe_text(weights, text_state)
+        return two_towers(NAME, audio, text, head, under(ours, "text_projection."))
+    alone = audio_alone(NAME, audio)
+    if not head:
+        return alone
+    projection = projection_part(head)
+    joint_dim = projection.arguments["joint_dim"]
+    return replace(alone, audio_projection=projection, joint_dim=joint_dim)
+
+
+def _describe_text(weights: Weights, tower: Mapping[str, torch.Tensor]) -> TextTower:
+    numbers = text_numbers(weights.config)
+    rows = tower["embeddings.position_embeddings.weight"].shape[0]
+    # as many as there are positions, which RoBERTa counts from the padding's id on:
+    # its processor cuts nothing
+    max_tokens = rows - numbers.get("pad_token_id", _PADDING) - 1
+    return bert_tower(tower, "pooler", max_tokens, **numbers)
+
+
+def _describe_audio(weights: Weights, tower: Mapping[str, torch.Tensor]) -> Part:
+    heard = hearing(weights.processor, any("fusion_model" in key for key in tower))
+    patch_size = tower["patch_embed.proj.weight"].shape[2]
+    return audio_part(
         tower,
-        _front_end(weights.processor, fused),
-        clip_samples=_clip_samples(weights.processor),
-        spec_size=config.get("spec_size", 256),
+        heard.front_end,
+        clip_samples=heard.clip_samples,
+        padding=heard.padding,
+        spec_size=spec_size(weights.config, patch_size),
     )
-    text = bert_tower(
-        under(ours, "text_encoder.model."),
-        "pooler",
-        MAX_TOKENS,
-        **_text_numbers(weights.config.get("text_config", {})),
-    )
-    heads = (under(ours, f"{side}_projection.") for side in ("audio", "text"))
-    return two_towers(NAME, audio, text, *heads)
-
-
-def _text_numbers(config: Mapping[str, Any]) -> dict[str, Any]:
-    known = ("num_attention_heads", "layer_norm_eps", "hidden_act", "pad_token_id")
-    return {key: config[key] for key in known if key in config}
-
-
-def _front_end(processor: Mapping[str, Any], fused: bool) -> dict[str, Any]:
-    theirs = {
-        "sampling_rate": "sample_rate",
-        "fft_window_size": "n_fft",
-        "hop_length": "hop_length",
-        "feature_size": "n_mels",
-        "frequency_min": "f_min",
-        "frequency_max": "f_max",
-    }
-    own = {ours: processor[key] for key, ours in theirs.items() if key in processor}
-    return {**(LAION_FUSED if fused else LAION), **own}
-
-
-def _clip_samples(processor: Mapping[str, Any]) -> int:
-    if "max_length_s" not in processor:
-        return CLIP_SAMPLES
-    return processor["max_length_s"] * processor["sampling_rate"]
 
 
 def is_constant(key: str) -> bool:
@@ -175,6 +190,8 @@ def from_transformers(
     {'audio_encoder.layers.0.blocks.0.attn.qkv.bias': torch.Size([6])}
     """
     ours: dict[str, torch.Tensor] = {}
+    if any(key.startswith(_TOWER_ALONE) for key in state_dict):
+        state_dict = {f"audio_model.{key}": value for key, value in state_dict.items()}
     for key, value in state_dict.items():
         if is_constant(key) or key == "logit_scale_t":
             continue

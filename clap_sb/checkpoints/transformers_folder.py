@@ -103,9 +103,6 @@ def _check(loaded: Loaded) -> None:
             not architecture.audio_projection.name.endswith("MLPProjection")
         ),
         f"its fusion is not {_FUSION}": arguments.get("fusion", _FUSION) != _FUSION,
-        "it fills short clips otherwise than by repeating and padding": (
-            arguments.get("padding", "repeatpad") != "repeatpad"
-        ),
         "its filterbank is not the one that its numbers give": not is_built_by(
             loaded.clap.audio_encoder.log_mel.mel_filters,
             front_end,
@@ -159,5 +156,5 @@ def _processor(architecture: Architecture) -> dict[str, Any]:
         "frequency_max": front_end["f_max"],
         "max_length_s": tower["clip_samples"] // front_end["sample_rate"],
         "truncation": "fusion" if "fusion" in tower else "rand_trunc",
-        "padding": "repeatpad",
+        "padding": tower.get("padding", "repeatpad"),
     }

@@ -22,6 +22,9 @@ def add(commands: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("file", help="a file, a folder, or a name on the hub")
+    parser.add_argument(
+        "--tokenizer", help="folder or name on the hub of the text tower's tokenizer"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=_run)
 
@@ -30,5 +33,5 @@ def _run(arguments: argparse.Namespace) -> None:
     # heavy: `clap-sb --help` should not wait for it
     from clap_sb.inference.conversion import inform
 
-    facts = inform(arguments.file)
+    facts = inform(arguments.file, arguments.tokenizer)
     print(json.dumps(asdict(facts)) if arguments.json else facts.table())

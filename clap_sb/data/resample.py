@@ -34,9 +34,14 @@ class Resampler:
     Arguments
     ---------
     sample_rate : int
-        The rate as it is, Hz.
+        The rate as it is, Hz; see :func:`whole_rate`.
     new_sample_rate : int
         The rate wanted, Hz.
+
+    Raises
+    ------
+    ValueError
+        If a rate is no whole number of at least 1 Hz.
 
     Example
     -------
@@ -49,6 +54,8 @@ class Resampler:
     """
 
     def __init__(self, sample_rate: int, new_sample_rate: int):
+        sample_rate = whole_rate(sample_rate)
+        new_sample_rate = whole_rate(new_sample_rate)
         divisor = math.gcd(sample_rate, new_sample_rate)
         self._old, self._new = sample_rate // divisor, new_sample_rate // divisor
         blocks = math.ceil(_PIECE / max(self._old, self._new))
@@ -166,3 +173,36 @@ def resample(wav: torch.Tensor, sample_rate: int, new_sample_rate: int) -> torch
     torch.Size([48000])
     """
     return Resampler(sample_rate, new_sample_rate)(wav)
+
+
+def whole_rate(sample_rate: float) -> int:
+    """Takes a sample rate as the whole number that it is, whatever holds it.
+
+    Arguments
+    ---------
+    sample_rate : int or float
+        Hz; NumPy's numbers and tensors of one number too.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        If it is no number, not whole, or less than 1.
+
+    Example
+    -------
+    >>> whole_rate(44100.0), whole_rate(np.int64(48000))
+    (44100, 48000)
+    """
+    number = sample_rate
+    if isinstance(sample_rate, (np.ndarray, np.generic, torch.Tensor)):
+        number = sample_rate.item() if np.prod(sample_rate.shape) == 1 else None
+    is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
+    if not is_number or not number >= 1 or number != number // 1:
+        raise ValueError(
+            f"a sample rate is a whole number of Hz, at least 1, got {sample_rate!r}"
+        )
+    return int(number)

@@ -7,7 +7,14 @@ from abc import ABC, abstractmethod
 import torch
 from torch import nn
 
-from clap_sb.clips import FILL_RULES, cut_windows, fill, mean_of_windows, num_samples
+from clap_sb.clips import (
+    FILL_RULES,
+    check_lengths,
+    cut_windows,
+    fill,
+    mean_of_windows,
+    num_samples,
+)
 from clap_sb.encoders.fusion import fuse_long_clips, fusion_block, fusion_dims
 from clap_sb.encoders.spec_augment import SpecAugment
 from clap_sb.features import LogMel
@@ -126,8 +133,13 @@ class AudioTower(nn.Module, ABC):
         -------
         torch.Tensor
             ``[batch, embedding_dim]``.
+
+        Raises
+        ------
+        ValueError
+            If there is not one length a clip, or, on a CPU, one is not in (0, 1].
         """
-        lengths = num_samples(wavs, wav_lens)
+        lengths = self.lengths(wavs, wav_lens)
         if self.takes_whole_clips or wavs.shape[1] <= self.clip_samples:
             return self.embed_log_mel(*self.views(wavs, lengths))
         windows, valid = cut_windows(wavs, lengths, self.clip_samples)
@@ -135,6 +147,31 @@ class AudioTower(nn.Module, ABC):
         lengths = lengths.clamp(max=size).repeat_interleave(count)
         views = self.views(windows.view(batch * count, size), lengths)
         return mean_of_windows(self.embed_log_mel(*views).view(batch, count, -1), valid)
+
+    def lengths(
+        self, wavs: torch.Tensor, wav_lens: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Sample counts, ``[batch]``, of relative lengths that are what they should be.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            ``[batch, time]``.
+        wav_lens : torch.Tensor or None
+            Relative lengths, ``[batch]``.
+
+        Returns
+        -------
+        torch.Tensor
+            As :func:`clap_sb.clips.num_samples` gives them.
+
+        Raises
+        ------
+        ValueError
+            As :func:`clap_sb.clips.check_lengths` does.
+        """
+        check_lengths(wavs, wav_lens)
+        return num_samples(wavs, wav_lens)
 
     def views(
         self, wavs: torch.Tensor, lengths: torch.Tensor
@@ -195,7 +232,7 @@ class AudioTower(nn.Module, ABC):
         """
         if not self.num_classes:
             raise ValueError("this tower has no class head: build it with num_classes")
-        return self.classify_log_mel(*self.views(wavs, num_samples(wavs, wav_lens)))
+        return self.classify_log_mel(*self.views(wavs, self.lengths(wavs, wav_lens)))
 
     @abstractmethod
     def embed_log_mel(

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
+from clap_sb.encoders.cut_captions import CutCaptions, counting, report
 from clap_sb.encoders.missing_tokenizer import MissingTokenizer, has_tokenizer
 from clap_sb.encoders.punctuation import without_punctuation
 from clap_sb.encoders.sentencepiece_tokenizer import (
     MODEL_FILE,
     SentencePieceTokenizer,
 )
+
+# tokens that begin and end a caption, and a space that SentencePiece puts before it
+_SPECIAL = 3
+_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,8 @@ class CaptionTokenizer:
     tokenizer : callable
         :class:`SentencePieceTokenizer`, or one of transformers.
     max_tokens : int
-        Longer captions are cut to this; how a caption ends is kept.
+        Longer captions are cut to this, and a warning tells how many; how a caption
+        ends is kept. See :mod:`clap_sb.encoders.cut_captions`.
     suffix : str
         What a transformers tokenizer is to end each caption with, where it does not
         do that by itself: MS-CLAP 2023 has ``" <|endoftext|>"`` after GPT-2's.
@@ -114,9 +120,10 @@ class CaptionTokenizer:
             captions = [without_punctuation(caption) for caption in captions]
         check_captions(captions)
         if isinstance(self.tokenizer, SentencePieceTokenizer):
-            tokens = self.tokenizer(captions, self.max_tokens)
+            tokens, num_cut = self.tokenizer.counted(captions, self.max_tokens)
         else:
-            tokens = self._by_transformers(captions)
+            tokens, num_cut = self._by_transformers(captions)
+        report(CutCaptions(num_cut, len(captions), self.max_tokens))
         if not self.pad_to_max:
             return tokens
         missing = (0, self.max_tokens - tokens["input_ids"].shape[1])
@@ -125,14 +132,19 @@ class CaptionTokenizer:
             for name, value in tokens.items()
         }
 
-    def _by_transformers(self, captions: list[str]) -> dict[str, torch.Tensor]:
+    def _by_transformers(
+        self, captions: list[str]
+    ) -> tuple[dict[str, torch.Tensor], int]:
         end = self.tokenizer(self.suffix, add_special_tokens=False)["input_ids"]
-        rows = self.tokenizer(
-            list(captions), truncation=True, max_length=self.max_tokens - len(end)
-        )
+        most, captions = self.max_tokens - len(end), list(captions)
+        # whole at first, to see which are too long; it would warn of its own limit
+        rows = self.tokenizer(captions, verbose=False)
+        num_cut = sum(len(row) > most for row in rows["input_ids"])
+        if num_cut:
+            rows = self.tokenizer(captions, truncation=True, max_length=most)
         ends = {"input_ids": end, "attention_mask": [1] * len(end)}
         # padded here: GPT-2 has no padding token, and a mask is all that is needed
-        return {
+        tokens = {
             name: torch.nn.utils.rnn.pad_sequence(
                 [
                     torch.tensor([*row, *ends.get(name, [0] * len(end))])
@@ -143,6 +155,50 @@ class CaptionTokenizer:
             )
             for name, value in rows.items()
         }
+        return tokens, num_cut
+
+    def silently(self, captions: list[str]) -> dict[str, torch.Tensor]:
+        """Tokenises captions without telling of long ones, as a loader's workers do.
+
+        Arguments
+        ---------
+        captions : list of str
+            As in a call.
+
+        Returns
+        -------
+        dict
+            As in a call.
+        """
+        with counting():
+            return self(captions)
+
+    def cut(self, captions: Sequence[str]) -> CutCaptions:
+        """Counts captions that are too long; those that cannot be are not tokenised.
+
+        Arguments
+        ---------
+        captions : sequence of str
+            Captions.
+
+        Returns
+        -------
+        CutCaptions
+
+        Example
+        -------
+        >>> CaptionTokenizer(None, max_tokens=30).cut(["a dog", "rain"])
+        CutCaptions(num=0, of=2, max_tokens=30)
+        """
+        # a token is a byte at least, or how a caption begins and ends
+        short = self.max_tokens - len(self.suffix) - _SPECIAL
+        longer = [text for text in captions if len(text.encode()) > short]
+        found = CutCaptions(0, len(captions), self.max_tokens)
+        with counting() as cut:
+            for start in range(0, len(longer), _AT_ONCE):
+                self(longer[start : start + _AT_ONCE])
+        found.num = cut.num
+        return found
 
     def _padding(self, name: str) -> int:
         if name != "input_ids":

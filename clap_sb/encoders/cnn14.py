@@ -74,9 +74,13 @@ class CNN14(AudioTower):
     fusion : str, optional
         One of :data:`clap_sb.encoders.fusion.FUSIONS`, for long clips.
     channels : sequence of int
-        Channels of each block; the last is the width of the embedding.
+        Channels of each block; the last is the width of the embedding, unless
+        ``fc1_dim`` is given.
     with_fc1 : bool
         Whether a linear layer with ReLU follows (not in WavCaps).
+    fc1_dim : int, optional
+        What that layer gives (PANNs' ``Cnn14_emb32``, ``emb128``, ``emb512``); as wide
+        as the last block unless given.
     last_pool : int
         Side of the square that the last block pools: 1, or 2 in WavCaps.
     dropout : float
@@ -112,11 +116,12 @@ class CNN14(AudioTower):
         num_classes: int = 0,
         gradient_checkpointing: bool = False,
         freeze: bool = False,
+        fc1_dim: int | None = None,
     ):
         super().__init__(
             log_mel,
             clip_samples,
-            embedding_dim=channels[-1],
+            embedding_dim=fc1_dim if with_fc1 and fc1_dim else channels[-1],
             sample_rate=sample_rate,
             padding=padding,
             fusion=fusion,
@@ -141,7 +146,7 @@ class CNN14(AudioTower):
             )
             self.fusion_model = fusion_block(fusion, channels[0])
         if with_fc1:
-            self.fc1 = nn.Linear(self.embedding_dim, self.embedding_dim)
+            self.fc1 = nn.Linear(channels[-1], self.embedding_dim)
         self.with_fc1 = with_fc1
         if num_classes:
             self.fc_audioset = nn.Linear(self.embedding_dim, num_classes)

@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from clap_sb.clips import num_samples
 from clap_sb.encoders.audio_tower import AudioTower
 from clap_sb.encoders.conv_stem import ConvStem
 from clap_sb.encoders.patch_embed import PatchEmbed
@@ -231,7 +230,7 @@ class HTSAT(AudioTower):
             ``[batch, parts, embedding_dim]``: equal parts of the ``clip_samples``
             that the window is filled up to. Their mean is the clip's embedding.
         """
-        return self._tokens(wavs, num_samples(wavs, wav_lens)).mean(1)
+        return self._tokens(wavs, self.lengths(wavs, wav_lens)).mean(1)
 
     def classify_log_mel(
         self, log_mel: torch.Tensor, longer: torch.Tensor | None = None

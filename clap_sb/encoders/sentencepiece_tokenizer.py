@@ -74,16 +74,37 @@ class SentencePieceTokenizer:
         dict
             ``input_ids`` and ``attention_mask``, each ``[batch, tokens]``, int64.
         """
-        model = self.model
-        rows = []
-        for caption in captions:
-            pieces = model.encode(caption.lower())[: max_tokens - 2]
-            rows.append([model.bos_id(), *pieces, model.eos_id()])
+        return self.counted(captions, max_tokens)[0]
+
+    def counted(
+        self, captions: list[str], max_tokens: int
+    ) -> tuple[dict[str, torch.Tensor], int]:
+        """Does the same, and counts.
+
+        Arguments
+        ---------
+        captions : list of str
+            Captions.
+        max_tokens : int
+            Longer captions are cut to this.
+
+        Returns
+        -------
+        tokens : dict
+            As a call gives them.
+        num_cut : int
+            Captions that were cut.
+        """
+        model, most = self.model, max_tokens - 2
+        pieces = [model.encode(caption.lower()) for caption in captions]
+        num_cut = sum(len(row) > most for row in pieces)
+        rows = [[model.bos_id(), *row[:most], model.eos_id()] for row in pieces]
         size = max(len(row) for row in rows)
         ids = torch.full((len(rows), size), model.pad_id(), dtype=torch.int64)
         for index, row in enumerate(rows):
             ids[index, : len(row)] = torch.tensor(row)
-        return {"input_ids": ids, "attention_mask": (ids != model.pad_id()).long()}
+        mask = (ids != model.pad_id()).long()
+        return {"input_ids": ids, "attention_mask": mask}, num_cut
 
 
 def train_sentencepiece(

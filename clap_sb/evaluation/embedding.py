@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from clap_sb.data.crop_rules import CROP_RULES, CropRule
 from clap_sb.data.manifest import Clip
 from clap_sb.data.whole_clips import WholeClipDataset, WindowBatch, WindowCollate
+from clap_sb.encoders.cut_captions import counting
 from clap_sb.model import CLAP
 
 
@@ -235,10 +236,12 @@ def embed_captions(
     torch.Tensor
         ``[captions, joint_dim]``, on the CPU.
     """
-    parts = [
-        clap.encode_text(list(captions[start : start + batch_size])).cpu()
-        for start in range(0, len(captions), batch_size)
-    ]
+    with counting() as cut:
+        parts = [
+            clap.encode_text(list(captions[start : start + batch_size])).cpu()
+            for start in range(0, len(captions), batch_size)
+        ]
+    cut.tell()
     return torch.cat(parts)
 
 

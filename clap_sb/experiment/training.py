@@ -59,6 +59,8 @@ def train(
         run_opts=experiment.run_opts,
         checkpointer=hparams["checkpointer"],
     )
+    if if_main_process():
+        _tell_of_cut_captions(hparams, train_clips)
     brain.before_training = functools.partial(_describe, start, hparams)
     brain.fit(
         hparams["epoch_counter"],
@@ -112,10 +114,15 @@ def _pairs(hparams: dict[str, Any], clips: Sequence[Clip]) -> PairDataset:
     )
 
 
+def _tell_of_cut_captions(hparams: dict[str, Any], clips: Sequence[Clip]) -> None:
+    captions = {caption for clip in clips for caption in clip.captions}
+    hparams["text_encoder"].tokenize.cut(sorted(captions)).tell()
+
+
 def _train_loader(hparams: dict[str, Any]) -> dict[str, Any]:
     return {
         "batch_size": hparams["batch_size"],
         "num_workers": hparams["num_workers"],
         "pin_memory": hparams["pin_memory"],
-        "collate_fn": PairCollate(hparams["text_encoder"].tokenize),
+        "collate_fn": PairCollate(hparams["text_encoder"].tokenize.silently),
     }

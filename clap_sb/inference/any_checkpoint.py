@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from clap_sb.checkpoints.run_folder import MODEL_FILE, LoadedModel, load_run
+from clap_sb.inference.alike_texts import warn_of_alike_texts
 from clap_sb.inference.opening import open_checkpoint
 from clap_sb.inference.source import find_checkpoint
 
@@ -45,9 +46,12 @@ def load_any(
     path = find_checkpoint(source)
     runs = (path, path.resolve().parent.parent) if path.is_dir() else ()
     if any((run / MODEL_FILE).is_file() for run in runs):
-        return load_run(path, device)
+        run = load_run(path, device)
+        warn_of_alike_texts(run.clap, path)
+        return run
     loaded = open_checkpoint(path, tokenizer).loaded
     what, clap = loaded.architecture, loaded.clap
+    warn_of_alike_texts(clap, path)
     if what.strip_punctuation:
         text = clap.text_encoder
         text.tokenize = replace(text.tokenize, strip_punctuation=True)

@@ -8,9 +8,15 @@ a tensor or array ``[time]`` one clip
 ``[batch, channels, time]``  a batch whose channels are averaged
 a path, or an open file      one clip, channels averaged
 an ``AudioFile``             one clip; it stays open, and is at the model's rate
+a data set's sound           one clip at its own rate, channels averaged
 a list or tuple              one clip an entry, each ``[time]``,
-                             ``[channels, time]``, a path or an open file
+                             ``[channels, time]``, a path, an open file or a
+                             data set's sound
 ============================ ==================================================
+
+What soundfile gives of a stereo file is ``[time, channels]``, and is refused: as a
+batch it would be a clip a sample. With one channel, it is one clip. How a data set of
+Hugging Face gives its sounds is in :mod:`clap_sb.inference.dataset_audio`.
 """
 
 from __future__ import annotations
@@ -23,16 +29,15 @@ from typing import TYPE_CHECKING
 import torch
 
 from clap_sb.data.audio import AudioFile, resample
-from clap_sb.data.audio_file import AudioSource
+from clap_sb.data.audio_file import AudioError, AudioSource
+from clap_sb.inference.dataset_audio import DatasetAudio, is_dataset_audio, undressed
+from clap_sb.inference.waveform import as_waveform, is_time_first, mono
 
 if TYPE_CHECKING:
     import numpy as np
 
     Waveform = torch.Tensor | np.ndarray
-    AudioInput = Waveform | AudioSource | AudioFile
-
-# more channels than any microphone array in use, fewer samples than any clip
-_MOST_CHANNELS = 64
+    AudioInput = Waveform | AudioSource | AudioFile | DatasetAudio
 
 
 class WaveformInput(AbstractContextManager):
@@ -43,7 +48,7 @@ class WaveformInput(AbstractContextManager):
     wav : torch.Tensor or np.ndarray
         ``[time]``, or ``[channels, time]``, which are averaged; floats in [-1, 1].
     sample_rate : int or None
-        Its rate, Hz; an error if it is None.
+        Its rate, Hz; an error if it is None. A float will do if it is whole.
     new_sample_rate : int
         The rate wanted, Hz.
 
@@ -62,7 +67,7 @@ class WaveformInput(AbstractContextManager):
     def __init__(
         self, wav: Waveform, sample_rate: int | None, new_sample_rate: int
     ) -> None:
-        wav = _mono(torch.as_tensor(wav).detach().cpu())
+        wav = mono(as_waveform(wav))
         if sample_rate is None:
             raise ValueError(
                 "the sample rate of a waveform has to be told: give sample_rate, in Hz"
@@ -100,7 +105,7 @@ def split_inputs(wavs: AudioInput | Sequence[AudioInput]) -> list[AudioInput]:
 
     Arguments
     ---------
-    wavs : tensor, array, path, open file, or sequence of them
+    wavs : tensor, array, path, open file, data set's sound, or sequence of them
         Audio.
 
     Returns
@@ -111,7 +116,8 @@ def split_inputs(wavs: AudioInput | Sequence[AudioInput]) -> list[AudioInput]:
     Raises
     ------
     ValueError
-        If there is no clip, or a tensor has too many dimensions.
+        If there is no clip, or a tensor has too many dimensions, or is
+        ``[time, channels]``.
 
     Example
     -------
@@ -120,15 +126,10 @@ def split_inputs(wavs: AudioInput | Sequence[AudioInput]) -> list[AudioInput]:
     """
     if isinstance(wavs, (list, tuple)):
         clips = list(wavs)
-    elif is_file(wavs):
+    elif is_file(wavs) or is_dataset_audio(wavs):
         clips = [wavs]
-    elif wavs.ndim > 3:
-        raise ValueError(
-            "waveforms are [time], [batch, time] or [batch, channels, time], got "
-            f"{list(wavs.shape)}"
-        )
     else:
-        clips = [wavs] if wavs.ndim < 2 else list(wavs)
+        clips = _split(as_waveform(wavs))
     if not clips:
         raise ValueError("there is no clip to embed")
     return clips
@@ -141,10 +142,10 @@ def open_input(
 
     Arguments
     ---------
-    clip : tensor, array, path, open file, or AudioFile
+    clip : tensor, array, path, open file, AudioFile, or data set's sound
         The clip.
     sample_rate : int or None
-        Its rate, Hz; a file knows its own.
+        Its rate, Hz; a file and a data set's sound know their own.
     new_sample_rate : int
         The rate wanted, Hz.
 
@@ -167,9 +168,48 @@ def open_input(
                 f"model hears {new_sample_rate} Hz: open it with that"
             )
         return nullcontext(clip)  # whoever opened it closes it
+    if is_dataset_audio(clip):
+        clip, sample_rate = undressed(clip)
     if is_file(clip):
         return AudioFile(clip, new_sample_rate)
     return WaveformInput(clip, sample_rate, new_sample_rate)
+
+
+def open_numbered(
+    clips: Sequence[AudioInput],
+    index: int,
+    sample_rate: int | None,
+    new_sample_rate: int,
+) -> AudioFile | WaveformInput:
+    """Opens one clip of several; an error says which it is, unless it names a file.
+
+    Arguments
+    ---------
+    clips : sequence
+        The clips.
+    index : int
+        Which one.
+    sample_rate : int or None
+        As :func:`open_input` takes it.
+    new_sample_rate : int
+        The rate wanted, Hz.
+
+    Returns
+    -------
+    AudioFile or WaveformInput
+        As :func:`open_input` gives it.
+
+    Raises
+    ------
+    ValueError
+        As :func:`open_input` does.
+    """
+    try:
+        return open_input(clips[index], sample_rate, new_sample_rate)
+    except ValueError as error:
+        if len(clips) == 1 or isinstance(error, AudioError):
+            raise
+        raise ValueError(f"clip {index + 1} of {len(clips)}: {error}") from error
 
 
 def is_file(clip: AudioInput) -> bool:
@@ -192,24 +232,12 @@ def is_file(clip: AudioInput) -> bool:
     return isinstance(clip, (str, os.PathLike)) or hasattr(clip, "read")
 
 
-def _mono(wav: torch.Tensor) -> torch.Tensor:
-    """The mean of the channels, ``[time]`` float32, of what is a waveform."""
-    shape = list(wav.shape)
-    if wav.dim() not in (1, 2) or not wav.numel():
+def _split(wavs: torch.Tensor) -> list[torch.Tensor]:
+    """The clips of ``[time]``, ``[batch, time]`` or ``[batch, channels, time]``."""
+    if wavs.dim() > 3:
         raise ValueError(
-            "a clip has the shape [time] or [channels, time], and at least one "
-            f"sample, got {shape}"
+            "waveforms are [time], [batch, time] or [batch, channels, time], got "
+            f"{list(wavs.shape)}"
         )
-    if wav.dim() == 2 and shape[1] <= _MOST_CHANNELS < shape[0]:
-        raise ValueError(
-            f"a clip of shape {shape} has more channels than samples: it is "
-            "[channels, time], so transpose what came as [time, channels]"
-        )
-    if not wav.is_floating_point():
-        raise ValueError(
-            f"samples are floats in [-1, 1], got {wav.dtype}: divide integers by "
-            "their largest value first"
-        )
-    if not wav.isfinite().all():
-        raise ValueError("some samples of a clip are not finite numbers")
-    return wav.float() if wav.dim() == 1 else wav.float().mean(0)
+    is_one_file = wavs.dim() == 2 and is_time_first(wavs)
+    return [wavs] if wavs.dim() < 2 or is_one_file else list(wavs)

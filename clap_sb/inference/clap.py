@@ -11,6 +11,7 @@ import torch
 
 from clap_sb.checkpoints.run_folder import MODEL_FILE, load_run
 from clap_sb.evaluation.zero_shot import DEFAULT_PROMPT
+from clap_sb.inference.alike_texts import warn_of_alike_texts
 from clap_sb.inference.captions import Captioner, ScoredCaption
 from clap_sb.inference.device import usable_device
 from clap_sb.inference.encoder import Encoder
@@ -142,6 +143,9 @@ class CLAP(Encoder):
     ) -> CLAP:
         """Loads a checkpoint of any family, without being told which.
 
+        A text tower that tells sentences hardly apart is warned of
+        (:mod:`clap_sb.inference.alike_texts`).
+
         Arguments
         ---------
         path_or_hub_id : str or Path
@@ -175,6 +179,7 @@ class CLAP(Encoder):
             run = load_run(path)
             described = f"{run.system}, trained on {run.trained_on}"
             clap = cls(run.clap, described, int16=int16)
+            warn_of_alike_texts(run.clap, path)
         else:
             clap = cls._from_public(path, tokenizer, int16=int16)
         return clap.to(place)
@@ -185,6 +190,7 @@ class CLAP(Encoder):
     ) -> CLAP:
         loaded = open_checkpoint(path, tokenizer).loaded
         what = loaded.architecture
+        warn_of_alike_texts(loaded.clap, path)
         options["strip_punctuation"] = what.strip_punctuation
         return cls(loaded.clap, f"{what.family}: {what.description}", **options)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from clap_sb.checkpoints.detect import detect
 from clap_sb.checkpoints.errors import CheckpointError
-from clap_sb.checkpoints.reading import read_weights
 from clap_sb.checkpoints.run_description import FAMILY as OWN_FAMILY
 from clap_sb.checkpoints.run_folder import find_run
 from clap_sb.checkpoints.speechbrain_folder import (
@@ -17,8 +17,12 @@ from clap_sb.checkpoints.speechbrain_folder import (
     write_speechbrain_folder,
 )
 from clap_sb.checkpoints.transformers_folder import write_transformers_folder
+from clap_sb.checkpoints.wrappers import read_public
+from clap_sb.inference.alike_texts import are_alike, least_cosine, sentence
 from clap_sb.inference.opening import is_run, open_checkpoint
 from clap_sb.inference.source import find_checkpoint
+
+logger = logging.getLogger(__name__)
 
 FORMATS: dict[str, Callable[..., None]] = {
     "speechbrain": write_speechbrain_folder,
@@ -50,6 +54,10 @@ class CheckpointFacts:
         Whether the layout was checked against the family's own classes.
     numbers : int or None
         Numbers in all tensors of the file; not counted for an export or a run.
+    text_cosine : float or None
+        The least cosine between some unlike sentences
+        (:mod:`clap_sb.inference.alike_texts`); None if there is no text tower, or no
+        tokenizer, or the model cannot be loaded.
     origin : mapping
         What a training run tells of itself, by names.
     """
@@ -63,6 +71,7 @@ class CheckpointFacts:
     tokenizer: str | None
     verified: bool
     numbers: int | None
+    text_cosine: float | None = None
     origin: Mapping[str, str] = field(default_factory=dict)
 
     def table(self) -> str:
@@ -81,11 +90,19 @@ class CheckpointFacts:
             "window": f"{self.window:g} s",
             "tokenizer": self.tokenizer or "none: an audio tower alone",
             "layout": self._layout(),
+            **({} if self.tokenizer is None else {"texts": self._texts()}),
             **self.origin,
         }
         if self.numbers is not None:
             rows["numbers"] = f"{self.numbers:,} in all tensors of the file"
         return "\n".join(f"{name:<16} {value}" for name, value in rows.items())
+
+    def _texts(self) -> str:
+        if self.text_cosine is None:
+            return "not compared: that takes a whole model and its tokenizer"
+        if are_alike(self.text_cosine):
+            return f"WARNING: {sentence(self.text_cosine)}"
+        return f"told apart (least cosine of unlike ones: {self.text_cosine:.2f})"
 
     def _layout(self) -> str:
         if self.family == OWN_FAMILY:
@@ -95,13 +112,16 @@ class CheckpointFacts:
         return "unverified: taken from the family's published source"
 
 
-def inform(source: str | Path) -> CheckpointFacts:
+def inform(source: str | Path, tokenizer: str | Path | None = None) -> CheckpointFacts:
     """Tells what a checkpoint is.
 
     Arguments
     ---------
     source : str or Path
         A file, a folder (a training run's too), or a name on the Hugging Face hub.
+    tokenizer : str or Path, optional
+        Folder or hub name of the tokenizer, to compare texts with; searched for unless
+        given.
 
     Returns
     -------
@@ -119,7 +139,7 @@ def inform(source: str | Path) -> CheckpointFacts:
     elif (path / DESCRIPTION_FILE).is_file():
         architecture = read_description(path)
     else:
-        weights = read_weights(path)
+        weights = read_public(path)
         architecture = detect(weights).describe(weights)
         count = sum(value.numel() for value in weights.state.values())
     text = architecture.text
@@ -133,8 +153,17 @@ def inform(source: str | Path) -> CheckpointFacts:
         tokenizer=None if text is None else text.tokenizer,
         verified=architecture.verified,
         numbers=count,
+        text_cosine=None if text is None else _text_cosine(path, tokenizer),
         origin=origin,
     )
+
+
+def _text_cosine(path: Path, tokenizer: str | Path | None) -> float | None:
+    try:
+        return least_cosine(open_checkpoint(path, tokenizer).loaded.clap)
+    except CheckpointError as error:  # what is known of it is told all the same
+        logger.warning("its texts were not compared: %s", error)
+        return None
 
 
 @dataclass(frozen=True)

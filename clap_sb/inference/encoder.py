@@ -10,8 +10,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from clap_sb.encoders.caption_tokenizer import check_captions
+from clap_sb.encoders.cut_captions import counting
 from clap_sb.encoders.punctuation import without_punctuation
-from clap_sb.inference.audio_input import open_input, split_inputs
+from clap_sb.inference.audio_input import open_numbered, split_inputs
+from clap_sb.inference.batch_input import as_batch
 from clap_sb.inference.run_options import autocast_dtype
 from clap_sb.inference.windows import batched, read_windows
 from clap_sb.model import CLAP as Model
@@ -100,16 +102,26 @@ class Encoder(nn.Module):
         Arguments
         ---------
         wavs : torch.Tensor
-            ``[batch, time]``, or ``[time]``, at :attr:`sample_rate`.
+            ``[batch, time]``, or ``[time]``, at :attr:`sample_rate`; floats in [-1, 1].
         wav_lens : torch.Tensor, optional
-            Relative lengths, ``[batch]``; in float64 for clips of over a minute.
+            Relative lengths, ``[batch]``, in (0, 1]; in float64 for clips of over a
+            minute. What they hold is looked at, for which a GPU is waited.
 
         Returns
         -------
         torch.Tensor
             ``[batch, joint_dim]``, unit norm; with gradients unless frozen.
+
+        Raises
+        ------
+        ValueError
+            If it is no such batch, or the lengths are not relative, or not one a clip.
         """
-        wavs = wavs.unsqueeze(0) if wavs.dim() == 1 else wavs
+        return self._encode_heard(*as_batch(wavs, wav_lens))
+
+    def _encode_heard(
+        self, wavs: torch.Tensor, wav_lens: torch.Tensor | None
+    ) -> torch.Tensor:
         if wav_lens is not None:
             wav_lens = wav_lens.to(self.device)
         with self.autocast():
@@ -131,12 +143,13 @@ class Encoder(nn.Module):
 
         Arguments
         ---------
-        wavs : tensor, array, path, open file, or sequence of them
+        wavs : tensor, array, path, open file, data set's sound, or sequence of them
             A tensor is ``[time]``, ``[batch, time]`` or ``[batch, channels, time]``;
             in a sequence each is one clip, ``[time]`` or ``[channels, time]``. Channels
             are averaged; samples are floats in [-1, 1].
         sample_rate : int, optional
-            Sample rate of the tensors and arrays, Hz; files know their own.
+            Sample rate of the tensors and arrays, Hz; files and data sets' sounds know
+            their own.
         batch_size : int
             Windows that go through the tower, or are read from a file, at once.
 
@@ -171,8 +184,8 @@ class Encoder(nn.Module):
         self, clips: Sequence[AudioInput], sample_rate: int | None, at_once: int
     ) -> Iterator[tuple[int, torch.Tensor]]:
         """Each clip's windows; a tower with feature fusion gets its clips whole."""
-        for index, clip in enumerate(clips):
-            with open_input(clip, sample_rate, self.sample_rate) as sound:
+        for index in range(len(clips)):
+            with open_numbered(clips, index, sample_rate, self.sample_rate) as sound:
                 size = self.model.clip_samples
                 if self.model.takes_whole_clips:
                     size = max(size, sound.num_samples)
@@ -192,7 +205,7 @@ class Encoder(nn.Module):
         torch.Tensor
             ``[windows, joint_dim]``, unit norm, on the CPU.
         """
-        return self.encode_batch(*self.padded(windows)).cpu()
+        return self._encode_heard(*self.padded(windows)).cpu()
 
     def padded(self, windows: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """A batch of windows, as the tower hears them.
@@ -228,7 +241,7 @@ class Encoder(nn.Module):
         captions: str | Sequence[str] | dict[str, torch.Tensor],
         batch_size: int = 64,
     ) -> torch.Tensor:
-        """Embeds captions.
+        """Embeds captions; of those that are too long, a warning tells how many.
 
         Arguments
         ---------
@@ -256,8 +269,10 @@ class Encoder(nn.Module):
             check_captions(captions)
             starts = range(0, len(captions), batch_size)
             groups = [captions[start : start + batch_size] for start in starts]
-        with self.autocast():
-            return torch.cat([self.model.encode_text(group).cpu() for group in groups])
+        with self.autocast(), counting() as cut:
+            rows = torch.cat([self.model.encode_text(group).cpu() for group in groups])
+        cut.tell()
+        return rows
 
     def similarity(self, audio: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         """Compares embeddings.

@@ -9,7 +9,6 @@ from pathlib import Path
 from clap_sb.checkpoints.architecture import Architecture
 from clap_sb.checkpoints.detect import detect
 from clap_sb.checkpoints.loading import Loaded, load_weights
-from clap_sb.checkpoints.reading import read_weights
 from clap_sb.checkpoints.run_description import MODEL_FILE, TEXT_FOLDER
 from clap_sb.checkpoints.run_folder import load_run
 from clap_sb.checkpoints.speechbrain_folder import (
@@ -17,6 +16,8 @@ from clap_sb.checkpoints.speechbrain_folder import (
     load_speechbrain_folder,
     read_description,
 )
+from clap_sb.checkpoints.tokenizer_fit import check_tokenizer
+from clap_sb.checkpoints.wrappers import read_public
 from clap_sb.inference.source import find_tokenizer
 
 
@@ -65,8 +66,11 @@ def open_checkpoint(path: Path, tokenizer: str | Path | None = None) -> Opened:
     if (path / DESCRIPTION_FILE).is_file():
         architecture = read_description(path)
         found = _tokenizer(architecture, tokenizer, path / TEXT_FOLDER)
-        return Opened(load_speechbrain_folder(path, found), found)
-    weights = read_weights(path)
+        loaded = load_speechbrain_folder(path, found)
+        if tokenizer is not None:
+            _check_given(loaded, path)
+        return Opened(loaded, found)
+    weights = read_public(path)
     found = _tokenizer(detect(weights).describe(weights), tokenizer, path)
     return Opened(load_weights(weights, found), found)
 
@@ -93,7 +97,14 @@ def _open_run(path: Path, tokenizer: str | Path | None) -> Opened:
     found = _tokenizer(run.architecture, tokenizer, run.run / TEXT_FOLDER)
     if tokenizer is not None:
         run.clap.text_encoder.load_tokenizer(found)
+        _check_given(loaded, path)
     return Opened(loaded, found, run.facts)
+
+
+def _check_given(loaded: Loaded, path: Path) -> None:
+    text = loaded.architecture.text
+    if text is not None:
+        check_tokenizer(loaded.clap.text_encoder.tokenize, text, path)
 
 
 def _tokenizer(

@@ -41,7 +41,7 @@ def plot_tagging(
     ---------
     clap : Encoder
         The model; its front end makes the spectrogram.
-    wav : tensor, array, path, or open file
+    wav : tensor, array, path, open file, or data set's sound
         The sound, ``[time]`` or ``[channels, time]``.
     tagging : Tagging
         What was found in it. Of many labels, the ten with the highest peaks are drawn.
@@ -108,7 +108,7 @@ def spectrogram(
     ---------
     clap : Encoder
         The model.
-    wav : tensor, array, path, or open file
+    wav : tensor, array, path, open file, or data set's sound
         The sound, ``[time]`` or ``[channels, time]``; read bit by bit.
     sample_rate : int, optional
         Its sample rate, Hz; a file knows its own.

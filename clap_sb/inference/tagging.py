@@ -138,7 +138,7 @@ class Tagger:
 
         Arguments
         ---------
-        wav : tensor, array, path, or open file
+        wav : tensor, array, path, open file, or data set's sound
             One clip, ``[time]`` or ``[channels, time]``.
         sample_rate : int, optional
             Its sample rate, Hz; a file knows its own.

@@ -68,7 +68,7 @@ def embed_windows(
     ---------
     clap : Encoder
         The model.
-    wav : tensor, array, path, or open file
+    wav : tensor, array, path, open file, or data set's sound
         One clip, ``[time]`` or ``[channels, time]``.
     sample_rate : int, optional
         Its sample rate, Hz; a file knows its own.

@@ -1,0 +1,141 @@
+"""Samples in memory: what is a waveform, and what is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    Waveform = torch.Tensor | np.ndarray
+
+# more channels than any microphone array in use, fewer samples than any clip
+_MOST_CHANNELS = 64
+# of a file: a matrix of so few columns and many rows is no batch
+_MOST_OF_A_FILE = 8
+
+
+def as_waveform(wav: Waveform) -> torch.Tensor:
+    """Takes an array of any layout as a tensor on the CPU, without gradients.
+
+    Arguments
+    ---------
+    wav : tensor, array, or list of numbers
+        Samples.
+
+    Returns
+    -------
+    torch.Tensor
+        The same shape and type of numbers.
+
+    Raises
+    ------
+    ValueError
+        If it is something else.
+
+    Example
+    -------
+    >>> as_waveform(np.arange(3, dtype=">f4")[::-1])
+    tensor([2., 1., 0.])
+    """
+    if isinstance(wav, torch.Tensor):
+        return wav.detach().cpu()
+    if not isinstance(wav, (list, tuple)) and not hasattr(wav, "__array__"):
+        raise ValueError(
+            f"{_shown(wav)} is no audio: give a tensor, an array, a path, an open file "
+            "or a data set's sound, and a sample rate as sample_rate"
+        )
+    try:
+        array = np.asarray(wav)
+        # torch takes neither the other byte order nor steps backwards, and warns of
+        # what it cannot write to
+        array = np.require(array, array.dtype.newbyteorder("="), ["C", "W"])
+        return torch.from_numpy(array)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{_shown(wav)} is no array of samples: {error}") from error
+
+
+def _shown(value: object) -> str:
+    known = value is None or isinstance(value, (bool, int, float))
+    return f"{value!r}" if known else f"an object of type {type(value).__name__}"
+
+
+def is_time_first(wav: torch.Tensor, most_channels: int = _MOST_OF_A_FILE) -> bool:
+    """Whether a matrix is ``[time, channels]``, as soundfile gives a file.
+
+    Arguments
+    ---------
+    wav : torch.Tensor
+        Of two dimensions.
+    most_channels : int
+        What no batch or clip has as its number of samples.
+
+    Returns
+    -------
+    bool
+
+    Example
+    -------
+    >>> is_time_first(torch.zeros(48000, 2)), is_time_first(torch.zeros(2, 48000))
+    (True, False)
+    """
+    return 1 <= wav.shape[1] <= most_channels and wav.shape[0] > _MOST_CHANNELS
+
+
+def refuse_time_first(shape: Sequence[int]) -> None:
+    """Says what to do with ``[time, channels]``.
+
+    Arguments
+    ---------
+    shape : sequence of int
+        What came.
+
+    Raises
+    ------
+    ValueError
+        Always.
+    """
+    raise ValueError(
+        f"a clip of shape {list(shape)} has more channels than samples: it is "
+        "[channels, time], so transpose what came as [time, channels]"
+    )
+
+
+def mono(wav: torch.Tensor) -> torch.Tensor:
+    """The mean of the channels of a clip.
+
+    Arguments
+    ---------
+    wav : torch.Tensor
+        ``[time]``, or ``[channels, time]``, floats in [-1, 1].
+
+    Returns
+    -------
+    torch.Tensor
+        ``[time]``, float32.
+
+    Raises
+    ------
+    ValueError
+        If it is no waveform.
+    """
+    shape = list(wav.shape)
+    if wav.dim() not in (1, 2) or not wav.numel():
+        raise ValueError(
+            "a clip has the shape [time] or [channels, time], and at least one "
+            f"sample, got {shape}"
+        )
+    if wav.dim() == 2 and is_time_first(wav, _MOST_CHANNELS):
+        if shape[1] > 1:
+            refuse_time_first(shape)
+        wav = wav.T
+    if not wav.is_floating_point():
+        raise ValueError(
+            f"samples are floats in [-1, 1], got {wav.dtype}: divide integers by "
+            "their largest value first"
+        )
+    if not wav.isfinite().all():
+        raise ValueError("some samples of a clip are not finite numbers")
+    return wav.float() if wav.dim() == 1 else wav.float().mean(0)
