@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from builders import tiny_clap
 from sound_files import encode, recording
 
 from clap_sb.data.audio import AudioFile, probe, read_wav
 from clap_sb.data.channels import ChannelEnergies, to_mono
+from clap_sb.inference import CLAP
 
 RATE = 16000
 
@@ -112,3 +114,19 @@ def test_to_mono_is_the_mean_in_float32():
     assert to_mono(frames, None).dtype == np.float32
     assert np.array_equal(to_mono(frames, 1), frames[:, 1])
     assert np.allclose(to_mono(frames, None), frames.mean(1), atol=1e-7)
+
+
+def test_arrays_and_files_are_heard_by_the_same_rule(tmp_path, mono):
+    clap = CLAP(tiny_clap(tmp_path))
+    stereo = np.stack([mono, -mono])
+    path = tmp_path / "turned over.wav"
+    soundfile.write(path, stereo.T, RATE, subtype="FLOAT")
+    expected = clap.encode_audio(mono, RATE)
+    with pytest.warns(UserWarning, match=r"turned over\.wav: its channels cancel"):
+        found = clap.embed_files([path])
+    assert torch.equal(found, expected)
+    for given in ([stereo], stereo[None], [{"array": stereo, "sampling_rate": RATE}]):
+        with pytest.warns(UserWarning, match="a clip: its channels cancel"):
+            assert torch.equal(clap.encode_audio(given, RATE), expected)
+    with pytest.warns(UserWarning, match="far outside"):
+        clap.encode_audio(mono * 32768, RATE)

@@ -57,11 +57,13 @@ class ChannelEnergies:
         """
         if not len(frames):
             return
-        self.peak = max(self.peak, float(np.abs(frames).max()))
+        self.peak = max(self.peak, float(frames.max()), -float(frames.min()))
         for begin in range(0, len(frames), self.sample_rate):
+            if self.is_settled:
+                break
             second = frames[begin : begin + self.sample_rate].astype(np.float64)
             of_each = np.square(second).sum(axis=0)
-            if self.is_settled or of_each.mean() <= _SILENCE * len(second):
+            if of_each.mean() <= _SILENCE * len(second):
                 continue
             self._seconds += 1
             self._of_sum += float(np.square(second.sum(axis=1)).sum())

@@ -5,10 +5,10 @@ given                        heard as
 ============================ ==================================================
 a tensor or array ``[time]`` one clip
 ``[batch, time]``            a batch of mono clips
-``[batch, channels, time]``  a batch whose channels are averaged
-a path, or an open file      one clip, channels averaged
+``[batch, channels, time]``  a batch of clips of several channels
+a path, or an open file      one clip
 an ``AudioFile``             one clip; it stays open, and is at the model's rate
-a data set's sound           one clip at its own rate, channels averaged
+a data set's sound           one clip at its own rate
 a list or tuple              one clip an entry, each ``[time]``,
                              ``[channels, time]``, a path, an open file or a
                              data set's sound
@@ -22,6 +22,7 @@ Hugging Face gives its sounds is in :mod:`clap_sb.inference.dataset_audio`.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
@@ -30,8 +31,10 @@ import torch
 
 from clap_sb.data.audio import AudioFile, resample
 from clap_sb.data.audio_file import AudioError, AudioSource
+from clap_sb.data.channels import ChannelEnergies, to_mono
+from clap_sb.data.resample import whole_rate
 from clap_sb.inference.dataset_audio import DatasetAudio, is_dataset_audio, undressed
-from clap_sb.inference.waveform import as_waveform, is_time_first, mono
+from clap_sb.inference.waveform import as_channels, as_waveform, is_time_first
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +49,8 @@ class WaveformInput(AbstractContextManager):
     Arguments
     ---------
     wav : torch.Tensor or np.ndarray
-        ``[time]``, or ``[channels, time]``, which are averaged; floats in [-1, 1].
+        ``[time]``, or ``[channels, time]``, of which one is made by
+        :data:`~clap_sb.data.channels.CHANNEL_RULE`; floats in [-1, 1].
     sample_rate : int or None
         Its rate, Hz; an error if it is None. A float will do if it is whole.
     new_sample_rate : int
@@ -67,11 +71,16 @@ class WaveformInput(AbstractContextManager):
     def __init__(
         self, wav: Waveform, sample_rate: int | None, new_sample_rate: int
     ) -> None:
-        wav = mono(as_waveform(wav))
+        wav = as_channels(as_waveform(wav))
         if sample_rate is None:
             raise ValueError(
                 "the sample rate of a waveform has to be told: give sample_rate, in Hz"
             )
+        frames = wav.T.numpy()
+        energies = ChannelEnergies(whole_rate(sample_rate))
+        energies.add(frames)
+        self.remarks = energies.remarks
+        wav = torch.from_numpy(to_mono(frames, energies.channel))
         self._wav = resample(wav, sample_rate, new_sample_rate)
 
     def __exit__(self, *_: object) -> None:
@@ -171,8 +180,14 @@ def open_input(
     if is_dataset_audio(clip):
         clip, sample_rate = undressed(clip)
     if is_file(clip):
-        return AudioFile(clip, new_sample_rate)
-    return WaveformInput(clip, sample_rate, new_sample_rate)
+        sound = AudioFile(clip, new_sample_rate)
+        name = sound.name
+    else:
+        sound = WaveformInput(clip, sample_rate, new_sample_rate)
+        name = "a clip"
+    for remark in sound.remarks:
+        warnings.warn(f"{name}: {remark}", stacklevel=2)
+    return sound
 
 
 def open_numbered(

@@ -103,8 +103,8 @@ def refuse_time_first(shape: Sequence[int]) -> None:
     )
 
 
-def mono(wav: torch.Tensor) -> torch.Tensor:
-    """The mean of the channels of a clip.
+def as_channels(wav: torch.Tensor) -> torch.Tensor:
+    """Sees that a clip is one.
 
     Arguments
     ---------
@@ -114,7 +114,7 @@ def mono(wav: torch.Tensor) -> torch.Tensor:
     Returns
     -------
     torch.Tensor
-        ``[time]``, float32.
+        ``[channels, time]``, float32.
 
     Raises
     ------
@@ -138,4 +138,4 @@ def mono(wav: torch.Tensor) -> torch.Tensor:
         )
     if not wav.isfinite().all():
         raise ValueError("some samples of a clip are not finite numbers")
-    return wav.float() if wav.dim() == 1 else wav.float().mean(0)
+    return wav.float().reshape(-1, wav.shape[-1])
