@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from clap_sb.data.audio import probe_to_end
+from clap_sb.data.audio import AudioError, probe_to_end
 from clap_sb.data.csv_rows import Row
 from clap_sb.data.rows_by_file import rows_by_file
 from clap_sb.data.text_file import read_text
@@ -259,11 +258,12 @@ def read_annotations(path: str | Path) -> dict[Path, list[Segment]]:
     for file, rows in by_file.items():
         kept = [row for row in rows if any(row[name].strip() for name in _COLUMNS[1:])]
         found[file] = [_segment(row) for row in kept]
-        # one that is not there is told of when it is listened to
-        if kept and os.path.isfile(file):
-            duration = probe_to_end(file).duration
-            for row, segment in zip(kept, found[file], strict=True):
-                segment.check_within(duration, row.where)
+        try:
+            duration = probe_to_end(file).duration if kept else 0.0
+        except AudioError:
+            continue  # told when it is listened to
+        for row, segment in zip(kept, found[file], strict=True):
+            segment.check_within(duration, row.where)
     if not found:
         raise ValueError(f"{path} annotates no file")
     return found
