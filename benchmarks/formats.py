@@ -129,7 +129,7 @@ def print_seeks(folder: str) -> None:
     print("| file |", " | ".join(f"{frames} before" for frames in runs_up), "|")
     print("|---" * (1 + len(runs_up)) + "|")
     for name in SOUGHT:
-        path, *_ = sound_files.make(folder, name, 60.0)
+        path, *_ = sound_files.make(folder, name, 60.0, channels=1)
         with soundfile.SoundFile(path) as file:
             blocks = list(file.blocks(2**16, dtype="float32", always_2d=True))
         whole, random = np.concatenate(blocks), np.random.default_rng(0)
