@@ -10,7 +10,7 @@ import pytest
 import sound_files
 import soundfile
 import torch
-from sound_files import encode, make, recording
+from sound_files import add_video, encode, make, recording
 
 from clap_sb.data.audio import AudioFile, probe, probe_to_end, read_wav
 from clap_sb.data.audio_source import AudioError
@@ -231,37 +231,13 @@ def with_itunes_note(content: bytes, note: bytes) -> bytes:
 
 
 def test_sound_of_a_video(tmp_path):
-    import av
-
-    wav = recording(2, 44100)
-    path = tmp_path / "clip.mp4"
-    encode(tmp_path / "sound.mp4", wav, 44100, "aac", "mp4", 128000)
-    with av.open(str(tmp_path / "sound.mp4")) as source, av.open(str(path), "w") as out:
-        video = out.add_stream("mpeg4", rate=25)
-        video.width = video.height = 64
-        sound = out.add_stream_from_template(source.streams.audio[0])
-        picture = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), "rgb24")
-        for at in range(50):
-            picture.pts = at
-            out.mux(video.encode(picture))
-        out.mux(video.encode(None))
-        for packet in source.demux(source.streams.audio[0]):
-            if packet.dts is not None:
-                packet.stream = sound
-                out.mux(packet)
-    alone = read_wav(tmp_path / "sound.mp4", 44100)
-    assert torch.equal(read_wav(path, 44100), alone)
+    sound, *_ = make(tmp_path, "aac.mp4", 2.0)
+    path = add_video(sound, tmp_path / "clip.mp4")
+    assert torch.equal(read_wav(path, 44100), read_wav(sound, 44100))
 
 
 def test_video_without_sound_says_so(tmp_path):
-    import av
-
-    path = tmp_path / "silent.mp4"
-    with av.open(str(path), "w") as out:
-        video = out.add_stream("mpeg4", rate=25)
-        video.width = video.height = 64
-        picture = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), "rgb24")
-        out.mux([*video.encode(picture), *video.encode(None)])
+    path = add_video(None, tmp_path / "silent.mp4")
     with pytest.raises(AudioError, match=r"silent\.mp4: there is no sound in the file"):
         probe(path)
 

@@ -225,6 +225,32 @@ def count_packets(source: AudioSource) -> int:
         return sum(1 for packet in container.demux(stream) if packet.size)
 
 
+def stands_alone(source: AudioSource) -> bool:
+    """Whether what else plays a file can only play what is heard here.
+
+    Arguments
+    ---------
+    source : str, path-like or binary file
+        A file that FFmpeg reads.
+
+    Returns
+    -------
+    bool
+        False if there are further sounds or a video in it, or if its length is not
+        told: what browsers record does not, and they cannot find a time in it. The
+        picture of a record's cover does not count.
+    """
+    from av.stream import Disposition
+
+    with _container(source) as container:
+        streams = [
+            stream
+            for stream in (*container.streams.audio, *container.streams.video)
+            if not stream.disposition & Disposition.attached_pic
+        ]
+        return len(streams) == 1 and container.duration is not None
+
+
 @contextmanager
 def _container(source: AudioSource) -> Iterator[av.container.InputContainer]:
     try:
