@@ -324,3 +324,21 @@ def test_memory_of_an_unknown_length_is_bounded(tmp_path):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 12e6  # all of it are 19.2 MB
+
+
+@pytest.mark.parametrize("seconds", [2, 95])
+@pytest.mark.parametrize("name", ["x.wav", "x.mka"])
+def test_a_probe_to_the_end_finds_what_is_no_number(tmp_path, name, seconds):
+    """Anywhere, also beyond the minute in which channels are compared."""
+    wav = recording(seconds, 8000, 1)
+    path = tmp_path / name
+    if name == "x.wav":
+        soundfile.write(path, wav, 8000, subtype="FLOAT")
+        assert probe_to_end(path).duration == seconds
+        wav[-4000] = np.nan
+        soundfile.write(path, wav, 8000, subtype="FLOAT")
+    else:
+        wav[-4000] = np.nan
+        encode(path, wav, 8000, "pcm_f32le", "matroska")
+    with pytest.raises(AudioError, match=r"x\.\w+: some samples are not finite"):
+        probe_to_end(path)
