@@ -165,3 +165,17 @@ def test_what_is_broken_is_told(tmp_path):
     path.write_bytes(b"no sound")
     with pytest.raises(AudioError, match=r"a\.m4a: cannot be decoded"):
         played(path, tmp_path / "copies")
+
+
+@pytest.mark.parametrize("name", ["vbr.mp3", "bare_vbr.mp3"])
+def test_a_sound_that_is_asked_for_in_parts_is_looked_at_once(
+    tmp_path, name, monkeypatch
+):
+    """The frames of an MP3 are counted, which takes long of a long one."""
+    path, *_ = make(tmp_path, name, 1.0)
+    (tmp_path / "copies").mkdir()
+    playback_of_all = Playback(tmp_path / "copies")
+    files = {str(path): Stamp.of(path)}
+    first = playback_of_all.of("digest", files)
+    monkeypatch.setattr(playback, "_media_type", None)  # would fail if it were called
+    assert playback_of_all.of("digest", files) == first

@@ -63,6 +63,8 @@ class Playback:
 
     def __init__(self, folder: Path):
         self._folder = folder
+        # by digest: a player asks for a sound in many parts
+        self._media_types: dict[str, str | None] = {}
         self._lock = threading.Lock()
 
     def of(self, digest: str, files: dict[str, Stamp]) -> Playable:
@@ -88,7 +90,9 @@ class Playback:
             If it cannot be decoded.
         """
         path = first_unchanged(files)
-        media_type = _media_type(path)
+        if digest not in self._media_types:
+            self._media_types[digest] = _media_type(path)
+        media_type = self._media_types[digest]
         if media_type is not None:
             return Playable(path, media_type)
         with self._lock:
