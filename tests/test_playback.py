@@ -73,7 +73,7 @@ def test_every_format_is_played(tmp_path, name):
 
 def test_chained_ogg_and_joined_mp3_are_played_to_the_end_of_the_last(tmp_path):
     """Browsers stop after the first, or guess how long it is."""
-    for name in ("vorbis.ogg", "cbr.mp3"):
+    for name in ("vorbis.ogg", "flac_in.oga", "cbr.mp3"):
         parts = [
             make(tmp_path, name, 1.0, seed=seed)[0].read_bytes() for seed in (1, 2)
         ]
