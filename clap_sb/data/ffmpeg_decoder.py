@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,22 +15,14 @@ from clap_sb.data.audio_source import (
     AudioSource,
     CutShortError,
     UnknownFormatError,
-    opened,
     source_name,
 )
+from clap_sb.data.ffmpeg_container import ffmpeg_reason, open_container
 from clap_sb.data.read_on import ReadOn
 
 if TYPE_CHECKING:
     import av
 
-# FFmpeg's names for the containers that may be read. Others, such as playlists, can
-# make it open further files.
-CONTAINERS = (
-    "aac ac3 act aiff amr ape apm asf au avi caf dsf dts dtshd eac3 flac flv gsm iff "
-    "ircam latm loas matroska webm mlp mov mp4 m4a 3gp 3g2 mj2 mp3 mpc mpc8 mpeg "
-    "mpegts mpegvideo nist nut ogg oma qcp rm rso shn sln sox spdif tak truehd tta voc "
-    "vqf w64 wav wsaud wv xwma"
-).split()
 # Frames one after the other, between which tags may lie, or half a frame.
 _BARE_STREAMS = {"mp3", "aac", "ac3", "eac3", "dts", "loas", "mpegts", "mpeg"}
 _MOST_UNDECODABLE = 0.02
@@ -96,7 +88,7 @@ class FFmpegDecoder:
         import av
 
         self.close()
-        container = self._open.enter_context(_container(self.source))
+        container = self._open.enter_context(open_container(self.source))
         stream = container.streams.best("audio")
         if stream is None and container.streams.video:
             raise AudioError(f"{self._name}: there is no sound in the file")
@@ -172,7 +164,7 @@ class FFmpegDecoder:
         except (av.FFmpegError, ValueError) as error:
             raise AudioError(
                 f"{self._name}: the audio data is corrupt or cut short "
-                f"({_reason(error)})"
+                f"({ffmpeg_reason(error)})"
             ) from None
         if undecodable > 2 + _MOST_UNDECODABLE * packets:
             raise AudioError(
@@ -205,71 +197,6 @@ class FFmpegDecoder:
     def close(self) -> None:
         """Closes the file."""
         self._open.close()
-
-
-def count_packets(source: AudioSource) -> int:
-    """Counts the frames of the best audio stream, which takes no decoding.
-
-    Arguments
-    ---------
-    source : str, path-like or binary file
-        A file that FFmpeg reads.
-
-    Returns
-    -------
-    int
-        Packets, as FFmpeg says: those of MP3 but for the one that holds the header.
-    """
-    with _container(source) as container:
-        stream = container.streams.best("audio")
-        return sum(1 for packet in container.demux(stream) if packet.size)
-
-
-def stands_alone(source: AudioSource) -> bool:
-    """Whether what else plays a file can only play what is heard here.
-
-    Arguments
-    ---------
-    source : str, path-like or binary file
-        A file that FFmpeg reads.
-
-    Returns
-    -------
-    bool
-        False if there are further sounds or a video in it, or if its length is not
-        told: what browsers record does not, and they cannot find a time in it. The
-        picture of a record's cover does not count.
-    """
-    from av.stream import Disposition
-
-    with _container(source) as container:
-        streams = [
-            stream
-            for stream in (*container.streams.audio, *container.streams.video)
-            if not stream.disposition & Disposition.attached_pic
-        ]
-        return len(streams) == 1 and container.duration is not None
-
-
-@contextmanager
-def _container(source: AudioSource) -> Iterator[av.container.InputContainer]:
-    try:
-        import av
-    except ImportError:
-        raise UnknownFormatError(
-            f"{source_name(source)}: is read by PyAV, which is not installed: "
-            "pip install av"
-        ) from None
-    options = {"format_whitelist": ",".join(CONTAINERS)}
-    with opened(source) as file:
-        try:
-            container = av.open(file, metadata_errors="replace", options=options)
-        except (av.FFmpegError, ValueError) as error:
-            raise UnknownFormatError(
-                f"{source_name(source)}: cannot be decoded ({_reason(error)})"
-            ) from None
-        with container:
-            yield container
 
 
 class _Interleaved:
@@ -313,8 +240,3 @@ class _Interleaved:
             if converted.samples:
                 channels = len(converted.layout.channels)
                 yield converted.to_ndarray().reshape(-1, channels)
-
-
-def _reason(error: Exception) -> str:
-    """FFmpeg's words, without its numbers and the name."""
-    return getattr(error, "strerror", None) or str(error)

@@ -146,7 +146,8 @@ def first_unchanged(files: dict[str, Stamp]) -> Path:
 def _media_type(path: Path) -> str | None:
     """None if a copy has to be made."""
     from clap_sb.data.decoders import choose_decoder
-    from clap_sb.data.ffmpeg_decoder import FFmpegDecoder, stands_alone
+    from clap_sb.data.ffmpeg_container import stands_alone
+    from clap_sb.data.ffmpeg_decoder import FFmpegDecoder
 
     opener = choose_decoder(path)
     decoder = opener(path)
