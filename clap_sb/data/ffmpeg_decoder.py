@@ -31,6 +31,7 @@ _TELLING = {"mov,mp4,m4a,3gp,3g2,mj2", "flac", "wv", "tta", "ape", "tak", "caf"}
 # Frames that an encoder may have added at the end.
 _SLACK = 8192
 _ROUNDING = 1.5e-3  # seconds
+_ALAC_FRAMES = 4096  # of a packet
 # Which word of iTunes' note on gapless playback is the length, in samples.
 _SMPB_LENGTH = 3
 
@@ -116,8 +117,8 @@ class FFmpegDecoder:
                 num_held -= len(held[0])
                 yield held.popleft()
         promised = self._promised(stream)
-        is_exact = not self.container.startswith("mov")  # rounded to milliseconds
-        if promised is not None and count < promised - _SLACK * (not is_exact):
+        slack = _SLACK if self._is_rounded(stream) else 0
+        if promised is not None and count < promised - slack:
             raise CutShortError(
                 self._name, f"of {promised} frames, {count} could be decoded"
             )
@@ -126,6 +127,18 @@ class FFmpegDecoder:
             frames = np.concatenate(held)
             # more of it is no padding: then the header was wrong
             yield frames[: len(frames) - padding] if 0 < padding <= _SLACK else frames
+
+    def _is_rounded(self, stream: av.AudioStream) -> bool:
+        """Whether the container may promise more than there is, and all of it is there.
+
+        MP4 rounds to milliseconds. FFmpeg up to 8.0 counts the last packet of ALAC in
+        CAF as if it were full.
+        """
+        if (self.container, self.codec) == ("caf", "alac"):
+            begin, before = self._begins
+            step = _ALAC_FRAMES if before is None else begin - before
+            return begin + step >= (stream.duration or 0)
+        return self.container.startswith("mov")
 
     def _promised(self, stream: av.AudioStream) -> int | None:
         """Frames that the container says there are, once all packets were seen."""
@@ -149,11 +162,13 @@ class FFmpegDecoder:
         import av
 
         packets = undecodable = 0
-        self._end = 0
+        self._end, self._begins = 0, (0, None)
         try:
             for packet in container.demux(stream):
                 packets += 1
                 if packet.pts is not None:
+                    before = self._begins[0] if packets > 1 else None
+                    self._begins = packet.pts, before
                     self._end = packet.pts + (packet.duration or 0)
                 try:
                     yield from packet.decode()
