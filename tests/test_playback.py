@@ -111,7 +111,7 @@ def test_the_cover_of_a_record_is_no_video(tmp_path):
         picture = out.add_stream("mjpeg", rate=25)
         picture.width = picture.height = 64
         picture.pix_fmt = "yuvj420p"
-        picture.disposition = int(av.stream.Disposition.attached_pic)
+        picture.disposition = av.stream.Disposition.attached_pic.value
         for packet in source.demux(source.streams.audio[0]):
             if packet.dts is not None:
                 packet.stream = stream
