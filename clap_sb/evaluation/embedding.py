@@ -290,7 +290,7 @@ def embed_clips(
     if progress:
         from tqdm import tqdm
 
-        loader = tqdm(loader, desc="embedding", dynamic_ncols=True, disable=None)
+        loader = tqdm(loader, desc="embedding", dynamic_ncols=True)
     for batch in loader:
         embedder.add(clap, batch, with_captions)
     return embedder.result()
