@@ -14,14 +14,21 @@ import soundfile
 from indexes import WINDOW, write_sound
 from processes import start_process
 from small_run import write_run
+from sound_files import encode
 
 from clap_sb.cli import main
 
-NAMES = ("wave.wav", "deep/long.flac", "old.aiff", "small.ogg", "layer.mp3")
+# As they are made by libsndfile, and by FFmpeg.
+_ENCODED = {
+    "phone.m4a": ("aac", "ipod", {"bit_rate": 48_000}),
+    "stream.mp3": ("libmp3lame", "mp3", {"bit_rate": 32_000, "piped": True}),
+}
+_PLAIN = ("wave.wav", "deep/long.flac", "old.aiff", "small.ogg", "layer.mp3")
+NAMES = (*_PLAIN, *_ENCODED)
 
 
 def write_index(folder: Path) -> Path:
-    """Sounds that browsers play, and one (AIFF) that they do not."""
+    """Sounds that browsers play, and two that they do not: AIFF, headerless MP3."""
     run = folder / "run"
     run.mkdir()
     (folder / "source").mkdir()
@@ -30,7 +37,12 @@ def write_index(folder: Path) -> Path:
         seconds = 3 * WINDOW if "long" in name else 1.5
         plain = write_sound(folder / "plain.wav", seed, seconds)
         (folder / "sounds" / name).parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(folder / "sounds" / name, *soundfile.read(plain))
+        wav, rate = soundfile.read(plain, dtype="float32", always_2d=True)
+        if name in _ENCODED:
+            codec, container, how = _ENCODED[name]
+            encode(folder / "sounds" / name, wav, rate, codec, container, **how)
+        else:
+            soundfile.write(folder / "sounds" / name, wav, rate)
     out = folder / "sounds.index"
     words = ["index", folder / "sounds", "--checkpoint", run, "--out", out]
     assert main([str(word) for word in words]) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 
@@ -76,6 +77,28 @@ def write(path, wav, rate, **how):
     with soundfile.SoundFile(path, "w", rate, wav.shape[1], **how) as file:
         for begin in range(0, len(wav), 2**16):
             file.write(wav[begin : begin + 2**16])
+
+
+def add_video(sound, path, seconds: float = 2.0):
+    """Writes a video with the sound of a file, or with none."""
+    with ExitStack() as stack:
+        out = stack.enter_context(av.open(str(path), "w"))
+        video = out.add_stream("mpeg4", rate=25)
+        video.width = video.height = 64
+        if sound is not None:
+            source = stack.enter_context(av.open(str(sound)))
+            heard = source.streams.audio[0]
+            stream = out.add_stream_from_template(heard)
+        picture = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), "rgb24")
+        for at in range(round(25 * seconds)):
+            picture.pts = at
+            out.mux(video.encode(picture))
+        out.mux(video.encode(None))
+        for packet in source.demux(heard) if sound is not None else ():
+            if packet.dts is not None:
+                packet.stream = stream
+                out.mux(packet)
+    return Path(path)
 
 
 # What a format is made with: codec, container and options of `encode`, or

@@ -133,7 +133,7 @@ def pictures(tmp_path):
 
 
 def test_type_click_hear(page):
-    assert "5 sounds" in page.wait(lambda: page.one("#about").text.strip())
+    assert f"{len(NAMES)} sounds" in page.wait(lambda: page.one("#about").text.strip())
     page.search(CAPTIONS[0])
     assert sorted(page.names()) == sorted(os.path.basename(name) for name in NAMES)
     scores = [float(score.text) for score in page.all(".hit .score")]
@@ -145,7 +145,9 @@ def test_type_click_hear(page):
         starts = [0.0, WINDOW, 2 * WINDOW] if name == "long.flac" else [0.0]
         assert still and any(place == pytest.approx(s, abs=0.05) for s in starts)
         expected = 3 * WINDOW if name == "long.flac" else 1.5
-        assert length == pytest.approx(expected, abs=0.1)
+        # a headerless MP3 does not tell what the encoder added
+        slack = 0.2 if name == "stream.mp3" else 0.1
+        assert length == pytest.approx(expected, abs=slack)
         image = card.find_element("css selector", "img")
         page.wait(lambda image=image: page.run(
             "return arguments[0].complete && arguments[0].naturalWidth", image

@@ -304,3 +304,34 @@ def test_a_pipe_that_is_neither_is_told_so(export, here, stdin, capsys):
     assert main(embed(export, "-")) == 1
     said = capsys.readouterr().err
     assert "the standard input" in said and "nor is the standard input a list" in said
+
+
+def test_a_broken_sound_from_a_pipe_is_no_list(export, here, stdin, capsys):
+    wav = np.zeros(800, np.float32)
+    wav[400] = np.nan
+    soundfile.write("nan.wav", wav, 8000, subtype="FLOAT")
+    stdin((here / "nan.wav").read_bytes())
+    assert main(embed(export, "-")) == 1
+    said = capsys.readouterr().err
+    assert "the standard input: some samples are not finite" in said
+    assert "list" not in said
+
+
+def test_what_is_said_of_a_file_is_a_line(export, here, capsys):
+    """Whatever its name has."""
+    names = ("two\nlines.wav", "three\n\nlines.wav")
+    for name in names:
+        write_wav(name, b"no sound")
+    wav = np.sin(np.arange(8000))
+    out_of_phase = np.stack([wav, -wav], axis=1)
+    soundfile.write("out of\nphase.wav", out_of_phase, 8000)
+    assert main(embed(export, *names, "out of\nphase.wav")) == 1
+    lines = capsys.readouterr().err.splitlines()
+    beginnings = (
+        "out of\ufffdphase.wav: its channels cancel",
+        "two\ufffdlines.wav: cannot be decoded",
+        "three\ufffd\ufffdlines.wav: cannot be decoded",
+        "2 of 3 files cannot be used",
+    )
+    for line, beginning in zip(lines, beginnings, strict=True):
+        assert line.startswith(f"clap-sb: {beginning}")

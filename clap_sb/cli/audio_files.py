@@ -122,6 +122,8 @@ def for_each(
     """
     # heavy: `clap-sb --help` should not wait for it
     from clap_sb.data.audio_file import AudioError, AudioFile
+    from clap_sb.data.audio_source import UnknownFormatError
+    from clap_sb.data.printable import printable
 
     done, unreadable = [], []
     for name, source in sources:
@@ -130,10 +132,12 @@ def for_each(
                 done.append((name, use(file)))
                 remarks = file.remarks
         except AudioError as error:
-            unreadable.append(f"{error}; {NEITHER}" if name == STDIN else str(error))
+            is_neither = name == STDIN and isinstance(error, UnknownFormatError)
+            message = f"{error}; {NEITHER}" if is_neither else str(error)
+            unreadable.append(printable(message))  # a line, whatever the name has
             continue
         if remarks:
-            tell(f"{name}: {'; '.join(remarks)}")
+            tell(printable(f"{name}: {'; '.join(remarks)}"))
     return done, unreadable
 
 

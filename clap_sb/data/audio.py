@@ -10,7 +10,7 @@ from clap_sb.data.audio_file import AudioFile
 from clap_sb.data.audio_source import AudioError, AudioSource
 from clap_sb.data.decoders import Decoder
 from clap_sb.data.resample import resample
-from clap_sb.data.sound import Survey, open_sound, read_frames
+from clap_sb.data.sound import Survey, check_samples, open_sound
 
 __all__ = [
     "AudioError",
@@ -85,9 +85,10 @@ def probe(path: AudioSource) -> AudioInfo:
 
 
 def probe_to_end(path: AudioSource) -> AudioInfo:
-    """Does what `probe` does, and decodes the end.
+    """Does what `probe` does, and decodes the end, or all of it.
 
-    The end tells files that are cut short, as broken-off downloads leave them.
+    The end tells files that are cut short, as broken-off downloads leave them. All is
+    decoded where samples were saved as floats, among which there may be no numbers.
 
     Arguments
     ---------
@@ -102,7 +103,8 @@ def probe_to_end(path: AudioSource) -> AudioInfo:
     Raises
     ------
     AudioError
-        If the file is missing or empty, or its end cannot be decoded.
+        If the file is missing or empty, its end cannot be decoded, or samples are not
+        finite.
 
     Example
     -------
@@ -120,9 +122,7 @@ def probe_to_end(path: AudioSource) -> AudioInfo:
     """
     decoder, survey = open_sound(path)
     try:
-        if decoder.num_frames is not None:  # otherwise it was decoded to its end
-            end = survey.num_frames
-            read_frames(decoder, survey, max(0, end - decoder.sample_rate // 100), end)
+        check_samples(decoder, survey)
     finally:
         decoder.close()
     return _info(decoder, survey)

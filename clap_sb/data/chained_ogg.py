@@ -55,7 +55,7 @@ class ChainedOgg:
         self._decoder = self._open(0)
         first = self._decoder
         self.sample_rate, self.num_channels = first.sample_rate, first.num_channels
-        self.container, self.codec = first.container, first.codec
+        self.container, self.codec = f"chained {first.container}", first.codec
         self._borders = [0, first.num_frames]
         for at in range(1, len(links)):
             link = self._open(at)

@@ -20,7 +20,8 @@ from clap_sb.data.audio_source import (
     source_name,
 )
 from clap_sb.data.chained_ogg import ChainedOgg
-from clap_sb.data.ffmpeg_decoder import FFmpegDecoder, count_packets
+from clap_sb.data.ffmpeg_container import count_packets
+from clap_sb.data.ffmpeg_decoder import FFmpegDecoder
 from clap_sb.data.mpeg_header import XingHeader, xing_header
 from clap_sb.data.ogg_pages import OggLink, ogg_links
 from clap_sb.data.sndfile_decoder import SndfileDecoder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,22 +15,14 @@ from clap_sb.data.audio_source import (
     AudioSource,
     CutShortError,
     UnknownFormatError,
-    opened,
     source_name,
 )
+from clap_sb.data.ffmpeg_container import ffmpeg_reason, open_container
 from clap_sb.data.read_on import ReadOn
 
 if TYPE_CHECKING:
     import av
 
-# FFmpeg's names for the containers that may be read. Others, such as playlists, can
-# make it open further files.
-CONTAINERS = (
-    "aac ac3 act aiff amr ape apm asf au avi caf dsf dts dtshd eac3 flac flv gsm iff "
-    "ircam latm loas matroska webm mlp mov mp4 m4a 3gp 3g2 mj2 mp3 mpc mpc8 mpeg "
-    "mpegts mpegvideo nist nut ogg oma qcp rm rso shn sln sox spdif tak truehd tta voc "
-    "vqf w64 wav wsaud wv xwma"
-).split()
 # Frames one after the other, between which tags may lie, or half a frame.
 _BARE_STREAMS = {"mp3", "aac", "ac3", "eac3", "dts", "loas", "mpegts", "mpeg"}
 _MOST_UNDECODABLE = 0.02
@@ -39,6 +31,7 @@ _TELLING = {"mov,mp4,m4a,3gp,3g2,mj2", "flac", "wv", "tta", "ape", "tak", "caf"}
 # Frames that an encoder may have added at the end.
 _SLACK = 8192
 _ROUNDING = 1.5e-3  # seconds
+_ALAC_FRAMES = 4096  # of a packet
 # Which word of iTunes' note on gapless playback is the length, in samples.
 _SMPB_LENGTH = 3
 
@@ -96,7 +89,7 @@ class FFmpegDecoder:
         import av
 
         self.close()
-        container = self._open.enter_context(_container(self.source))
+        container = self._open.enter_context(open_container(self.source))
         stream = container.streams.best("audio")
         if stream is None and container.streams.video:
             raise AudioError(f"{self._name}: there is no sound in the file")
@@ -124,8 +117,8 @@ class FFmpegDecoder:
                 num_held -= len(held[0])
                 yield held.popleft()
         promised = self._promised(stream)
-        is_exact = not self.container.startswith("mov")  # rounded to milliseconds
-        if promised is not None and count < promised - _SLACK * (not is_exact):
+        slack = _SLACK if self._is_rounded(stream) else 0
+        if promised is not None and count < promised - slack:
             raise CutShortError(
                 self._name, f"of {promised} frames, {count} could be decoded"
             )
@@ -134,6 +127,18 @@ class FFmpegDecoder:
             frames = np.concatenate(held)
             # more of it is no padding: then the header was wrong
             yield frames[: len(frames) - padding] if 0 < padding <= _SLACK else frames
+
+    def _is_rounded(self, stream: av.AudioStream) -> bool:
+        """Whether the container may promise more than there is, and all of it is there.
+
+        MP4 rounds to milliseconds. FFmpeg up to 8.0 counts the last packet of ALAC in
+        CAF as if it were full.
+        """
+        if (self.container, self.codec) == ("caf", "alac"):
+            begin, before = self._begins
+            step = _ALAC_FRAMES if before is None else begin - before
+            return begin + step >= (stream.duration or 0)
+        return self.container.startswith("mov")
 
     def _promised(self, stream: av.AudioStream) -> int | None:
         """Frames that the container says there are, once all packets were seen."""
@@ -157,11 +162,13 @@ class FFmpegDecoder:
         import av
 
         packets = undecodable = 0
-        self._end = 0
+        self._end, self._begins = 0, (0, None)
         try:
             for packet in container.demux(stream):
                 packets += 1
                 if packet.pts is not None:
+                    before = self._begins[0] if packets > 1 else None
+                    self._begins = packet.pts, before
                     self._end = packet.pts + (packet.duration or 0)
                 try:
                     yield from packet.decode()
@@ -172,7 +179,7 @@ class FFmpegDecoder:
         except (av.FFmpegError, ValueError) as error:
             raise AudioError(
                 f"{self._name}: the audio data is corrupt or cut short "
-                f"({_reason(error)})"
+                f"({ffmpeg_reason(error)})"
             ) from None
         if undecodable > 2 + _MOST_UNDECODABLE * packets:
             raise AudioError(
@@ -205,45 +212,6 @@ class FFmpegDecoder:
     def close(self) -> None:
         """Closes the file."""
         self._open.close()
-
-
-def count_packets(source: AudioSource) -> int:
-    """Counts the frames of the best audio stream, which takes no decoding.
-
-    Arguments
-    ---------
-    source : str, path-like or binary file
-        A file that FFmpeg reads.
-
-    Returns
-    -------
-    int
-        Packets, as FFmpeg says: those of MP3 but for the one that holds the header.
-    """
-    with _container(source) as container:
-        stream = container.streams.best("audio")
-        return sum(1 for packet in container.demux(stream) if packet.size)
-
-
-@contextmanager
-def _container(source: AudioSource) -> Iterator[av.container.InputContainer]:
-    try:
-        import av
-    except ImportError:
-        raise UnknownFormatError(
-            f"{source_name(source)}: is read by PyAV, which is not installed: "
-            "pip install av"
-        ) from None
-    options = {"format_whitelist": ",".join(CONTAINERS)}
-    with opened(source) as file:
-        try:
-            container = av.open(file, metadata_errors="replace", options=options)
-        except (av.FFmpegError, ValueError) as error:
-            raise UnknownFormatError(
-                f"{source_name(source)}: cannot be decoded ({_reason(error)})"
-            ) from None
-        with container:
-            yield container
 
 
 class _Interleaved:
@@ -287,8 +255,3 @@ class _Interleaved:
             if converted.samples:
                 channels = len(converted.layout.channels)
                 yield converted.to_ndarray().reshape(-1, channels)
-
-
-def _reason(error: Exception) -> str:
-    """FFmpeg's words, without its numbers and the name."""
-    return getattr(error, "strerror", None) or str(error)

@@ -131,10 +131,12 @@ class SndfileDecoder:
             self._file.seek(begin)
             return self._frames(end - begin)
         except soundfile.LibsndfileError as error:
-            reason = error.error_string.rstrip(".")
+            reason = error.error_string.removeprefix("Error : ").rstrip(".")
         except OSError as error:
             reason = error.strerror or str(error)
-        raise AudioError(f"{self._name}: the audio data is corrupt ({reason})")
+        raise AudioError(
+            f"{self._name}: the audio data is corrupt or cut short ({reason})"
+        )
 
     def close(self) -> None:
         """Closes the file."""

@@ -15,6 +15,7 @@ from clap_sb.data.decoders import Decoder, Opener, choose_decoder
 # Read at once: a sound that is no longer is decoded once, and not once more.
 _SECONDS = 30
 _MOST_KNOWN = 100_000
+_NOT_FINITE = "some samples are not finite numbers (NaN or inf)"
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,18 @@ class Survey:
         The one channel that is heard; None for the mean of all.
     remarks : tuple of str
         What is worth telling of it.
+    num_heard : int
+        Frames that were decoded for it, from the beginning.
+    is_finite : bool
+        Whether all of these are finite numbers.
     """
 
     opener: Opener
     num_frames: int
     channel: int | None = None
     remarks: tuple[str, ...] = ()
+    num_heard: int = 0
+    is_finite: bool = True
 
 
 # What this process has surveyed: path, size and time of change to survey.
@@ -109,16 +116,18 @@ def _survey(decoder: Decoder, opener: Opener) -> Survey:
     energies = ChannelEnergies(decoder.sample_rate)
     num_frames = decoder.num_frames
     listens = decoder.num_channels > 1 or decoder.may_exceed
-    at, step = 0, _SECONDS * decoder.sample_rate
+    at, step, is_finite = 0, _SECONDS * decoder.sample_rate, True
     while num_frames is None or (listens and at < num_frames):
         frames = decoder.read(at, at + step)
         at += len(frames)
         energies.add(np.asarray(frames))
+        is_finite = is_finite and bool(np.isfinite(frames).all())
         if len(frames) < step:
             num_frames = at if num_frames is None else num_frames
             break
         listens = not energies.is_settled
-    return Survey(opener, num_frames, energies.channel, energies.remarks)
+    told = energies.channel, energies.remarks
+    return Survey(opener, num_frames, *told, at, is_finite)
 
 
 def read_frames(decoder: Decoder, survey: Survey, begin: int, end: int) -> np.ndarray:
@@ -154,5 +163,35 @@ def read_frames(decoder: Decoder, survey: Survey, begin: int, end: int) -> np.nd
             f"{len(frames)} could be decoded)"
         )
     if not np.isfinite(frames).all():
-        raise AudioError(f"{name}: some samples are not finite numbers (NaN or inf)")
+        raise AudioError(f"{name}: {_NOT_FINITE}")
     return frames
+
+
+def check_samples(decoder: Decoder, survey: Survey) -> None:
+    """Sees that a sound can be used to its end.
+
+    Samples that were saved as floats are all decoded, for any of them may be no number;
+    of others the end, which tells files that are cut short.
+
+    Arguments
+    ---------
+    decoder : Decoder
+        The open sound.
+    survey : Survey
+        What was found out about it.
+
+    Raises
+    ------
+    AudioError
+        If the data is corrupt, cut short, or not finite.
+    """
+    if not survey.is_finite:
+        raise AudioError(f"{source_name(decoder.source)}: {_NOT_FINITE}")
+    end, step = survey.num_frames, _SECONDS * decoder.sample_rate
+    if decoder.num_frames is None:
+        return  # it was decoded to its end
+    begin = survey.num_heard
+    if not decoder.may_exceed:
+        begin = max(0, end - decoder.sample_rate // 100)
+    for at in range(begin, end, step):
+        read_frames(decoder, survey, at, min(at + step, end))

@@ -5,23 +5,35 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from clap_sb.data.audio import AudioError
+from clap_sb.data.audio_source import AudioError
 from clap_sb.search.scan import Stamp
 
-# By libsndfile's names; of WAV, what all browsers play.
-_MEDIA_TYPES = {
-    "WAV": "audio/wav",
-    "WAVEX": "audio/wav",
-    "FLAC": "audio/flac",
-    "OGG": "audio/ogg",
-    "MP3": "audio/mpeg",
-    "MPEG": "audio/mpeg",
+if TYPE_CHECKING:
+    from clap_sb.data.decoders import Decoder
+    from clap_sb.data.sound import Survey
+
+# Container and codecs by libsndfile's names, and by FFmpeg's: what all browsers play,
+# with the times that the index has. Of what FFmpeg has to read, MP3, bare AAC, and
+# FLAC of unknown length are not among it: nothing in them tells a browser how long they
+# are, or where in them a time is, so that it guesses by the bit rate, or stops early.
+_MP4, _WEBM = "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"
+_PLAYED = {
+    "WAV": ("audio/wav", {"PCM_U8", "PCM_16", "PCM_24", "FLOAT"}),
+    "WAVEX": ("audio/wav", {"PCM_U8", "PCM_16", "PCM_24", "FLOAT"}),
+    "FLAC": ("audio/flac", {"PCM_S8", "PCM_16", "PCM_24"}),
+    "OGG": ("audio/ogg", {"VORBIS", "OPUS"}),
+    "MP3": ("audio/mpeg", {"MPEG_LAYER_III"}),
+    "ogg": ("audio/ogg", {"flac"}),
+    _MP4: ("audio/mp4", {"aac", "mp3", "mp3float"}),
+    _WEBM: ("audio/webm", {"opus", "libopus", "vorbis", "libvorbis"}),
 }
-_PLAIN_SAMPLES = {"PCM_U8", "PCM_16", "PCM_24", "FLOAT"}
-_COMPRESSED = {"FLAC", "OGG", "MP3", "MPEG"}
+_WEBM_TYPE = b"\x42\x82\x84webm"
 _BLOCK = 2**18
 _KEPT = 16
+# More is more than the header of a WAV file can count.
+_MOST_BYTES = 2**32 - 2**12
 
 
 @dataclass(frozen=True)
@@ -51,6 +63,8 @@ class Playback:
 
     def __init__(self, folder: Path):
         self._folder = folder
+        # by digest: a player asks for a sound in many parts
+        self._media_types: dict[str, str | None] = {}
         self._lock = threading.Lock()
 
     def of(self, digest: str, files: dict[str, Stamp]) -> Playable:
@@ -76,7 +90,9 @@ class Playback:
             If it cannot be decoded.
         """
         path = first_unchanged(files)
-        media_type = _media_type(path)
+        if digest not in self._media_types:
+            self._media_types[digest] = _media_type(path)
+        media_type = self._media_types[digest]
         if media_type is not None:
             return Playable(path, media_type)
         with self._lock:
@@ -129,32 +145,58 @@ def first_unchanged(files: dict[str, Stamp]) -> Path:
 
 def _media_type(path: Path) -> str | None:
     """None if a copy has to be made."""
-    import soundfile
+    from clap_sb.data.decoders import choose_decoder
+    from clap_sb.data.ffmpeg_container import stands_alone
+    from clap_sb.data.ffmpeg_decoder import FFmpegDecoder
 
-    try:
-        info = soundfile.info(path)
-    except soundfile.LibsndfileError as error:
-        raise AudioError(f"{path}: {error.error_string}") from None
-    if info.format in _COMPRESSED or info.subtype in _PLAIN_SAMPLES:
-        return _MEDIA_TYPES.get(info.format)
-    return None
+    opener = choose_decoder(path)
+    decoder = opener(path)
+    decoder.close()
+    media_type, codecs = _PLAYED.get(decoder.container, (None, ()))
+    if decoder.codec not in codecs:
+        return None
+    # a video's pictures may be of a kind that stops a browser, and are much to send
+    if opener is FFmpegDecoder and not stands_alone(path):
+        return None
+    return None if decoder.container == _WEBM and not _is_webm(path) else media_type
+
+
+def _is_webm(path: Path) -> bool:
+    """Matroska with another name for its type is not for every browser."""
+    with open(path, "rb") as file:
+        return _WEBM_TYPE in file.read(64)
 
 
 def _write_wav(path: Path, copy: Path) -> None:
     """Block by block, as 16-bit PCM; it appears under its name once it is whole."""
-    import soundfile
+    from clap_sb.data.sound import open_sound
 
     unfinished = copy.with_suffix(".tmp")
+    decoder, survey = open_sound(path)
     try:
-        with soundfile.SoundFile(path) as source:
-            options = {"samplerate": source.samplerate, "channels": source.channels}
-            with soundfile.SoundFile(
-                unfinished, "w", format="WAV", subtype="PCM_16", **options
-            ) as target:
-                for block in source.blocks(_BLOCK, dtype="float32"):
-                    target.write(block)
+        _write_blocks(decoder, survey, unfinished)
         unfinished.replace(copy)
-    except soundfile.LibsndfileError as error:
-        raise AudioError(f"{path}: {error.error_string}") from None
     finally:
+        decoder.close()
         unfinished.unlink(missing_ok=True)
+
+
+def _write_blocks(decoder: Decoder, survey: Survey, target: Path) -> None:
+    import soundfile
+
+    from clap_sb.data.sound import read_frames
+
+    size = 2 * decoder.num_channels * survey.num_frames
+    if size > _MOST_BYTES:
+        raise AudioError(
+            f"{decoder.source}: is too long to be played in the browser "
+            f"({size / 2**30:.1f} GB as WAV): convert it to FLAC"
+        )
+    options = {"samplerate": decoder.sample_rate, "channels": decoder.num_channels}
+    with soundfile.SoundFile(
+        target, "w", format="WAV", subtype="PCM_16", **options
+    ) as file:
+        for begin in range(0, survey.num_frames, _BLOCK):
+            end = min(begin + _BLOCK, survey.num_frames)
+            # what exceeds [-1, 1] is clipped
+            file.write(read_frames(decoder, survey, begin, end))
