@@ -16,6 +16,7 @@ from sound_files import add_video, encode, make, recording
 
 from clap_sb.data.audio import AudioFile, probe, probe_to_end, read_wav
 from clap_sb.data.audio_source import AudioError
+from clap_sb.data.ffmpeg_decoder import FFmpegDecoder
 from clap_sb.data.sound import open_sound
 from clap_sb.inference import CLAP
 
@@ -388,3 +389,114 @@ def test_a_probe_to_the_end_finds_what_is_no_number(tmp_path, name, seconds):
         encode(path, wav, 8000, "pcm_f32le", "matroska")
     with pytest.raises(AudioError, match=r"x\.\w+: some samples are not finite"):
         probe_to_end(path)
+
+
+@pytest.mark.parametrize("name", ["low.mp3", "vbr.mp3", "header.mp3", "vorbis.ogg"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_whole_is_what_one_read_and_ffmpeg_give(tmp_path, name, channels):
+    """soundfile seeks behind each block that is read, and lands wrong."""
+    path, _, rate = make(tmp_path, name, 30.0, channels)
+    at_once, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    whole = read_wav(path, rate).numpy()
+    assert np.abs(whole - at_once.mean(1)).max() <= 1e-6
+    by_ffmpeg = FFmpegDecoder(path).read(0, len(whole)).mean(1)
+    assert np.abs(whole - by_ffmpeg).max() <= 1e-4
+
+
+def test_a_codec_that_nobody_knows_is_that_file_s(tmp_path):
+    path, *_ = make(tmp_path, "opus.webm")
+    path.write_bytes(path.read_bytes().replace(b"A_OPUS", b"A_OPZZ"))
+    with pytest.raises(AudioError, match=r"opus\.webm: its codec is none that"):
+        probe(path)
+
+
+def test_a_file_that_goes_while_it_is_read_is_that_file_s(tmp_path):
+    path, _, rate = make(tmp_path, "bare_vbr.mp3", 70.0)
+    with AudioFile(path, rate) as file:
+        file.read(65 * rate, 66 * rate)
+        path.unlink()
+        with pytest.raises(AudioError, match=r"bare_vbr\.mp3: cannot be read"):
+            file.read(0, 1000)
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.95])
+@pytest.mark.parametrize("name", ["opus.webm", "aac.mka", "flac.mkv", "wma.wma"])
+def test_broken_off_containers_are_no_whole_clips(tmp_path, name, kept):
+    path, *_ = make(tmp_path, name, 6.0)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(AudioError, match="cut short|corrupt"):
+        probe_to_end(path)
+
+
+def test_broken_off_avi_is_no_whole_clip(tmp_path):
+    wav = recording(6, 44100)
+    path = encode(tmp_path / "a.avi", wav, 44100, "libmp3lame", "avi", 128000)
+    content = path.read_bytes()
+    assert probe_to_end(path).duration == pytest.approx(6, abs=0.1)
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(AudioError, match="cut short"):
+        probe_to_end(path)
+
+
+def test_matroska_from_a_pipe_is_whole(tmp_path):
+    wav = recording(3, 48000)
+    path = encode(tmp_path / "a.webm", wav, 48000, "libopus", "webm", piped=True)
+    assert probe_to_end(path).duration == pytest.approx(3, abs=0.03)
+
+
+def test_a_page_that_is_missing_in_ogg_is_found(tmp_path):
+    path, *_ = make(tmp_path, "vorbis.ogg", 8.0)
+    content = path.read_bytes()
+    pages = [at for at in range(len(content)) if content.startswith(b"OggS", at)]
+    begin, end = pages[len(pages) // 2 : len(pages) // 2 + 2]
+    path.write_bytes(content[:begin] + content[end:])
+    with pytest.raises(AudioError, match="corrupt or cut short"):
+        read_wav(path, 44100)
+
+
+def test_bytes_between_the_parts_of_an_ogg_file_are_skipped(tmp_path):
+    path, _, rate = make(tmp_path, "vorbis.ogg", 2.0)
+    alone = read_wav(path, rate)
+    path.write_bytes(path.read_bytes() + b"x" * 50 + path.read_bytes())
+    assert torch.equal(read_wav(path, rate), torch.cat([alone, alone]))
+
+
+def test_a_part_of_an_ogg_file_that_lacks_its_end_is_told(tmp_path):
+    path, *_ = make(tmp_path, "vorbis.ogg", 2.0)
+    content = path.read_bytes()
+    without_end = content[: content.rindex(b"OggS")]
+    path.write_bytes(without_end + content)
+    with pytest.raises(AudioError, match="cut short"):
+        probe(path)
+
+
+def test_another_file_of_the_same_name_size_and_time_is_heard_anew(tmp_path):
+    wav = recording(1, 8000, 1)
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.concatenate([wav, wav], 1), 8000)
+    assert not probe(path).remarks
+    status = os.stat(path)
+    soundfile.write(tmp_path / "b.wav", np.concatenate([wav, -wav], 1), 8000)
+    os.utime(tmp_path / "b.wav", ns=(status.st_atime_ns, status.st_mtime_ns))
+    os.replace(tmp_path / "b.wav", path)
+    assert "cancel" in probe(path).remarks[0]
+
+
+def test_wav_whose_size_was_never_filled_in_is_whole(tmp_path):
+    path, wav, rate = make(tmp_path, "pcm16.wav", 1.0)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"data")
+    content[4:8] = content[at + 4 : at + 8] = bytes(4)
+    path.write_bytes(content)
+    assert len(read_wav(path, rate)) == len(wav)
+
+
+@pytest.mark.parametrize("between", [bytes(300), b"junk" * 500])
+def test_what_lies_between_a_tag_and_the_first_frame_is_skipped(tmp_path, between):
+    path, wav, rate = make(tmp_path, "cbr.mp3", 2.0)
+    content = path.read_bytes()
+    size = 10 + int.from_bytes(content[8:10], "big")
+    assert content.startswith(b"ID3")
+    path.write_bytes(content[:size] + between + content[size:])
+    assert len(read_wav(path, rate)) == len(wav)

@@ -112,7 +112,7 @@ def conversion_advice(source: AudioSource) -> str:
     """
     if not is_path(source):
         return "if other programs play it, convert it to WAV or FLAC with one of them"
-    name, suffix = Path(source).name, Path(source).suffix
+    name, suffix = os.fspath(source), Path(source).suffix
     name = f"./{name}" if name.startswith("-") else name
     converted = shlex.quote(f"{name.removesuffix(suffix)}-converted.wav")
     command = f"ffmpeg -i {shlex.quote(name)} {converted}"

@@ -14,12 +14,12 @@ from clap_sb.data.audio_source import (
     AudioSource,
     CutShortError,
     UnknownFormatError,
-    conversion_advice,
     is_path,
     opened,
     source_name,
 )
 from clap_sb.data.chained_ogg import ChainedOgg
+from clap_sb.data.container_size import promised_size
 from clap_sb.data.ffmpeg_container import count_packets
 from clap_sb.data.ffmpeg_decoder import FFmpegDecoder
 from clap_sb.data.mpeg_header import XingHeader, xing_header
@@ -107,10 +107,9 @@ def choose_decoder(source: AudioSource) -> Opener:
         return _of_ogg(source, file)
     if file.codec.startswith("MPEG"):
         return FFmpegDecoder
-    if file.num_frames >= _UNKNOWN or file.container in _MISREAD:
+    # a size of 0 in a header is often one that was never filled in
+    if not 0 < file.num_frames < _UNKNOWN or file.container in _MISREAD:
         return FFmpegDecoder
-    if file.num_frames < 1:
-        raise AudioError(f"{source_name(source)}: the file has a header but no samples")
     return SndfileDecoder
 
 
@@ -146,14 +145,17 @@ def _of_ogg(source: AudioSource, file: SndfileDecoder) -> Opener:
 def _whole_links(source: AudioSource) -> list[OggLink]:
     with opened(source) as file:
         links = ogg_links(file)
-    if links and not links[-1].is_whole:
-        raise CutShortError(source_name(source), "its last page is missing")
+    if not all(link.is_whole for link in links):
+        raise CutShortError(source_name(source), "a page that ends it is missing")
     return links
 
 
 def _of_mp3(source: AudioSource, header: XingHeader, size: int) -> Opener:
     """By libsndfile if the file has as many frames as its header says."""
-    num_packets = count_packets(source)
+    try:
+        num_packets = count_packets(source)
+    except UnknownFormatError:
+        return SndfileDecoder  # which looks further for the first frame
     if num_packets == header.num_frames:
         return SndfileDecoder
     if num_packets < header.num_frames - 1 and size < header.begin + header.num_bytes:
@@ -169,6 +171,11 @@ def _by_ffmpeg(source: AudioSource, refusal: AudioError) -> Opener:
     try:
         FFmpegDecoder(source).close()
     except UnknownFormatError:
-        raise UnknownFormatError(f"{refusal}; {conversion_advice(source)}") from None
+        raise refusal from None
     _whole_links(source)
+    with opened(source) as file:
+        promised, size = promised_size(file), file.seek(0, 2)
+    if promised is not None and size < promised:
+        evidence = f"{promised - size} of {promised} bytes are missing"
+        raise CutShortError(source_name(source), evidence)
     return FFmpegDecoder

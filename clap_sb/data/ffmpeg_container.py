@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from clap_sb.data.audio_source import (
+    AudioError,
     AudioSource,
     UnknownFormatError,
     opened,
@@ -42,12 +43,14 @@ def open_container(source: AudioSource) -> Iterator[av.container.InputContainer]
     Raises
     ------
     UnknownFormatError
-        If FFmpeg cannot open it, or PyAV is not installed.
+        If FFmpeg cannot open it.
+    AudioError
+        If PyAV is not installed.
     """
     try:
         import av
     except ImportError:
-        raise UnknownFormatError(
+        raise AudioError(
             f"{source_name(source)}: is read by PyAV, which is not installed: "
             "pip install av"
         ) from None

@@ -95,6 +95,8 @@ class FFmpegDecoder:
             raise AudioError(f"{self._name}: there is no sound in the file")
         if stream is None:
             raise UnknownFormatError(f"{self._name}: cannot be decoded (no stream)")
+        if stream.codec_context is None:
+            raise AudioError(f"{self._name}: its codec is none that FFmpeg knows")
         self.container = container.format.name
         self.codec = stream.codec_context.name
         stream.codec_context.thread_count = 1

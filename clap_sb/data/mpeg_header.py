@@ -9,6 +9,8 @@ _ID3_HEADER = 10
 # bytes of side information between a frame's header and the tag, by (MPEG-1, mono)
 _SIDE_INFO = {(True, False): 32, (True, True): 17, (False, False): 17, (False, True): 9}
 _HAS_FRAMES, _HAS_BYTES = 1, 2
+_FRAME = 64  # as much of a frame as may hold it
+_SEARCHED = 2**14
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,19 @@ def xing_header(file: BinaryIO) -> XingHeader | None:
     """
     begin = _after_id3(file)
     file.seek(begin)
-    frame = file.read(64)
-    if len(frame) < 64 or frame[0] != 0xFF or frame[1] & 0xE6 != 0xE2:
+    # between a tag and the first frame there may be zeros, or other things
+    head, at = file.read(_SEARCHED if begin else _FRAME), 0
+    while (at := head.find(b"\xff", at)) >= 0:
+        header = _in_frame(head[at : at + _FRAME], begin + at)
+        if header is not None:
+            return header
+        at += 1
+    return None
+
+
+def _in_frame(frame: bytes, begin: int) -> XingHeader | None:
+    """The header in what may be a frame."""
+    if len(frame) < _FRAME or frame[1] & 0xE6 != 0xE2:
         return None  # no frame of layer III
     is_mpeg1, is_mono = frame[1] & 0x18 == 0x18, frame[3] >> 6 == 3
     tag = frame[4 + _SIDE_INFO[is_mpeg1, is_mono] :]

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 _HEADER = struct.Struct("<4sBBqIIIB")
+_CAPTURE = b"OggS"
 _BEGINS, _ENDS = 2, 4
+_BLOCK = 2**16
 
 
 @dataclass(frozen=True)
@@ -81,13 +83,18 @@ class _Page:
 
 
 def _pages(file: BinaryIO) -> Iterator[_Page]:
-    """The pages from the beginning of a file on, as long as one follows another."""
-    size = file.seek(0, 2)
-    begin = 0
+    """The pages of a file that begins with one; what lies between them is skipped."""
+    size, begin = file.seek(0, 2), 0
+    file.seek(0)
+    if file.read(len(_CAPTURE)) != _CAPTURE:
+        return
     while begin < size:
         file.seek(begin)
         header = file.read(_HEADER.size)
-        if len(header) < _HEADER.size or not header.startswith(b"OggS"):
+        if not header.startswith(_CAPTURE):
+            begin = _next_page(file, begin)
+            continue
+        if len(header) < _HEADER.size:
             return
         *_, flags, _, serial, _, _, num_segments = _HEADER.unpack(header)
         segments = file.read(num_segments)
@@ -95,3 +102,16 @@ def _pages(file: BinaryIO) -> Iterator[_Page]:
         is_whole = len(segments) == num_segments and end <= size
         yield _Page(begin, min(end, size), flags, serial, is_whole)
         begin = end
+
+
+def _next_page(file: BinaryIO, begin: int) -> int:
+    """Where the next page after some byte begins, or the end of the file."""
+    while True:
+        file.seek(begin)
+        block = file.read(_BLOCK)
+        place = block.find(_CAPTURE)
+        if place >= 0:
+            return begin + place
+        if len(block) < _BLOCK:
+            return begin + len(block)
+        begin += len(block) - len(_CAPTURE) + 1

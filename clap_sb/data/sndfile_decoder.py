@@ -34,6 +34,13 @@ _LENGTH_UNKNOWN = 0x7FFF0000
 _MISCOUNTED = 128
 
 
+class _Unsought(soundfile.SoundFile):
+    """Reads on and never seeks, as `read` otherwise does behind each block."""
+
+    def seekable(self) -> bool:
+        return False
+
+
 class SndfileDecoder:
     """An open sound, as libsndfile decodes it.
 
@@ -60,7 +67,7 @@ class SndfileDecoder:
 
     def __init__(self, source: AudioSource):
         self.source, self._name = source, source_name(source)
-        self._file = self._open()
+        self._file = self._open(soundfile.SoundFile)
         self.sample_rate = self._file.samplerate
         self.num_channels = self._file.channels
         self.container, self.codec = self._file.format, self._file.subtype
@@ -71,16 +78,20 @@ class SndfileDecoder:
         if not self._file.seekable() or self.codec in _NOT_SOUGHT:
             self._read_on = ReadOn(self._blocks)
 
-    def _open(self) -> soundfile.SoundFile:
+    def _open(self, kind: type[soundfile.SoundFile]) -> soundfile.SoundFile:
         source = self.source
         if not is_path(source):
             source.seek(0)
         elif sys.platform != "win32":
             source = os.fsencode(source)  # soundfile takes names in UTF-8 alone
         try:
-            return soundfile.SoundFile(source)
+            return kind(source)
         except soundfile.LibsndfileError as error:
             reason = error.error_string.rstrip(".")
+            if reason.startswith(
+                "File does not exist"
+            ):  # it does: libmpg123 refused it
+                reason = "Format not recognised"
         except TypeError:  # its wish for a sample rate
             reason = "samples without a header, which nothing can tell the rate of"
         except OSError as error:
@@ -98,7 +109,7 @@ class SndfileDecoder:
 
     def _blocks(self) -> Iterator[np.ndarray]:
         self._file.close()
-        self._file = self._open()
+        self._file = self._open(_Unsought)
         while len(block := self._frames(_BLOCK)):
             yield block
 

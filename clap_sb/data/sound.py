@@ -8,7 +8,14 @@ from threading import Lock
 
 import numpy as np
 
-from clap_sb.data.audio_source import AudioError, AudioSource, is_path, source_name
+from clap_sb.data.audio_source import (
+    AudioError,
+    AudioSource,
+    UnknownFormatError,
+    conversion_advice,
+    is_path,
+    source_name,
+)
 from clap_sb.data.channels import ChannelEnergies
 from clap_sb.data.decoders import Decoder, Opener, choose_decoder
 
@@ -46,8 +53,10 @@ class Survey:
     is_finite: bool = True
 
 
-# What this process has surveyed: path, size and time of change to survey.
-_known: dict[tuple[str, int, int], Survey] = {}
+# A path, and what changes with the file of that name.
+Stamp = tuple[str, int, int, int, int]
+# What this process has surveyed.
+_known: dict[Stamp, Survey] = {}
 _lock = Lock()
 
 
@@ -88,9 +97,12 @@ def open_sound(source: AudioSource) -> tuple[Decoder, Survey]:
         except BaseException:
             decoder.close()
             raise
-    except (OSError, MemoryError) as error:
-        reason = getattr(error, "strerror", None) or str(error) or "not enough memory"
-        raise AudioError(f"{source_name(source)}: cannot be read ({reason})") from None
+    except UnknownFormatError as error:
+        raise UnknownFormatError(f"{error}; {conversion_advice(source)}") from None
+    except AudioError:
+        raise
+    except Exception as error:  # of decoders that are not ours, on any file at all
+        raise _unreadable(source, error) from error
     if survey.num_frames < 1:
         decoder.close()
         raise AudioError(f"{source_name(source)}: the file has a header but no samples")
@@ -102,14 +114,21 @@ def open_sound(source: AudioSource) -> tuple[Decoder, Survey]:
     return decoder, survey
 
 
-def _stamp(source: AudioSource) -> tuple[str, int, int] | None:
+def _unreadable(source: AudioSource, error: Exception) -> AudioError:
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return AudioError(f"{source_name(source)}: cannot be read ({reason})")
+
+
+def _stamp(source: AudioSource) -> Stamp | None:
     if not is_path(source):
         return None
     try:
         status = os.stat(source)
     except (OSError, ValueError):
         return None  # told when it is opened
-    return os.path.abspath(source), status.st_size, status.st_mtime_ns
+    # the time of change is another for another file under the name, the size may not be
+    kept = status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    return os.path.abspath(source), *kept
 
 
 def _survey(decoder: Decoder, opener: Opener) -> Survey:
@@ -155,7 +174,12 @@ def read_frames(decoder: Decoder, survey: Survey, begin: int, end: int) -> np.nd
         If the data is corrupt, cut short, or not finite.
     """
     name = source_name(decoder.source)
-    frames = decoder.read(begin, end)
+    try:
+        frames = decoder.read(begin, end)
+    except AudioError:
+        raise
+    except Exception as error:  # as above: the file may be gone, or the disk broken
+        raise _unreadable(decoder.source, error) from error
     if len(frames) < end - begin:
         raise AudioError(
             f"{name}: the audio data is corrupt or cut short (the header promises "
