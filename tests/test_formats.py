@@ -500,3 +500,18 @@ def test_what_lies_between_a_tag_and_the_first_frame_is_skipped(tmp_path, betwee
     assert content.startswith(b"ID3")
     path.write_bytes(content[:size] + between + content[size:])
     assert len(read_wav(path, rate)) == len(wav)
+
+
+@pytest.mark.parametrize("rate", [48000, 44100, 24000, 22050, 16000, 8000])
+def test_spans_of_mp3_at_the_lowest_bit_rates(tmp_path, rate):
+    """There a frame's bits lie farthest before it."""
+    wav = recording(25, rate, 1)
+    bit_rate = 32000 if rate >= 32000 else 8000
+    path = encode(tmp_path / "a.mp3", wav, rate, "libmp3lame", "mp3", bit_rate)
+    whole = read_wav(path, rate)
+    assert abs(len(whole) - len(wav)) < 30  # as LAME has noted it
+    random = np.random.default_rng(0)
+    with AudioFile(path, rate) as file:
+        for begin in (0, *random.integers(0, len(wav) - 2000, 40), len(wav) - 2000):
+            span = file.read(int(begin), int(begin) + 2000)
+            assert (span - whole[begin : begin + 2000]).abs().max() <= 1e-6

@@ -82,7 +82,7 @@ class FFmpegDecoder:
             raise AudioError(f"{self._name}: the file has a header but no samples")
         self.num_channels = first.shape[1]
         begun = iter([itertools.chain([first], blocks)])
-        self._read_on = ReadOn(lambda: next(begun, None) or self._blocks())
+        self._read_on = ReadOn(lambda _: next(begun, None) or self._blocks())
 
     def _blocks(self) -> Iterator[np.ndarray]:
         """The sound from its beginning, ``[frames, channels]`` each."""

@@ -1,4 +1,4 @@
-"""Spans of a stream that cannot be sought: read on, or again from the beginning."""
+"""Spans of a stream that seeks wrong, or not at all: read on, from before them."""
 
 from __future__ import annotations
 
@@ -11,30 +11,36 @@ class ReadOn:
     """Reads spans of a stream by decoding it in one go.
 
     Where decoders seek in compressed streams, what they give is not what the whole has
-    there: libsndfile lands wrong in MP3 and Vorbis (docs/formats.md). Read on without
-    seeking, a span has the bits of the whole. What was read last is kept, so that spans
-    may overlap; one that begins before it costs all that lies before.
+    there: libsndfile lands wrong in Vorbis, and in MP3 lacks what was before
+    (docs/formats.md). Read on without seeking, a span has the bits of the whole. What
+    was read last is kept, so that spans may overlap; one that begins before it costs
+    all that lies before, unless a run-up will do.
 
     Arguments
     ---------
     start : callable
-        Gives the blocks of the stream, ``[frames, channels]`` each, from its beginning.
+        Gives the blocks of the stream, ``[frames, channels]`` each, from a frame on.
+    run_up : int, optional
+        Frames to decode after a seek until all is as in the whole; the stream is never
+        sought if None, and ``start`` is called with 0 alone.
 
     Example
     -------
-    >>> stream = ReadOn(lambda: iter(np.arange(10.0).reshape(5, 2, 1)))
+    >>> stream = ReadOn(lambda at: iter(np.arange(10.0).reshape(5, 2, 1)))
     >>> stream.read(3, 6).ravel().tolist(), stream.read(0, 1).ravel().tolist()
     ([3.0, 4.0, 5.0], [0.0])
     """
 
-    def __init__(self, start: Callable[[], Iterator[np.ndarray]]):
-        self._start = start
-        self._restart()
+    def __init__(
+        self, start: Callable[[int], Iterator[np.ndarray]], run_up: int | None = None
+    ):
+        self._start, self._run_up = start, run_up
+        self._restart(0)
 
-    def _restart(self) -> None:
-        self._blocks = self._start()
+    def _restart(self, begin: int) -> None:
+        self._blocks = self._start(begin)
         self._kept: list[np.ndarray] = []
-        self._begin = self._end = 0
+        self._begin = self._end = begin
 
     def read(self, begin: int, end: int) -> np.ndarray:
         """Decodes a span.
@@ -51,8 +57,11 @@ class ReadOn:
         np.ndarray
             ``[frames, channels]``; fewer frames where the stream ends.
         """
-        if begin < self._begin:
-            self._restart()
+        if self._run_up is None:
+            if begin < self._begin:
+                self._restart(0)
+        elif not self._begin <= begin <= self._end + self._run_up:
+            self._restart(max(0, begin - self._run_up))
         while self._end < end and (block := next(self._blocks, None)) is not None:
             self._kept.append(block)
             self._end += len(block)
