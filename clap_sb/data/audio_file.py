@@ -17,8 +17,9 @@ class AudioFile:
 
     For files too long to be read at once. Of PCM, FLAC, Opus and MP3, what is not asked
     for is not decoded, but for two thirds of a second on either side where the rate
-    changes, and a second before a span of MP3. Other compressed sounds are read on from where the last span ended, or from
-    the beginning where a span begins before the last one: read those in order.
+    changes, and a second before a span of MP3. Other compressed sounds are read on from
+    where the last span ended, or from the beginning where a span begins before the last
+    one: read those in order.
 
     Several channels become one by :data:`~clap_sb.data.channels.CHANNEL_RULE`.
 
