@@ -105,7 +105,7 @@ def test_samples_without_a_header_are_that_file_s(tmp_path, suffix):
         probe(path)
 
 
-def test_silent_raw_errors_of_the_system(tmp_path, monkeypatch):
+def test_errors_of_the_system_are_that_file_s(tmp_path, monkeypatch):
     from clap_sb.data import sound
 
     path, *_ = make(tmp_path, "pcm16.wav")
