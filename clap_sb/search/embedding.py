@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -95,7 +95,7 @@ class SoundEmbedder:
         self._model = store.model
         self._stamps: Mapping[str, Stamp] = {}
         self._known = store.known_sounds()
-        self._broken: dict[str, str] = {}
+        self._again: list[str] = []
         self._growing: dict[str, _Growing] = {}
         self._batch: list[tuple[str, torch.Tensor]] = []
         self._records: dict[str, FileRecord] = {}
@@ -115,13 +115,11 @@ class SoundEmbedder:
         self._stamps = files
         pool = ThreadPoolExecutor(self.workers)
         try:
-            with closing(self._read(pool)) as parts:
-                for decoded in parts:
-                    self._take(decoded)
-                    while len(self._batch) >= self.batch_size:
-                        self._embed()
-                    if len(self._records) >= self.batch_size:
-                        self._note()
+            todo: Iterable[str] = files
+            while todo:
+                self._again = []
+                self._read_all(pool, todo)
+                todo = self._again
             while self._batch:
                 self._embed()
             self._note()
@@ -129,9 +127,20 @@ class SoundEmbedder:
             pool.shutdown(cancel_futures=True)
         return self.counts
 
-    def _read(self, pool: ThreadPoolExecutor) -> Iterator[Decoded]:
+    def _read_all(self, pool: ThreadPoolExecutor, paths: Iterable[str]) -> None:
+        with closing(self._read(pool, paths)) as parts:
+            for decoded in parts:
+                self._take(decoded)
+                while len(self._batch) >= self.batch_size:
+                    self._embed()
+                if len(self._records) >= self.batch_size:
+                    self._note()
+
+    def _read(
+        self, pool: ThreadPoolExecutor, paths: Iterable[str]
+    ) -> Iterator[Decoded]:
         rate, size = self._model.sample_rate, self._model.clip_samples
-        files = ahead(pool, hashed, self._stamps, 8 * self.workers)
+        files = ahead(pool, hashed, paths, 8 * self.workers)
         sounds = (
             read_sound(file.path, file.hash, rate, size, self.batch_size)
             for file in files
@@ -147,8 +156,6 @@ class SoundEmbedder:
             self.counts.recognised += 1
         elif file.error is not None:
             self._fail(path, file.error)
-        elif digest in self._broken:
-            self._fail(path, _of_copy(path, self._broken[digest]))
         elif digest in self._growing:
             self._growing[digest].paths.append(path)
         else:
@@ -159,11 +166,10 @@ class SoundEmbedder:
     def _take(self, decoded: Decoded) -> None:
         digest = decoded.hash
         if decoded.error is not None:
-            self._broken[digest] = decoded.error
             first, *copies = self._growing.pop(digest).paths
             self._fail(first, decoded.error)
-            for path in copies:
-                self._fail(path, _of_copy(path, decoded.error))
+            self._batch = [part for part in self._batch if part[0] != digest]
+            self._again += copies  # the disk, not the bytes, may be what failed
             return
         sound = self._growing[digest]
         if sound.missing is None:
@@ -207,8 +213,3 @@ class SoundEmbedder:
 
     def _record(self, path: str, sound: int | None = None, error: str | None = None):
         self._records[path] = FileRecord(self._stamps[path], sound, error)
-
-
-def _of_copy(path: str, error: str) -> str:
-    """The error of a file whose bytes another one has, which the error names."""
-    return f"{path}: the same bytes as {error}"
