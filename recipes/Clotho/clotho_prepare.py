@@ -110,7 +110,7 @@ def _read_entries(caption_list: Path) -> list[Entry]:
     metadata = _read_metadata(caption_list)
     entries, num_empty = [], 0
     for row in read_rows(caption_list, ("file_name", *CAPTIONS)):
-        captions = [row[column].strip() for column in CAPTIONS]
+        captions = [row.said(column) for column in CAPTIONS]
         num_empty += captions.count("")
         name = Path(row["file_name"]).stem
         known = metadata.get(row["file_name"].strip(), {})
@@ -144,7 +144,7 @@ def _read_metadata(caption_list: Path) -> dict[str, dict[str, object]]:
         row["file_name"].strip(): {
             "source": _source(row["sound_id"].strip()),
             "keywords": tuple(
-                word.strip() for word in row["keywords"].split(";") if word.strip()
+                word.strip() for word in row.said("keywords").split(";") if word.strip()
             ),
         }
         for row in rows
