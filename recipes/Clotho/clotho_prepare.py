@@ -37,7 +37,7 @@ def prepare_clotho(
     The lists are read from ``<data_folder>/``, ``<data_folder>/clotho_csv_files/`` or
     ``<data_folder>/meta/``. Audio may lie in ``<split>/``,
     ``clotho_audio_files/<split>/``, ``clotho_audio_<split>/`` or ``audio/<split>/``,
-    named as the lists say; as wav, flac, ogg or mp3.
+    named as the lists say; in any format of :mod:`clap_sb.data.suffixes`.
 
     Arguments
     ---------
