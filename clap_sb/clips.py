@@ -88,9 +88,16 @@ counts by the 100 samples of the batch
     if wrong.any():
         clip = int(wrong.nonzero()[0])
         raise ValueError(
-            f"wav_lens are relative, in (0, 1], got {wav_lens[clip].item():g} for clip "
+            f"wav_lens are relative, in (0, 1], got {_shown(wav_lens[clip])} for clip "
             f"{clip}: divide sample counts by the {wavs.shape[1]} samples of the batch"
         )
+
+
+def _shown(length: torch.Tensor) -> str:
+    """A length as it was written: 1.0000001 is not 1, and 100.0 no other than 100."""
+    # of the tensor's own precision, since 1.1 in float32 is 1.10000002384 in float64
+    length = length.float() if length.dtype == torch.bfloat16 else length
+    return str(length.detach().cpu().numpy()).removesuffix(".0")
 
 
 def fill(

@@ -39,7 +39,7 @@ def resolve(text: str, overrides: Mapping[str, Any]) -> str:
     """
     from hyperpyyaml import resolve_references
 
-    overrides, letters = _set_aside(overrides)
+    overrides, letters = _set_aside(overrides, text)
     objects = {k: v for k, v in overrides.items() if isinstance(v, dict) and tag_of(v)}
     if objects:
         text = dumped(ruamel.yaml.YAML().load(text) | objects)
@@ -53,17 +53,22 @@ def resolve(text: str, overrides: Mapping[str, Any]) -> str:
 _PLAIN = re.compile(r"(?:[\w./-]| (?! ))*")
 
 
-def _set_aside(overrides: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+def _set_aside(
+    overrides: Mapping[str, Any], text: str
+) -> tuple[dict[str, Any], dict[str, str]]:
     """Names in the place of texts, which HyperPyYAML would take for more than texts.
 
     It would look for the setting x in a folder ``runs/<x>``, and add up what stands
     before the ``#`` of ``1 #2``.
     """
     letters: dict[str, str] = {}
+    free = "text_set_aside_"
+    while free in text or free in repr(overrides):  # a name that means something else
+        free = f"another_{free}"
 
     def named(value: Any) -> Any:
         if isinstance(value, str) and not _PLAIN.fullmatch(value):
-            letters[f"text_set_aside_{len(letters)}_"] = value
+            letters[f"{free}{len(letters)}_"] = value
             return list(letters)[-1]
         if type(value) is list:
             return [named(item) for item in value]

@@ -152,7 +152,7 @@ def test_window_embeddings_are_those_of_the_parts(clap):
 def test_what_is_one_clip():
     assert split_inputs(Path("a.wav")) == [Path("a.wav")]
     assert len(split_inputs([np.zeros(3), "a.wav"])) == 2
-    assert len(split_inputs(np.zeros((4, 3)))) == 4
+    assert len(split_inputs(np.zeros((4, 100)))) == 4
     sound = WaveformInput(noise(3, 100), 8000, 8000)
     assert sound.num_samples == 100
 
@@ -178,7 +178,7 @@ def test_a_batch_as_speechbrain_has_it(clap):
     same(clap.encode_batch(wavs[0]), expected[:1])
 
 
-@pytest.mark.parametrize("channels", [2, 6])
+@pytest.mark.parametrize("channels", [2, 6, 9, 16, 64])
 def test_a_file_the_wrong_way_round_is_refused(clap, tmp_path, channels):
     """soundfile gives ``[time, channels]``: as a batch, a clip a sample."""
     path = write(tmp_path / "a.wav", noise(channels, 9000), SAMPLE_RATE)
@@ -189,6 +189,21 @@ def test_a_file_the_wrong_way_round_is_refused(clap, tmp_path, channels):
     with pytest.raises(ValueError, match="transpose what came as"):
         clap.encode_batch(torch.from_numpy(wav))
     assert clap.encode_audio(wav.T[None], rate).shape == (1, 12)
+
+
+@pytest.mark.parametrize("shape", [(60, 2), (64, 2), (100, 5)])
+def test_a_few_samples_the_wrong_way_round_are_no_batch(clap, shape):
+    wav = noise(*shape)
+    for form in (wav, [wav], wav[None]):
+        with pytest.raises(ValueError, match="transpose what came as"):
+            clap.encode_audio(form, SAMPLE_RATE)
+    with pytest.raises(ValueError, match="no clip is so short: transpose"):
+        clap.encode_batch(wav)
+
+
+def test_a_large_batch_of_short_clips_is_one(clap):
+    assert len(split_inputs(noise(100, 65))) == 100
+    assert clap.encode_batch(noise(70, 500)).shape == (70, 12)
 
 
 def test_one_channel_is_mono_either_way_round(clap, tmp_path):
@@ -206,6 +221,7 @@ def test_one_channel_is_mono_either_way_round(clap, tmp_path):
     ("lens", "said"),
     [
         ([9000, 6000], "relative, in (0, 1], got 9000 for clip 0"),
+        ([1.0000001, 1.0], "got 1.0000001 for clip 0"),
         ([1.0, 1.5], "got 1.5 for clip 1: divide sample counts by the 9000"),
         ([1.0, float("nan")], "got nan for clip 1"),
         ([0.0, 1.0], "got 0 for clip 0"),
@@ -245,6 +261,8 @@ def test_lengths_of_a_graph_are_not_looked_at(clap):
         (torch.zeros(2, 2, 9000), "mono"),
         (torch.zeros(2, 0), "a sample at least"),
         (torch.zeros(2, 9000, dtype=torch.int16), "divide integers"),
+        (torch.zeros(2, 9000, dtype=torch.bool), "truth values.* are no waveform"),
+        (torch.zeros(2, 9000, dtype=torch.complex64), "complex numbers are"),
         (torch.full((2, 9000), float("nan")), "not finite"),
     ],
 )
@@ -279,6 +297,14 @@ def test_sounds_of_a_data_set_are_taken(clap, tmp_path):
         clap.encode_audio({"wav": stereo})
     with pytest.raises(ValueError, match="sample rate of a waveform has to be told"):
         clap.encode_audio({"array": stereo})
+
+
+def test_a_sound_of_a_data_set_without_a_rate_has_the_one_given(clap):
+    wav = noise(9000)
+    expected = clap.encode_audio(wav, SAMPLE_RATE)
+    for sound in ({"array": wav}, {"array": wav, "sampling_rate": None}):
+        same(clap.encode_audio(sound, SAMPLE_RATE), expected)
+        same(clap.encode_audio([wav, sound], SAMPLE_RATE), expected.expand(2, -1))
 
 
 @pytest.mark.parametrize(
@@ -318,6 +344,9 @@ def test_arrays_of_any_layout_are_taken(clap):
         (None, "None is no audio"),
         (b"RIFF", "type bytes is no audio"),
         (np.array(["a"]), "no array of samples"),
+        (np.zeros(9000, dtype=complex), "complex numbers are"),
+        (np.zeros(9000, dtype=bool), "truth values.* are no waveform"),
+        (np.zeros(9000, dtype=np.int16), "divide integers"),
         ((noise(9000), SAMPLE_RATE), f"clip 2 of 2: {SAMPLE_RATE} is no audio"),
         ([noise(9000), None], "clip 2 of 2: None is no audio"),
         ([noise(9000), np.full(9000, np.nan)], "clip 2 of 2: .* not finite"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import UserDict
 
 import numpy as np
 import pytest
@@ -24,6 +25,8 @@ from clap_sb.checkpoints.loading import load_weights
 from clap_sb.checkpoints.reading import Weights, read_weights
 from clap_sb.data.audio import AudioError
 from clap_sb.inference import CLAP
+from clap_sb.inference.encoder import Encoder
+from clap_sb.inference.labels import Labels
 from clap_sb.inference.source import check_sha256, find_checkpoint
 
 RATE = 48000
@@ -183,6 +186,44 @@ def test_an_empty_caption_is_named_by_its_place_in_the_list(clap):
         clap.encode_text([*CAPTIONS[:1] * 100, ""])
     with pytest.raises(ValueError, match="no caption to embed"):
         clap.encode_text([])
+
+
+@pytest.mark.parametrize(
+    ("captions", "said"),
+    [
+        (["a dog", float("nan")], r"captions \[1\] is nan, of type float"),
+        ([["a dog"]], r"captions \[0\] is of type list"),
+        (["a dog", None], r"captions \[1\] is of type NoneType"),
+        (None, "a list of texts, got NoneType"),
+        (5, "a list of texts, got int"),
+    ],
+)
+@pytest.mark.parametrize("strip_punctuation", [False, True])
+def test_what_is_no_caption_is_named(clap, captions, said, strip_punctuation):
+    """As a table without a caption gives ``nan``."""
+    encoder = Encoder(clap.model, strip_punctuation=strip_punctuation)
+    with pytest.raises(ValueError, match=said):
+        encoder.encode_text(captions)
+
+
+def test_signs_alone_are_empty_without_punctuation(clap):
+    with pytest.raises(ValueError, match=r"captions \[1\] are empty"):
+        Encoder(clap.model, strip_punctuation=True).encode_text(["a dog", "..."])
+
+
+def test_tokens_may_be_in_any_mapping(clap):
+    """As transformers' tokenizers have theirs."""
+    tokens = clap.model.text_encoder.tokenize(CAPTIONS)
+    expected = clap.encode_text(CAPTIONS)
+    torch.testing.assert_close(clap.encode_text(UserDict(tokens)), expected)
+    with torch.no_grad():
+        found = clap.model.encode_text(UserDict(tokens))
+    torch.testing.assert_close(found, expected)
+
+
+def test_what_is_no_label_is_named():
+    with pytest.raises(ValueError, match=r"labels \[1\] is nan, of type float"):
+        Labels.of(["dog", float("nan")])
 
 
 def test_without_a_tokenizer_tokens_and_audio_still_work(file):

@@ -215,6 +215,31 @@ def test_an_option_that_is_no_file_is_a_mistake_like_any(here, capsys):
     assert "is a file" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["search", "ind", "-tone"],
+            "-tone is a text or a file, write -- before",
+        ),
+        (["embed", "--checkpoint", "x", "-5.wav"], "where -5.wav is a text or a file"),
+        (["tag", "a.wav", "--checkpoint", "x", "--label", "-dog"], "--label=-dog"),
+        (["search", "ind", "-k", "-x"], "write -k-x"),
+        (["search", "ind", "a", "--weights", "-1", "--jsn"], "where --jsn is a text"),
+    ],
+)
+def test_a_text_that_looks_like_an_option_is_told(words, said, here, capsys):
+    with pytest.raises(SystemExit):
+        parse(words)
+    assert said in capsys.readouterr().err
+
+
+def test_an_option_in_the_place_of_a_value_is_a_mistake_like_any(here, capsys):
+    with pytest.raises(SystemExit):
+        parse(["tag", "a.wav", "--checkpoint", "x", "--label", "--json"])
+    assert "expected one argument\n" in capsys.readouterr().err
+
+
 def test_files_after_two_dashes_are_embedded(export, here, capsys):
     os.rename("a.wav", "-a.wav")
     assert main(embed(export, "--", "-a.wav", "b.wav")) == 0

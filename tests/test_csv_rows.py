@@ -139,6 +139,60 @@ def test_closed_quotes_may_hold_line_breaks(tmp_path, caption):
     assert rows_of(tmp_path, text)[0]["caption"] == caption
 
 
+PROSE = [
+    ("caption", "A dog barks\nand a cat"),
+    ("caption", "A dog barks,\nand a cat, far away"),
+    ("label,description", "A dog barks,\nthen, a cat"),
+    ("label,description", "A dog barks,\n3, in a row"),
+    ("path,caption", "one\ntwo, three"),
+    ("id,caption", "one\n2, three"),
+    ("id,caption", "one,\n2, three\n\n3, four"),
+]
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize(("columns", "value"), PROSE)
+def test_prose_over_several_lines_is_no_table(tmp_path, columns, value, rows):
+    """Where no column but its own, or only a plain id, tells a row from a sentence."""
+    firsts = {"label": "dog", "path": "clips/a", "id": "1"}
+    *first, prose = columns.split(",")
+    lines = [columns, *rows * [",".join([*map(firsts.get, first), f'"{value}"'])]]
+    found = rows_of(tmp_path, "\n".join(lines) + "\n", (prose,))
+    assert [row[prose] for row in found] == rows * [value]
+
+
+def test_a_separator_for_a_spreadsheet_is_no_row(tmp_path):
+    for first in ("sep=,", '"sep=,"', "SEP=,"):
+        [row] = rows_of(tmp_path, f"\ufeff{first}\r\n{HEAD}a.wav,A dog\n")
+        assert row == {"path": "a.wav", "caption": "A dog"}
+        assert row.where.endswith("my.csv, line 3")
+
+
+def test_empty_values_may_be_left_out_by_a_spreadsheet(tmp_path):
+    with pytest.raises(ValueError, match="line 3: .*leave empty values at a row's end"):
+        rows_of(tmp_path, HEAD + "a.wav,A dog\nb.wav\n")
+
+
+def test_a_value_that_is_too_long_is_told(tmp_path):
+    for text in (f"a.wav,{'x' * 140_000}\n", f'a.wav,"{"x" * 140_000}\nb.wav,y\n'):
+        with pytest.raises(ValueError, match="line 2: .*131072 .* never closed"):
+            rows_of(tmp_path, HEAD + text)
+
+
+def test_semicolons_are_no_separators_where_they_are_none(tmp_path):
+    lines = ["dog; puppy", "cat"]
+    for text in ("dog; puppy\ncat\n", "dog; puppy\n"):
+        found = rows_of(tmp_path, text, (), names=("label",))
+        assert [row["label"] for row in found] == lines[: len(found)]
+    [row] = rows_of(tmp_path, "caption\nA dog; a cat\n", ("caption",))
+    assert row["caption"] == "A dog; a cat"
+    for text in ("dog;It barks\nrain;It drips\n", "dog\tIt barks\n"):
+        with pytest.raises(ValueError, match="between its columns"):
+            rows_of(tmp_path, text, (), names=("label",))
+    with pytest.raises(ValueError, match="semicolons between its columns"):
+        rows_of(tmp_path, "freesound_id;class\n1;a\n", (), optional=("freesound_id",))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import ruamel.yaml
 import torch
 from builders import tiny_clap
 from small_checkpoints import laion_state, write_tokenizer
@@ -12,7 +13,7 @@ from small_checkpoints import laion_state, write_tokenizer
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.config import Config, ConfigError, join
 from clap_sb.encoders.htsat import HTSAT
-from clap_sb.experiment.initial import architecture_keys, read_initial
+from clap_sb.experiment.initial import _KEPT, architecture_keys, read_initial
 from clap_sb.features import LogMel
 from clap_sb.inference.clap import CLAP
 from clap_sb.inference.conversion import convert
@@ -20,10 +21,11 @@ from clap_sb.inference.conversion import convert
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def joined(overrides: str = "", recipe: str = "Custom/train.yaml") -> Config:
-    names = ("recipes/common.yaml", "recipes/training.yaml", f"recipes/{recipe}")
-    files = [ROOT / name for name in (*names, "hparams/small_cnn14.yaml")]
-    return join(files, overrides)
+def joined(
+    overrides: str = "", system: Path = ROOT / "hparams" / "small_cnn14.yaml"
+) -> Config:
+    names = ("common.yaml", "training.yaml", "Custom/train.yaml")
+    return join([*(ROOT / "recipes" / name for name in names), system], overrides)
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +101,51 @@ def test_what_belongs_to_the_architecture():
     assert keys >= {"text_heads", "audio_encoder", "logit_scale"}
     trained = {"lr", "batch_size", "freeze_audio", "spec_augment", "opt_class", "seed"}
     assert not keys & (trained | {"clap", "objective", "train_csv", "system"})
+
+
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("hparams/*.yaml")), ids=lambda path: path.stem
+)
+def test_each_system_has_the_keys_that_parts_refer_to(path):
+    keys = {key for kept in _KEPT.values() for key in kept.values()}
+    names = (
+        "recipes/common.yaml",
+        "recipes/training.yaml",
+        "recipes/Custom/train.yaml",
+    )
+    assert keys <= join([*(ROOT / name for name in names), path], "").values().keys()
+
+
+@pytest.mark.parametrize("written", ["nowhere", "in the towers"])
+def test_yaml_files_of_a_users_own_need_no_such_keys(written, sources, tmp_path):
+    text = (ROOT / "hparams" / "small_cnn14.yaml").read_text(encoding="utf-8")
+    yaml = ruamel.yaml.YAML()
+    values, augment = yaml.load(text), None
+    for part, kept in _KEPT.items():
+        for argument, key in kept.items():
+            augment = values.get("spec_augment", augment)
+            values.pop(key, None)
+            values[part].pop(argument)
+    if written == "in the towers":
+        values["audio_encoder"] |= {"freeze": True, "spec_augment": augment}
+    own = tmp_path / "own.yaml"
+    yaml.dump(values, own)
+    names = (
+        "recipes/common.yaml",
+        "recipes/training.yaml",
+        "recipes/Custom/train.yaml",
+    )
+    config = join([*(ROOT / name for name in names), own], "")
+    initial = read_initial(*sources["export"])
+    initial.write_text(tmp_path / "a <text>")
+    clap = initial.adopt(config, tmp_path / "a <text>").build()["clap"]
+    initial.load_into(clap)
+    tower = clap.audio_encoder
+    assert not tower.gradient_checkpointing and not clap.text_encoder.frozen
+    if written == "in the towers":
+        assert tower.frozen and tower.spec_augment.time_width == 8
+    else:
+        assert not tower.frozen and isinstance(tower.spec_augment, torch.nn.Identity)
 
 
 def test_an_audio_tower_alone_is_no_start_for_both(tmp_path):

@@ -66,6 +66,19 @@ def test_labels_folds_and_paths(tmp_path):
     assert "gone.wav" in missing
 
 
+@pytest.mark.parametrize("none", ["nan", "NaN", " nan "])
+def test_a_gap_is_no_class(none, tmp_path):
+    """As tables with gaps are saved."""
+    for name in ("a.wav", "b.wav"):
+        write_sound(tmp_path / name)
+    clips = clips_of(tmp_path, f"path,label\na.wav,dog\nb.wav,{none}\n")
+    assert [clip.keywords for clip in clips.values()] == [("dog",), ()]
+    with pytest.raises(ValueError, match=r"line 3 has no path"):
+        clips_of(tmp_path, f"path,label\na.wav,dog\n{none},rain\n")
+    with pytest.raises(ValueError, match="holds no label"):
+        clips_of(tmp_path, f"path,label\na.wav,{none}\n")
+
+
 def test_folds_are_not_needed(tmp_path):
     write_sound(tmp_path / "a.wav")
     assert clips_of(tmp_path, "path,label\na.wav,dog\n")["a.wav"].fold is None

@@ -12,8 +12,8 @@ from clap_sb.data.overlap import (
     find_overlaps,
     read_recordings,
     tell_overlaps,
-    write_overlaps,
 )
+from clap_sb.data.write_rows import write_rows
 from clap_sb.evaluation.query_bank import QueryBank
 
 
@@ -82,10 +82,10 @@ def test_counts_are_of_clips_and_recordings():
 def test_the_list_is_written_and_goes_with_what_it_tells(tmp_path):
     path = tmp_path / "save" / "overlap.csv"
     overlaps = find_overlaps(TRAIN, TEST)
-    write_overlaps(path, overlaps)
+    write_rows(path, overlaps)
     with open(path, newline="", encoding="utf-8") as file:
         assert [Overlap(**row) for row in csv.DictReader(file)] == overlaps
-    write_overlaps(path, [])
+    write_rows(path, [])
     assert not path.exists()
 
 
@@ -128,6 +128,13 @@ def test_one_file_is_one_recording_through_any_link(tmp_path):
             "http://www.freesound.org/people/a7/sounds/100032/",
             "freesound:100032",
         ),
+        ("freesound_id", "100032__a7__rain-2.wav", "freesound:100032"),
+        (
+            "freesound_id",
+            "https://freesound.org/people/a7/sounds/100032/?page=2#comment",
+            "freesound:100032",
+        ),
+        ("freesound_id", "rain on a roof", "freesound:rain on a roof"),
         ("YouTube-ID", "-0abc_defgh", "youtube:-0abc_defgh"),
         ("youtube_id", "Y-0abc_defgh", "youtube:-0abc_defgh"),
         ("youtube_id", "https://youtu.be/-0abc_defgh?t=3", "youtube:-0abc_defgh"),
@@ -148,7 +155,10 @@ def test_ids_however_they_are_written(tmp_path, column, written, expected):
 @pytest.mark.parametrize(
     ("column", "written"),
     [("freesound_id", "1.5"), ("freesound_id", "#REF!"), ("freesound_id", "inf")]
-    + [("youtube_id", "#NAME?"), ("freesound_id", "-3")],
+    + [("youtube_id", "#NAME?"), ("freesound_id", "-3"), ("freesound_id", "12;13")]
+    + [("freesound_id", "sound 12"), ("freesound_id", "12 13"), ("freesound_id", "a;b")]
+    + [("freesound_id", '"12, 13"'), ("freesound_id", "12|13")]
+    + [("freesound_id", "https://freesound.org/s/12/;https://freesound.org/s/13/")],
 )
 def test_what_is_no_id_is_named(tmp_path, column, written):
     """As a spreadsheet makes of a video's id that begins with a hyphen."""

@@ -34,6 +34,15 @@ def test_a_text_stays_what_it_is_where_others_refer_to_it(text):
         assert values["nested"] == {"a": text, "b": [text]}
 
 
+def test_a_text_may_be_named_as_one_that_is_set_aside():
+    given = {"folder": "text_set_aside_0_", "dataset": "b #"}
+    values = Config(TEXT).updated(given).values()
+    assert {name: values[name] for name in given} == given
+    assert values["save"] == "text_set_aside_0_/save"
+    values = Config("x: text_set_aside_0_\ny: z\n").updated({"y": "b #"}).values()
+    assert values == {"x": "text_set_aside_0_", "y": "b #"}
+
+
 def test_a_text_in_parentheses_is_none_from_the_first():
     """HyperPyYAML learns about tuples when it first builds something."""
     script = (

@@ -289,6 +289,14 @@ def test_calibration_takes_no_times_beyond_the_recording(tmp_path, times):
         Tagger(Ear(), list(TONES), options=OPTIONS).calibrated(annotated)
 
 
+@pytest.mark.parametrize("none", ["", "nan", "NaN"])
+def test_a_file_without_a_label_has_gaps(tmp_path, none):
+    """As tables with gaps are saved."""
+    row = ",".join(["a.wav", *[none] * 3])
+    (tmp_path / "a.csv").write_text(f"file,start,end,label\n{row}\n")
+    assert list(read_annotations(tmp_path / "a.csv").values()) == [[]]
+
+
 def test_annotated_files_are_found_as_those_of_other_lists(tmp_path):
     soundfile.write(tmp_path / "cafe\u0301.wav", silence(3).numpy(), RATE)
     text = "\ufefffile,start,end,label\r\ncaf\u00e9.wav,0,2,low\r\n"

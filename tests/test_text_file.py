@@ -110,6 +110,52 @@ def test_labels_with_a_header_and_with_semicolons(tmp_path):
     path.write_text("dog;It barks\nrain;It drips\n")
     with pytest.raises(ValueError, match="semicolons"):
         read_labels(path)
+    path.write_text("label;description\ndog;It barks\n")
+    with pytest.raises(ValueError, match="semicolons"):
+        read_labels(path)
+    path.write_text("dog; puppy\ncat; kitten\n")
+    assert read_labels(path).names == ("dog; puppy", "cat; kitten")
     path.write_text("dog,It barks, loud\nrain,It drips\n")
     with pytest.raises(ValueError, match="line 1: there are 3 values for 2"):
+        read_labels(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "texts"),
+    [
+        (",label\n0,dog\n1,rain\n", ("dog", "rain"), None),
+        (",label,description\n0,dog,It barks\n", ("dog",), (("It barks",),)),
+        ("description,label\nIt barks,dog\n", ("dog",), (("It barks",),)),
+        (" Label , DESCRIPTION\ndog,It barks\n", ("dog",), (("It barks",),)),
+        ("label,description\ndog,\nrain,nan\n", ("dog", "rain"), None),
+        ("description\ndog\n", ("description", "dog"), None),
+    ],
+)
+def test_a_header_in_any_order_and_with_an_index(tmp_path, text, names, texts):
+    path = tmp_path / "labels.csv"
+    path.write_text(text)
+    labels = read_labels(path, "A {label}.")
+    assert labels.names == names
+    assert labels.texts == (texts or tuple((f"A {name}.",) for name in names))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "name,description\ndog,It barks\n",
+            "must have the columns label; it has name",
+        ),
+        ("label,sentence\ndog,It barks\n", "leave sentence out"),
+        ("index,label\n0,dog\n", "leave index out"),
+        ("label,description\ndog,It barks\n,It drips\n", "line 3 has no label"),
+        (",label\n0,dog\n1,nan\n", "line 3 has no label"),
+        (",It barks\n", "line 1 has no label"),
+        ("label\n", "no label below its header"),
+    ],
+)
+def test_a_row_without_a_label_is_named(tmp_path, text, said):
+    path = tmp_path / "labels.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=rf"labels\.csv.*{said}"):
         read_labels(path)

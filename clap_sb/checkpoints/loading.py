@@ -17,6 +17,7 @@ from clap_sb.checkpoints.front_end import check_stft
 from clap_sb.checkpoints.reading import Weights
 from clap_sb.checkpoints.tokenizer_fit import check_tokenizer
 from clap_sb.checkpoints.transformers_clap import NAME as TRANSFORMERS
+from clap_sb.checkpoints.transformers_processor import tell_ignored
 from clap_sb.checkpoints.undrawn import build_undrawn
 from clap_sb.model import CLAP
 
@@ -66,6 +67,7 @@ def load_weights(weights: Weights, tokenizer: str | Path | None = None) -> Loade
     """
     family = detect(weights)
     architecture = family.describe(weights)
+    tell_ignored(weights.processor)
     check_stft(weights.state)
     state = family.convert(weights.state)
     with tempfile.TemporaryDirectory() as folder:

@@ -132,6 +132,16 @@ def _check(processor: Mapping[str, Any], fused: bool) -> None:
             f"not fit the model. Write {fitting!r} into its configuration if that is "
             "what the model was trained with"
         )
+
+
+def tell_ignored(processor: Mapping[str, Any]) -> None:
+    """Warns of settings that are not followed, and are not in transformers either.
+
+    Arguments
+    ---------
+    processor : mapping
+        As :func:`hearing` takes it.
+    """
     ignored = {
         key: processor[key]
         for key, usual in _WITHOUT_EFFECT.items()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -67,8 +69,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+# How argparse begins its messages on words that it has no use for.
+_LEFT_OVER = ("unrecognized arguments: ", "the following arguments are required: ")
+
+_NEGATIVE = re.compile(r"-\d*\.?\d+")
+
+
 class _Parser(argparse.ArgumentParser):
-    """Tells of files that look like options what to do about it."""
+    """Tells what to do about files and texts that look like options."""
 
     words: Sequence[str] = ()
 
@@ -84,7 +92,37 @@ class _Parser(argparse.ArgumentParser):
                     f"./{word}, or -- before the files, after all options"
                 )
                 break
+        else:
+            message += self._hint(message, end)
         super().error(message)
+
+    def _hint(self, message: str, end: int | None) -> str:
+        """What to do about a word that is no option, and was taken for one."""
+        if message.startswith(_LEFT_OVER):
+            for word in filter(self._is_unknown, self.words[:end]):
+                return (
+                    f"\nwhere {word} is a text or a file, write -- before it, after "
+                    "all options"
+                )
+        for option, word in itertools.pairwise(self.words[:end]):
+            lacks = f"argument {self._named(option)}: expected"
+            if message.startswith(lacks) and self._is_unknown(word):
+                joint = "=" if option.startswith("--") else ""
+                return f"\nwhere {word} is its value, write {option}{joint}{word}"
+        return ""
+
+    def _is_unknown(self, word: str) -> bool:
+        """Whether it looks like an option, and begins none: -k5 and --devi=cpu do."""
+        name = word.partition("=")[0] if word.startswith("--") else word[:2]
+        known = self._option_string_actions
+        looks_like_one = len(word) > 1 and word.startswith("-")
+        if not looks_like_one or _NEGATIVE.fullmatch(word):
+            return False
+        return not any(option.startswith(name) for option in known)
+
+    def _named(self, option: str) -> str:
+        action = self._option_string_actions.get(option)
+        return "/".join(action.option_strings) if action else option
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

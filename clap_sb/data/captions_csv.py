@@ -129,7 +129,7 @@ def _read_entries(path: Path) -> tuple[list[Entry], dict[str, Path]]:
                 f"{path} must have a column {', '.join(SAID[:-1])} or {SAID[-1]} "
                 f"besides path; it has {', '.join(rows[0])}."
             )
-        kept = [row for row in rows if any(_said(row, column) for column in SAID)]
+        kept = [row for row in rows if any(row.said(column) for column in SAID)]
         num_empty += len(rows) - len(kept)
         if kept:
             clips[file] = kept
@@ -145,16 +145,10 @@ def _read_entries(path: Path) -> tuple[list[Entry], dict[str, Path]]:
     return entries, {name: file for name, file in files.items() if is_there(file)}
 
 
-def _said(row: Row, column: str) -> str:
-    """A value; what stands for none in tables is none."""
-    text = row.get(column, "").strip()
-    return "" if text.lower() == "nan" else text
-
-
 def _entry(rows: Sequence[Row]) -> Entry:
     """The rows of one clip, which may spell its path in several ways."""
     captions = tuple(
-        dict.fromkeys(text for row in rows if (text := _said(row, "caption")))
+        dict.fromkeys(text for row in rows if (text := row.said("caption")))
     )
     labels = _listed(rows, "label")
     sources = (source for row in rows for source in sources_in(row))
@@ -171,5 +165,5 @@ def _entry(rows: Sequence[Row]) -> Entry:
 
 def _listed(rows: Sequence[Row], column: str) -> tuple[str, ...]:
     """What semicolons separate, each once."""
-    words = (word.strip() for row in rows for word in _said(row, column).split(";"))
+    words = (word.strip() for row in rows for word in row.said(column).split(";"))
     return tuple(dict.fromkeys(filter(None, words)))

@@ -17,6 +17,8 @@ from pathlib import Path
 from clap_sb.data.text_file import decode_text
 
 _SPACE_BEFORE_QUOTE = re.compile(r'(^|,)\s+"')
+# what Excel is told, in quotes or not
+_SEPARATOR = re.compile(r'"?sep=."?\s*', re.IGNORECASE)
 _LINES = re.compile(r"\r\n|\r|\n")
 _FILE_NAME = re.compile(r".*\.\w{1,5}\s*")
 
@@ -50,7 +52,11 @@ def read_records(
     A value in double quotes may hold commas, doubled quotes and line breaks. A quote
     that is closed so much later that whole rows lie within is taken for one that was
     not closed: the line of the quote, and one after it, have a value for each column,
-    of a kind (a file's name, a number, or other text) that is in the column elsewhere.
+    of a kind (a file's name, a number, or other text; with a space before it, or
+    without) that is in the column elsewhere. One of them, at least, is a file's name or
+    a number: lines of prose look like rows of prose.
+
+    A first line ``sep=,``, as it is written for Excel, is no record.
 
     Arguments
     ---------
@@ -80,6 +86,8 @@ def read_records(
     Record(line=3, values=('a.wav', 'A dog, far away'))
     """
     lines = list(StringIO(_decoded(path, fallback), newline=""))
+    if lines and _SEPARATOR.fullmatch(lines[0]):
+        lines[0] = "\n"  # left out, and counted
     reader = csv.reader(lines, strict=True)
     records, broken = [], []
     while True:
@@ -120,7 +128,12 @@ def _decoded(path: str | os.PathLike, fallback: str | None) -> str:
 
 def _explained(error: csv.Error) -> str:
     text = str(error)
-    if "unexpected end" in text or "field larger" in text:
+    if "field larger" in text:
+        return (
+            f"a value is longer than {csv.field_size_limit()} characters: shorten it, "
+            "or close the double quote before it, if one is opened and never closed"
+        )
+    if "unexpected end" in text:
         return (
             "a double quote is opened and never closed. Close it where the value ends, "
             "or double it if it belongs to the value"
@@ -150,12 +163,9 @@ def _check_quotes(
         begun = _LINES.split(record.values[place])[0]
         if not _is_row([*record.values[:place], *_split(begun)], place, kinds):
             continue
-        # a comma in the value is no column of its own: not where all columns are prose
-        others = set().union(*(kinds[:place] + kinds[place + 1 :]))
-        is_told = bool(others & {"file", "number"})
         for number, line in enumerate(following, start=record.line + 1):
             values = _split(line.rstrip("\r\n"))
-            if (is_told or len(values) == width) and _is_row(values, place, kinds):
+            if _is_row(values, place, kinds) and _is_told(values, place, width):
                 raise ValueError(
                     f"{path}, line {record.line}: a double quote is not closed before "
                     f"line {record.line + len(following)}, and line {number} looks "
@@ -168,7 +178,15 @@ def _split(line: str) -> list[str]:
     return next(csv.reader([line]), [])
 
 
-def _is_row(values: list[str], place: int, kinds: Sequence[set[str]]) -> bool:
+def _is_told(values: list[str], place: int, width: int) -> bool:
+    """Whether another value than the one at a place is none that prose would have."""
+    others = values[:place] + values[place + 1 + len(values) - width :]
+    return any(_kind(value)[1] in ("file", "number") for value in others)
+
+
+def _is_row(
+    values: list[str], place: int, kinds: Sequence[set[tuple[bool, str]]]
+) -> bool:
     """Whether values are of the columns' kinds, commas in the one at a place apart."""
     end = place + 1 + len(values) - len(kinds)
     if not place < min(end, len(kinds)):
@@ -179,11 +197,13 @@ def _is_row(values: list[str], place: int, kinds: Sequence[set[str]]) -> bool:
     )
 
 
-def _kind(value: str) -> str:
+def _kind(value: str) -> tuple[bool, str]:
+    """What it is, and whether a space is before it, as after a comma of prose."""
+    is_spaced = value[:1].isspace()
     if not value.strip():
-        return "nothing"
+        return False, "nothing"
     try:
         float(value)
     except ValueError:
-        return "file" if _FILE_NAME.fullmatch(value) else "text"
-    return "number"
+        return is_spaced, "file" if _FILE_NAME.fullmatch(value) else "text"
+    return is_spaced, "number"

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from clap_sb.data.csv_records import Record, read_records
 
+# What tables have where there is no value.
+NONE = ("", "nan")
 _OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs"}
 
 
@@ -33,6 +35,29 @@ class Row(dict[str, str]):
     def __init__(self, values: Mapping[str, str], where: str):
         super().__init__(values)
         self.where = where
+
+    def said(self, column: str) -> str:
+        """A text, without space around it.
+
+        Arguments
+        ---------
+        column : str
+            A column, which may be missing.
+
+        Returns
+        -------
+        str
+            Empty where nothing is said: also for ``nan``, which tables with gaps have
+            there when they are saved.
+
+        Example
+        -------
+        >>> row = Row({"caption": " A dog ", "label": "NaN"}, "my.csv, line 7")
+        >>> row.said("caption"), row.said("label"), row.said("keywords")
+        ('A dog', '', '')
+        """
+        text = self.get(column, "").strip()
+        return "" if text.lower() in NONE else text
 
     def seconds(self, column: str) -> float:
         """A time.
@@ -142,9 +167,12 @@ def read_rows(
     ({'name': 'NA', 'caption': 'A dog barks'}, True)
     """
     records = read_records(path, has_header=names is None, fallback=fallback)
-    if records:
-        _check_separator(path, records[0])
-    if names is None:
+    if names is not None:
+        if all(len(record.values) == 1 for record in records):
+            # a semicolon of prose has a space after it
+            lines = [record.values[0].replace("; ", " ") for record in records]
+            _check_separator(path, lines)
+    else:
         header, records = records[:1], records[1:]
         names = _header(path, header[0].values if header else (), columns, optional)
     if mend is not None:
@@ -167,8 +195,8 @@ def _header(
     optional: Sequence[str],
 ) -> list[str]:
     """The columns' names, those that are asked for as they are asked for."""
-    asked = {_bare(name): name for name in (*columns, *optional)}
-    names = [asked.get(_bare(value), value.strip()) for value in values]
+    asked = {bare_name(name): name for name in (*columns, *optional)}
+    names = [asked.get(bare_name(value), value.strip()) for value in values]
     while names and not names[-1]:
         names.pop()
     twice = [name for name, count in Counter(filter(None, names)).items() if count > 1]
@@ -177,6 +205,8 @@ def _header(
             f"{path} has {names.count(twice[0])} columns {twice[0]}: each needs a name "
             "of its own; several captions or labels of a clip are several rows"
         )
+    if len(names) == 1 and names[0] not in asked.values():
+        _check_separator(path, names)
     if not set(columns) <= set(names):
         raise ValueError(
             f"{path} must have the columns {', '.join(columns)}; "
@@ -185,18 +215,33 @@ def _header(
     return names
 
 
-def _check_separator(path: str | os.PathLike, first: Record) -> None:
-    if len(first.values) > 1:
-        return
+def _check_separator(path: str | os.PathLike, lines: Sequence[str]) -> None:
     for separator, name in _OTHER_SEPARATORS.items():
-        if separator in first.values[0]:
+        if lines and all(separator in line for line in lines):
             raise ValueError(
                 f"{path} has {name} between its columns: save it as CSV with commas "
                 "between them (a spreadsheet asks which, or has it among its exports)"
             )
 
 
-def _bare(name: str) -> str:
+def bare_name(name: str) -> str:
+    """A column's name, however it is written.
+
+    Arguments
+    ---------
+    name : str
+        As a file has it.
+
+    Returns
+    -------
+    str
+        In lower case, without spaces, hyphens and underscores.
+
+    Example
+    -------
+    >>> bare_name(" Freesound-ID") == bare_name("freesound_id")
+    True
+    """
     return re.sub(r"[\s_-]", "", name.lower())
 
 
@@ -214,7 +259,8 @@ def _check_widths(
     others = f" (and {len(wrong) - 1} other rows have not {width})"
     hint = (
         "is a value broken over two lines? It needs double quotes around it, or to be "
-        "written in one; an empty value needs its comma"
+        "written in one. Some spreadsheets leave empty values at a row's end out: each "
+        "needs its comma"
         if few
         else "a value that holds a comma needs double quotes around it"
     )

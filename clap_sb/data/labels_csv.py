@@ -14,7 +14,6 @@ from clap_sb.data.text_file import read_lines
 
 COLUMNS = ("path", "label")
 SEPARATOR = ";"
-NONE = ("", "nan")
 
 
 def prepare_labels_csv(path: str | os.PathLike, manifest: str | os.PathLike) -> Path:
@@ -92,7 +91,9 @@ def _check_folds(
 
 def _entry(rows: Sequence[Row]) -> Entry:
     """The rows of one clip."""
-    names = (name.strip() for row in rows for name in row["label"].split(SEPARATOR))
+    names = (
+        name.strip() for row in rows for name in row.said("label").split(SEPARATOR)
+    )
     labels = tuple(dict.fromkeys(name for name in names if name))
     return Entry(
         id=rows[0]["path"],
@@ -105,7 +106,7 @@ def _entry(rows: Sequence[Row]) -> Entry:
 
 def _fold(rows: Sequence[Row]) -> int | None:
     """Of a clip with several rows, one will do."""
-    given = [row for row in rows if row.get("fold", "").strip().lower() not in NONE]
+    given = [row for row in rows if row.said("fold")]
     folds = sorted({row.whole_number("fold") for row in given})
     if len(folds) > 1:
         raise ValueError(

@@ -16,9 +16,10 @@ from pathlib import Path
 from clap_sb.data.entries import Entry, examine
 from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import read_note, write_manifest
-from clap_sb.data.missing import NOT_FOUND, MissingClip, write_missing
+from clap_sb.data.missing import NOT_FOUND, MissingClip
 from clap_sb.data.remarks import tell_remarks
 from clap_sb.data.suffixes import SOUND_SUFFIXES, counted, kind_of, sound_order
+from clap_sb.data.write_rows import write_rows
 
 logger = logging.getLogger(__name__)
 
@@ -193,7 +194,7 @@ def prepare_found(
         clips, missing, remarks = examine(entries, files, description=manifest.stem)
         if not clips:
             raise FileNotFoundError(explain(missing))
-        write_missing(missing_list, missing)
+        write_rows(missing_list, missing)
         tell_remarks(manifest.stem, remarks, remarks_list)
         note = {"stamp": stamp, **Listing.count(entries, missing).note}
         write_manifest(manifest, clips, note)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable
 
-from clap_sb.data.csv_rows import Row
+from clap_sb.data.csv_rows import NONE, Row
 from clap_sb.data.listed_file import identity_of
 from clap_sb.data.manifest import Clip
 
@@ -13,9 +13,12 @@ from clap_sb.data.manifest import Clip
 ID_COLUMNS = {"youtube_id": "youtube", "freesound_id": "freesound"}
 
 # What tables have where there is no id.
-_NO_ID = ("", "-", "nan", "none", "null", "na", "n/a", "not found")
+_NO_ID = (*NONE, "-", "none", "null", "na", "n/a", "not found")
 
-_FREESOUND_PAGE = re.compile(r".*freesound\.org/.*?(\d+)/?", re.IGNORECASE)
+_FREESOUND_PAGE = re.compile(r".*freesound\.org/.*?(\d+)/?(?:[?#].*)?", re.IGNORECASE)
+_FREESOUND_FILE = re.compile(r"(\d+)__\S+")  # as the site names what it gives
+# several ids, or one among words: as a name, they would be equal to no id
+_SEVERAL = re.compile(r".*;.*|(?=.*\d).*[\s,|].*", re.DOTALL)
 _YOUTUBE_PAGE = re.compile(r".*youtu\.?be.*?(?:v=|/)([\w-]{11})(?:[?&#/].*)?")
 _YOUTUBE_FILE = re.compile(r"Y([\w-]{11})")  # as AudioSet's files are often named
 _YOUTUBE_ID = re.compile(r"[\w-]+", re.ASCII)
@@ -55,13 +58,16 @@ def source_of(site: str, written: str) -> str | None:
         return None
     found = _freesound(text) if site == "freesound" else _youtube(text)
     if found is None:
-        raise ValueError(f"{written!r} is no id of a recording at {site}")
+        raise ValueError(f"{written!r} is no id of one recording at {site}")
     return f"{site}:{found}"
 
 
 def _freesound(text: str) -> str | None:
-    if page := _FREESOUND_PAGE.fullmatch(text):
-        text = page[1]
+    if _SEVERAL.fullmatch(text):
+        return None
+    for pattern in (_FREESOUND_PAGE, _FREESOUND_FILE):
+        if found := pattern.fullmatch(text):
+            text = found[1]
     try:
         number = float(text)
     except ValueError:

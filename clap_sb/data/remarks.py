@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clap_sb.data.missing import write_rows
 from clap_sb.data.printable import printable
+from clap_sb.data.write_rows import write_rows
 
 logger = logging.getLogger(__name__)
 

@@ -68,7 +68,7 @@ def rows_by_file(
     by_identity: dict[object, Path] = {}
     for row in read_rows(path, columns, optional):
         name = row[key]
-        if not name.strip():
+        if not row.said(key):
             raise ValueError(f"{row.where} has no {key}.")
         if name not in by_name:
             files = [find_listed(folder, name) for folder in dict.fromkeys(folders)]

@@ -114,11 +114,12 @@ class CaptionTokenizer:
         Raises
         ------
         ValueError
-            If there is no caption, or one is empty.
+            If there is no caption, or one is empty, or no text.
         """
+        check_captions(captions)
         if self.strip_punctuation:
             captions = [without_punctuation(caption) for caption in captions]
-        check_captions(captions)
+            check_captions(captions)
         if isinstance(self.tokenizer, SentencePieceTokenizer):
             tokens, num_cut = self.tokenizer.counted(captions, self.max_tokens)
         else:
@@ -233,7 +234,8 @@ def check_captions(captions: list[str]) -> None:
     Raises
     ------
     ValueError
-        If there is no caption, or some are empty; their places in the list are named.
+        If there is no caption, or some are empty, or one is no text; their places in
+        the list are named.
 
     Example
     -------
@@ -245,6 +247,12 @@ def check_captions(captions: list[str]) -> None:
     """
     if isinstance(captions, str):
         raise ValueError(f"captions are a list: write [{captions!r}]")
+    for index, text in enumerate(captions):
+        if not isinstance(text, str):
+            raise ValueError(
+                f"captions [{index}] is {_shown(text)}, and captions are texts: leave "
+                "out what has none"
+            )
     empty = [index for index, text in enumerate(captions) if not text.strip()]
     if empty or not captions:
         raise ValueError(
@@ -252,3 +260,9 @@ def check_captions(captions: list[str]) -> None:
             if captions
             else "there is no caption to embed"
         )
+
+
+def _shown(value: object) -> str:
+    """Numbers as they are: nan stands for what a table does not have."""
+    kind = f"of type {type(value).__name__}"
+    return f"{value!r}, {kind}" if isinstance(value, (int, float)) else kind

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,12 +55,12 @@ class TextTower(nn.Module, ABC):
         """Sets the mode; a frozen tower stays in eval mode, whoever asks."""
         return super().train(mode and not self.frozen)
 
-    def forward(self, captions: list[str] | dict[str, torch.Tensor]) -> torch.Tensor:
+    def forward(self, captions: list[str] | Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Embeds captions.
 
         Arguments
         ---------
-        captions : list of str, or dict
+        captions : list of str, or mapping
             Captions, or what ``tokenize`` made of them.
 
         Returns
@@ -67,7 +68,8 @@ class TextTower(nn.Module, ABC):
         torch.Tensor
             ``[batch, embedding_dim]``.
         """
-        tokens = captions if isinstance(captions, dict) else self.tokenize(captions)
+        is_tokens = isinstance(captions, Mapping)
+        tokens = captions if is_tokens else self.tokenize(captions)
         device = next(self.parameters()).device
         tokens = {name: value.to(device) for name, value in tokens.items()}
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):

@@ -14,12 +14,8 @@ from clap_sb.data.captions_csv import prepare_captions_csv
 from clap_sb.data.keyword_captions import add_keyword_captions
 from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import Clip, read_manifest
-from clap_sb.data.overlap import (
-    find_overlaps,
-    read_recordings,
-    tell_overlaps,
-    write_overlaps,
-)
+from clap_sb.data.overlap import find_overlaps, read_recordings, tell_overlaps
+from clap_sb.data.write_rows import write_rows
 from clap_sb.experiment.known_sets import KNOWN_SETS, folder_of, load_preparation
 from clap_sb.experiment.run import Experiment
 
@@ -175,7 +171,7 @@ class CaptionedSets:
         drop = self.experiment.values["leave_out_overlaps"]
         if if_main_process():
             path = self.folder / "overlap.csv"
-            write_overlaps(path, overlaps)
+            write_rows(path, overlaps)
             for line in tell_overlaps(overlaps):
                 print(f"overlap: {line}")
             if overlaps:

@@ -22,6 +22,7 @@ from clap_sb.inference.opening import open_checkpoint
 from clap_sb.inference.source import find_checkpoint
 from clap_sb.model import CLAP
 
+_TEXT_SOURCE = "text_source"
 # What acts in training alone and has no weights is the YAML's, as training figures are.
 _KEPT = {
     "audio_encoder": {
@@ -32,10 +33,10 @@ _KEPT = {
     "text_encoder": {
         "freeze": "freeze_text",
         "gradient_checkpointing": "gradient_checkpointing",
-        "source": "text_source",
+        "source": _TEXT_SOURCE,
     },
 }
-_TEXT_KEYS = ("text_source", "pretrained_text", "text_config", "text_vocab_size")
+_TEXT_KEYS = (_TEXT_SOURCE, "pretrained_text", "text_config", "text_vocab_size")
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,9 @@ class Initial:
                 "front end and tokenizer are those of the checkpoint"
             )
         kept = {k: v for k, v in config.overrides.items() if k not in owned}
-        adopted = replace(config, overrides=kept).redefined(self.parts)
-        return adopted.updated({"text_source": str(text_folder)})
+        parts = _with_keys_there(self.parts, config.text)
+        adopted = replace(config, overrides=kept).redefined(parts)
+        return adopted.updated({_TEXT_SOURCE: str(text_folder)})
 
     def load_into(self, clap: CLAP) -> None:
         """Gives the weights to a model of the same architecture.
@@ -233,6 +235,30 @@ def training_parts(text: str) -> str:
             parts[name][argument] = yaml.load(f"x: !ref <{key}>")["x"]
     _drop_anchors(parts)
     stream = io.StringIO()
+    yaml.dump(parts, stream)
+    return stream.getvalue()
+
+
+def _with_keys_there(parts_text: str, text: str) -> str:
+    """The parts, where YAML files of a user's own lack a key that parts refer to.
+
+    What their own towers have in its place is kept; else the argument has its default.
+    """
+    yaml, stream = ruamel.yaml.YAML(), io.StringIO()
+    parts, own = yaml.load(parts_text), yaml.load(text)
+    for name, kept in _KEPT.items():
+        tower = own.get(name)
+        arguments = tower if isinstance(tower, Mapping) else {}
+        for argument, key in kept.items():
+            if key in own or key == _TEXT_SOURCE:
+                continue
+            if argument in arguments:
+                parts[name][argument] = arguments[argument]
+            else:
+                del parts[name][argument]
+    if _TEXT_SOURCE not in own:
+        parts[_TEXT_SOURCE] = None  # where its text lies is told afterwards
+    _drop_anchors(parts)
     yaml.dump(parts, stream)
     return stream.getvalue()
 

@@ -14,9 +14,11 @@ a list or tuple              one clip an entry, each ``[time]``,
                              data set's sound
 ============================ ==================================================
 
-What soundfile gives of a stereo file is ``[time, channels]``, and is refused: as a
-batch it would be a clip a sample. With one channel, it is one clip. How a data set of
-Hugging Face gives its sounds is in :mod:`clap_sb.inference.dataset_audio`.
+What soundfile gives of a file of several channels is ``[time, channels]``. It is told
+by its shape, more rows than columns and at most 64 columns, and refused, alone or in a
+list, since no clip of a batch has so few samples. With one column, it is one clip. How
+a data set of Hugging Face gives its sounds is in
+:mod:`clap_sb.inference.dataset_audio`.
 """
 
 from __future__ import annotations
@@ -154,7 +156,7 @@ def open_input(
     clip : tensor, array, path, open file, AudioFile, or data set's sound
         The clip.
     sample_rate : int or None
-        Its rate, Hz; a file and a data set's sound know their own.
+        Its rate, Hz; a file knows its own, and so do most sounds of a data set.
     new_sample_rate : int
         The rate wanted, Hz.
 
@@ -178,7 +180,8 @@ def open_input(
             )
         return nullcontext(clip)  # whoever opened it closes it
     if is_dataset_audio(clip):
-        clip, sample_rate = undressed(clip)
+        clip, own_rate = undressed(clip)
+        sample_rate = sample_rate if own_rate is None else own_rate
     if is_file(clip):
         sound = AudioFile(clip, new_sample_rate)
         name = sound.name

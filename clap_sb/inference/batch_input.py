@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from clap_sb.clips import check_lengths
-from clap_sb.inference.waveform import is_time_first, refuse_time_first
+from clap_sb.inference.waveform import (
+    check_floats,
+    is_time_first,
+    refuse_time_first,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,11 +61,7 @@ def as_batch(
         if wavs.shape[1] > 1:
             refuse_time_first(wavs.shape)
         wavs = wavs.T
-    if not wavs.is_floating_point():
-        raise ValueError(
-            f"samples are floats in [-1, 1], got {wavs.dtype}: divide integers by "
-            "their largest value first"
-        )
+    check_floats(wavs)
     if wav_lens is not None:
         wav_lens = torch.as_tensor(wav_lens).reshape(-1)
         check_lengths(wavs, wav_lens, wait=True)

@@ -256,7 +256,7 @@ def read_annotations(path: str | Path) -> dict[Path, list[Segment]]:
     found: dict[Path, list[Segment]] = {}
     by_file = rows_by_file(path, _COLUMNS, key="file")
     for file, rows in by_file.items():
-        kept = [row for row in rows if any(row[name].strip() for name in _COLUMNS[1:])]
+        kept = [row for row in rows if any(map(row.said, _COLUMNS[1:]))]
         found[file] = [_segment(row) for row in kept]
         try:
             duration = probe_to_end(file).duration if kept else 0.0
@@ -271,7 +271,7 @@ def read_annotations(path: str | Path) -> dict[Path, list[Segment]]:
 
 def _segment(row: Row) -> Segment:
     """What a row annotates."""
-    label = row["label"].strip()
+    label = row.said("label")
     if not label:
         raise ValueError(
             f"{row.where} has times, but no label; the row of a file without any label "

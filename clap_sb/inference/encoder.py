@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -238,14 +238,14 @@ class Encoder(nn.Module):
     @torch.no_grad()
     def encode_text(
         self,
-        captions: str | Sequence[str] | dict[str, torch.Tensor],
+        captions: str | Sequence[str] | Mapping[str, torch.Tensor],
         batch_size: int = 64,
     ) -> torch.Tensor:
         """Embeds captions; of those that are too long, a warning tells how many.
 
         Arguments
         ---------
-        captions : str, sequence of str, or dict
+        captions : str, sequence of str, or mapping
             Captions, or their tokens (``input_ids``, ``attention_mask``).
         batch_size : int
             Captions that go through the tower at once.
@@ -258,15 +258,17 @@ class Encoder(nn.Module):
         Raises
         ------
         ValueError
-            If there is no caption, or one is empty; its place in the list is named.
+            If there is no caption, or one is empty, or no text; its place in the list
+            is named.
         """
-        if isinstance(captions, dict):
-            groups = [captions]
+        if isinstance(captions, Mapping):
+            groups = [dict(captions)]
         else:
-            captions = [captions] if isinstance(captions, str) else list(captions)
+            captions = _listed(captions)
+            check_captions(captions)
             if self.strip_punctuation:
                 captions = [without_punctuation(caption) for caption in captions]
-            check_captions(captions)
+                check_captions(captions)
             starts = range(0, len(captions), batch_size)
             groups = [captions[start : start + batch_size] for start in starts]
         with self.autocast(), counting() as cut:
@@ -313,3 +315,14 @@ class Encoder(nn.Module):
         """The context that the towers run in, by the precision that was chosen."""
         dtype = self.autocast_dtype
         return torch.autocast(self.device.type, dtype, enabled=dtype is not None)
+
+
+def _listed(captions: str | Iterable[str]) -> list[str]:
+    if isinstance(captions, str):
+        return [captions]
+    try:
+        return list(captions)
+    except TypeError:
+        raise ValueError(
+            f"captions are a text or a list of texts, got {type(captions).__name__}"
+        ) from None

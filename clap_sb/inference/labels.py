@@ -71,7 +71,7 @@ class Labels:
         Raises
         ------
         ValueError
-            If it is a single string, or makes no labels.
+            If it is a single string, or one is no string, or it makes no labels.
         """
         if isinstance(labels, Labels):
             return labels
@@ -82,6 +82,13 @@ class Labels:
         if isinstance(labels, Mapping):
             texts = [(t,) if isinstance(t, str) else tuple(t) for t in labels.values()]
         else:
+            labels = list(labels)
+            for place, name in enumerate(labels):
+                if not isinstance(name, str):
+                    raise ValueError(
+                        f"labels [{place}] is {name!r}, of type "
+                        f"{type(name).__name__}, and labels are texts"
+                    )
             texts = [(prompt(name, template),) for name in labels]
         return cls(tuple(labels), tuple(texts))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from clap_sb.data.csv_records import read_records
-from clap_sb.data.csv_rows import read_rows
+from clap_sb.data.csv_rows import Row, bare_name, read_rows
 from clap_sb.data.text_file import read_lines
 from clap_sb.evaluation.prompts import read_descriptions
 from clap_sb.evaluation.zero_shot import DEFAULT_PROMPT
@@ -23,7 +25,8 @@ def read_labels(path: str | Path, template: str = DEFAULT_PROMPT) -> Labels:
     ``.txt``  a label a line
     ``.csv``  a label a row, then its description if there is a second
               column; a label in several rows has several descriptions;
-              the header ``label`` or ``label,description`` may be there
+              a header with ``label``, or ``label`` and ``description`` in
+              any order, may be there; a column without a name is left out
     ``.yaml`` a description, or a list of them, by label; ``.json`` likewise
     ========= ==============================================================
 
@@ -41,7 +44,8 @@ def read_labels(path: str | Path, template: str = DEFAULT_PROMPT) -> Labels:
     Raises
     ------
     ValueError
-        If the file is of another kind, or makes no labels; it is named.
+        If the file is of another kind, or makes no labels, or a row has none; it is
+        named.
 
     Example
     -------
@@ -73,13 +77,41 @@ def _read_csv(path: Path) -> list[str] | dict[str, list[str]]:
     records = read_records(path, has_header=False)
     if not records:
         raise ValueError(f"{path} holds no label")
-    has_descriptions = any("".join(record.values[1:]).strip() for record in records)
-    columns = _COLUMNS if has_descriptions else _COLUMNS[:1]
-    first = tuple(value.strip().lower() for value in records[0].values if value)
-    rows = read_rows(path, columns, names=None if first == columns else columns)
-    if not has_descriptions:
-        return [row["label"].strip() for row in rows]
+    if _is_header(records[0].values):
+        rows = read_rows(path, _COLUMNS[:1], _COLUMNS[1:])
+        if not rows:
+            raise ValueError(f"{path} holds no label below its header")
+        _check_columns(path, rows[0])
+        has_descriptions = _COLUMNS[1] in rows[0]
+    else:
+        has_descriptions = any("".join(r.values[1:]).strip() for r in records)
+        names = _COLUMNS if has_descriptions else _COLUMNS[:1]
+        rows = read_rows(path, names, names=names)
     labels: dict[str, list[str]] = {}
     for row in rows:
-        labels.setdefault(row["label"].strip(), []).append(row["description"].strip())
-    return labels
+        if not row.said("label"):
+            raise ValueError(
+                f"{row.where} has no label: give one, or leave the row out"
+            )
+        labels.setdefault(row.said("label"), []).append(row.said("description"))
+    if has_descriptions and any(map(any, labels.values())):
+        return labels
+    return [row.said("label") for row in rows]
+
+
+def _is_header(values: Sequence[str]) -> bool:
+    """Whether a first row names columns; those of another separator too.
+
+    A lone ``description`` may be a label.
+    """
+    names = [bare_name(name) for value in values for name in re.split(r"[;\t]", value)]
+    return "label" in names or (len(names) > 1 and "description" in names)
+
+
+def _check_columns(path: Path, row: Row) -> None:
+    others = [name for name in row if name not in _COLUMNS]
+    if others and _COLUMNS[1] not in row:
+        raise ValueError(
+            f"{path} has the columns {', '.join(row)}: that of the descriptions is to "
+            f"be called description; leave {', '.join(others)} out if there is none"
+        )

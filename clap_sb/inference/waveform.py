@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 # more channels than any microphone array in use, fewer samples than any clip
 _MOST_CHANNELS = 64
-# of a file: a matrix of so few columns and many rows is no batch
-_MOST_OF_A_FILE = 8
 
 
 def as_waveform(wav: Waveform) -> torch.Tensor:
@@ -62,15 +60,16 @@ def _shown(value: object) -> str:
     return f"{value!r}" if known else f"an object of type {type(value).__name__}"
 
 
-def is_time_first(wav: torch.Tensor, most_channels: int = _MOST_OF_A_FILE) -> bool:
+def is_time_first(wav: torch.Tensor) -> bool:
     """Whether a matrix is ``[time, channels]``, as soundfile gives a file.
+
+    It has more rows than columns, and so few columns that they are samples of no clip,
+    be it in a batch or with several channels.
 
     Arguments
     ---------
     wav : torch.Tensor
         Of two dimensions.
-    most_channels : int
-        What no batch or clip has as its number of samples.
 
     Returns
     -------
@@ -78,10 +77,11 @@ def is_time_first(wav: torch.Tensor, most_channels: int = _MOST_OF_A_FILE) -> bo
 
     Example
     -------
-    >>> is_time_first(torch.zeros(48000, 2)), is_time_first(torch.zeros(2, 48000))
+    >>> is_time_first(torch.zeros(48000, 16)), is_time_first(torch.zeros(500, 48000))
     (True, False)
     """
-    return 1 <= wav.shape[1] <= most_channels and wav.shape[0] > _MOST_CHANNELS
+    rows, columns = wav.shape
+    return 1 <= columns <= _MOST_CHANNELS and rows > columns
 
 
 def refuse_time_first(shape: Sequence[int]) -> None:
@@ -98,9 +98,33 @@ def refuse_time_first(shape: Sequence[int]) -> None:
         Always.
     """
     raise ValueError(
-        f"a clip of shape {list(shape)} has more channels than samples: it is "
-        "[channels, time], so transpose what came as [time, channels]"
+        f"of the shape {list(shape)}, the last number would be that of the samples of "
+        "a clip, and no clip is so short: transpose what came as [time, channels]"
     )
+
+
+def check_floats(wav: torch.Tensor) -> None:
+    """Sees that samples are floats.
+
+    Arguments
+    ---------
+    wav : torch.Tensor
+        Samples, of any shape.
+
+    Raises
+    ------
+    ValueError
+        If they are numbers of another kind.
+    """
+    if wav.is_floating_point():
+        return
+    if wav.is_complex():
+        hint = "complex numbers are a spectrum or an analytic signal, and no waveform"
+    elif wav.dtype == torch.bool:
+        hint = "truth values, such as those of a mask, are no waveform"
+    else:
+        hint = "divide integers by their largest value first"
+    raise ValueError(f"samples are floats in [-1, 1], got {wav.dtype}: {hint}")
 
 
 def as_channels(wav: torch.Tensor) -> torch.Tensor:
@@ -127,15 +151,11 @@ def as_channels(wav: torch.Tensor) -> torch.Tensor:
             "a clip has the shape [time] or [channels, time], and at least one "
             f"sample, got {shape}"
         )
-    if wav.dim() == 2 and is_time_first(wav, _MOST_CHANNELS):
+    if wav.dim() == 2 and is_time_first(wav):
         if shape[1] > 1:
             refuse_time_first(shape)
         wav = wav.T
-    if not wav.is_floating_point():
-        raise ValueError(
-            f"samples are floats in [-1, 1], got {wav.dtype}: divide integers by "
-            "their largest value first"
-        )
+    check_floats(wav)
     if not wav.isfinite().all():
         raise ValueError("some samples of a clip are not finite numbers")
     return wav.float().reshape(-1, wav.shape[-1])

@@ -142,8 +142,8 @@ def _read_entries(caption_list: Path) -> list[Entry]:
     clips: dict[tuple[str, int], _Captioned] = {}
     num_empty = 0
     for row in read_rows(caption_list, COLUMNS, mend=_joined):
-        caption = row["caption"].strip()
-        if caption.lower() in ("", "nan"):
+        caption = row.said("caption")
+        if not caption:
             num_empty += 1
             continue
         key = row["youtube_id"].strip(), int(row.seconds("start_time"))

@@ -37,7 +37,7 @@ def prepare_clotho(
     The lists are read from ``<data_folder>/``, ``<data_folder>/clotho_csv_files/`` or
     ``<data_folder>/meta/``. Audio may lie in ``<split>/``,
     ``clotho_audio_files/<split>/``, ``clotho_audio_<split>/`` or ``audio/<split>/``,
-    named as the lists say; as wav, flac, ogg or mp3.
+    named as the lists say; in any format of :mod:`clap_sb.data.suffixes`.
 
     Arguments
     ---------
@@ -110,7 +110,7 @@ def _read_entries(caption_list: Path) -> list[Entry]:
     metadata = _read_metadata(caption_list)
     entries, num_empty = [], 0
     for row in read_rows(caption_list, ("file_name", *CAPTIONS)):
-        captions = [row[column].strip() for column in CAPTIONS]
+        captions = [row.said(column) for column in CAPTIONS]
         num_empty += captions.count("")
         name = Path(row["file_name"]).stem
         known = metadata.get(row["file_name"].strip(), {})
@@ -144,7 +144,7 @@ def _read_metadata(caption_list: Path) -> dict[str, dict[str, object]]:
         row["file_name"].strip(): {
             "source": _source(row["sound_id"].strip()),
             "keywords": tuple(
-                word.strip() for word in row["keywords"].split(";") if word.strip()
+                word.strip() for word in row.said("keywords").split(";") if word.strip()
             ),
         }
         for row in rows
