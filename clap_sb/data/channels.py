@@ -118,6 +118,8 @@ def to_mono(frames: np.ndarray, channel: int | None) -> np.ndarray:
     """
     if channel is not None:
         return np.ascontiguousarray(frames[:, channel])
+    if frames.shape[1] == 1:
+        return np.ascontiguousarray(frames[:, 0])
     # column by column: NumPy's mean over so short an axis takes ten times as long
     mono = frames[:, 0].copy()
     for column in range(1, frames.shape[1]):

@@ -71,4 +71,5 @@ class ReadOn:
             return np.zeros((0, 1), np.float32)
         frames = np.concatenate(self._kept)[begin - self._begin :]
         self._kept, self._begin = [frames], min(begin, self._end)
-        return frames[: max(0, end - begin)]
+        # a copy, for what is done to it must not be done to what is kept
+        return frames[: max(0, end - begin)].copy()
