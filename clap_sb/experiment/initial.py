@@ -15,12 +15,14 @@ import ruamel.yaml
 from clap_sb.checkpoints.architecture import TextTower, write_text_source
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.loading import load_strictly
+from clap_sb.checkpoints.part import Part
 from clap_sb.checkpoints.run_folder import MODEL_FILE, PARTS, TEXT_FOLDER, load_run
 from clap_sb.checkpoints.speechbrain_folder import hyperparams
 from clap_sb.config import Config, ConfigError, top_level_blocks
 from clap_sb.inference.opening import open_checkpoint
 from clap_sb.inference.source import find_checkpoint
 from clap_sb.model import CLAP
+from clap_sb.training.text_tower import has_source
 
 # What acts in training alone and has no weights is the YAML's, as training figures are.
 _KEPT = {
@@ -96,8 +98,20 @@ class Initial:
         ------
         ConfigError
             If a setting of the architecture was given on the command line: it would
-            have no effect.
+            have no effect; or the YAML lacks one that acts in training.
         """
+        known = top_level_blocks(config.text)
+        lacking = [
+            key
+            for kept in _KEPT.values()
+            for key in kept.values()
+            if f"<{key}>" in self.parts and key not in known
+        ]
+        if lacking:
+            raise ConfigError(
+                f"the system's YAML has no {', '.join(lacking)}, which the model of "
+                "--init takes from it: add them (freeze_audio: False, and the like)"
+            )
         owned = architecture_keys(config.text)
         given = sorted(owned & set(config.given))
         if given:
@@ -107,6 +121,8 @@ class Initial:
             )
         kept = {k: v for k, v in config.overrides.items() if k not in owned}
         adopted = replace(config, overrides=kept).redefined(self.parts)
+        if not has_source(adopted.values()):
+            return adopted
         return adopted.updated({"text_source": str(text_folder)})
 
     def load_into(self, clap: CLAP) -> None:
@@ -125,7 +141,9 @@ class Initial:
         load_strictly(clap, self.clap.state_dict(), self.description)
 
 
-def read_initial(source: str | Path, tokenizer: str | None = None) -> Initial:
+def read_initial(
+    source: str | Path, tokenizer: str | None = None, trust: bool = False
+) -> Initial:
     """Reads what a run is to start from.
 
     Arguments
@@ -135,6 +153,8 @@ def read_initial(source: str | Path, tokenizer: str | None = None) -> Initial:
         file or folder, or its name on the Hugging Face hub.
     tokenizer : str, optional
         Folder or hub name of the tokenizer, where it does not lie beside the weights.
+    trust : bool
+        Whether it may be of classes that are not clap_sb's, which are then imported.
 
     Returns
     -------
@@ -149,15 +169,15 @@ def read_initial(source: str | Path, tokenizer: str | None = None) -> Initial:
     path = find_checkpoint(source)
     folders = (path, path.resolve().parent.parent) if path.is_dir() else ()
     if any((folder / MODEL_FILE).is_file() for folder in folders):
-        return _from_run(path)
-    opened = open_checkpoint(path, tokenizer)
+        return _from_run(path, trust)
+    opened = open_checkpoint(path, tokenizer, trust)
     what = opened.loaded.architecture
     if what.text is None:
         raise CheckpointError(
             f"{source} is an audio tower alone ({what.description}): start the audio "
             "tower from it by --audio_weights, not by --init"
         )
-    if opened.tokenizer is None:
+    if what.text.has_source and opened.tokenizer is None:
         raise CheckpointError(
             f"{source} came without its tokenizer, and {what.text.tokenizer} cannot be "
             "fetched: name a folder with it (--init_tokenizer FOLDER)"
@@ -172,8 +192,8 @@ def read_initial(source: str | Path, tokenizer: str | None = None) -> Initial:
     )
 
 
-def _from_run(path: Path) -> Initial:
-    run = load_run(path)
+def _from_run(path: Path, trust: bool) -> Initial:
+    run = load_run(path, trust=trust)
     return Initial(
         clap=run.clap,
         description=f"{path.as_posix()} ({run.system}, {run.selection})",
@@ -183,7 +203,9 @@ def _from_run(path: Path) -> Initial:
     )
 
 
-def _text_files(text: TextTower, tokenizer: Path) -> dict[str, bytes]:
+def _text_files(text: TextTower, tokenizer: Path | None) -> dict[str, bytes]:
+    if not text.has_source:
+        return {}
     with tempfile.TemporaryDirectory() as folder:
         write_text_source(text, folder, tokenizer)
         return read_files(folder)
@@ -195,7 +217,7 @@ def read_files(folder: str | Path) -> dict[str, bytes]:
     Arguments
     ---------
     folder : str or Path
-        The folder; folders in it are left out.
+        The folder, which need not be there; folders in it are left out.
 
     Returns
     -------
@@ -208,7 +230,7 @@ def read_files(folder: str | Path) -> dict[str, bytes]:
     >>> read_files(folder)
     {'a.txt': b'x'}
     """
-    paths = sorted(path for path in Path(folder).iterdir() if path.is_file())
+    paths = sorted(path for path in Path(folder).glob("*") if path.is_file())
     return {path.name: path.read_bytes() for path in paths}
 
 
@@ -229,7 +251,15 @@ def training_parts(text: str) -> str:
     values = yaml.load(text)
     parts = ruamel.yaml.comments.CommentedMap((name, values[name]) for name in PARTS)
     for name, kept in _KEPT.items():
-        for argument, key in kept.items():
+        tag = parts[name].tag
+        if not isinstance(parts[name], Mapping):  # it has no arguments yet
+            parts[name] = ruamel.yaml.comments.CommentedMap()
+            parts[name].yaml_set_ctag(tag)
+        part = Part(tag.value.removeprefix("!new:"))
+        taken = {k: v for k, v in kept.items() if part.takes(k)}
+        if not has_source(parts):
+            taken.pop("source", None)
+        for argument, key in taken.items():
             parts[name][argument] = yaml.load(f"x: !ref <{key}>")["x"]
     _drop_anchors(parts)
     stream = io.StringIO()
