@@ -56,6 +56,16 @@ class Waves(nn.Module):
 """
 
 
+LISTED = """
+
+class Listed(ByteText):
+    def __init__(self, source: str, width: int):
+        super().__init__(width)
+        assert source == "words.txt"
+        self.source = source
+"""
+
+
 def folder_of_mine(folder: Path) -> Path:
     """The files of docs/extending.md, and clips to train on."""
     (folder / "my_tower.py").write_text(AUDIO)
@@ -235,13 +245,17 @@ def test_both_towers_may_be_strange(importable):
     )
     system = re.sub(r"^audio_encoder:.*\n( .*\n)*", audio, system, flags=re.M)
     system = re.sub(r"^freeze_audio:.*\n", "", system, flags=re.M)
-    (folder / "waves.yaml").write_text(system)
+    # what it means by a source is its own affair
+    (folder / "my_text.py").write_text(TEXT + LISTED)
+    old, new = "my_text.ByteText\n", "my_text.Listed\n    source: words.txt\n"
+    assert old in system
+    (folder / "waves.yaml").write_text(system.replace(old, new))
     run = folder / "strange"
     done(train(folder, run, "--number_of_epochs", "1", system="waves.yaml"))
     done(train(folder, run, "--number_of_epochs", "2", system="waves.yaml"))
     with pytest.raises(CheckpointError) as caught:
         CLAP.from_hparams(run)
-    for name in ("waves.Waves", "torch.nn.GELU", "torch.nn.Linear", "my_text.ByteText"):
+    for name in ("waves.Waves", "torch.nn.GELU", "torch.nn.Linear", "my_text.Listed"):
         assert name in str(caught.value)
     clap = CLAP.from_hparams(run, trust=True, run_opts={"device": "cpu"})
     assert clap.model.audio_encoder.notes == {
@@ -250,12 +264,15 @@ def test_both_towers_may_be_strange(importable):
         "rate": 0.5,
     }
     best = CLAP.from_checkpoint(run, trust=True)
+    assert clap.model.text_encoder.source == best.model.text_encoder.source
     wav = torch.randn(3, 8000)
     assert torch.equal(clap.encode_audio(wav, 8000), best.encode_audio(wav, 8000))
     assert torch.equal(clap.encode_text(["a dog"]), best.encode_text(["a dog"]))
     assert not (run / "export" / "text").exists()
     assert fingerprint(clap) == fingerprint(best)
     assert tokenizer_fingerprint(clap) == tokenizer_fingerprint(best) != ""
+    tuned = ("--init", str(run), "--trust", "--finetune_epochs", "1")
+    done(train(folder, folder / "from_it", *tuned, system="waves.yaml"))
     facts = inform(run, trust=True)
     assert (facts.window, facts.tokenizer) == (1.0, "its own, in the class")
     assert facts.text_cosine is not None

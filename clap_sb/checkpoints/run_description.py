@@ -156,17 +156,20 @@ def _text_tower(part: Part, trained: Part, run: Path) -> TextTower:
 
 def _without_source(part: Part) -> Part:
     """Where a text tower's files are is for the reader to say."""
+    if not takes_source(part):
+        return part
     kept = {key: v for key, v in part.arguments.items() if key != "source"}
     return replace(part, arguments=kept)
 
 
 def takes_source(text_encoder: Part) -> bool:
-    """Whether a text tower is built from a folder, with its tokenizer.
+    """Whether a text tower is built from the run's folder, with its tokenizer.
 
     Arguments
     ---------
     text_encoder : Part
-        As the YAML has it.
+        As ``model.yaml`` has it. A class that is not ours may mean something else by
+        an argument of that name.
 
     Returns
     -------
@@ -177,7 +180,10 @@ def takes_source(text_encoder: Part) -> bool:
     >>> takes_source(Part("my_tower.Bytes", {"width": 8}))
     False
     """
-    return "source" in text_encoder.arguments
+    given = text_encoder.arguments
+    return "source" in given and (
+        text_encoder.is_ours or given["source"] == TEXT_FOLDER
+    )
 
 
 def with_defaults(part: Part) -> Part:

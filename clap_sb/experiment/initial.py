@@ -251,13 +251,15 @@ def training_parts(text: str) -> str:
     values = yaml.load(text)
     parts = ruamel.yaml.comments.CommentedMap((name, values[name]) for name in PARTS)
     for name, kept in _KEPT.items():
+        if isinstance(parts[name], list):  # arguments by place: none by name beside
+            continue
         tag = parts[name].tag
         if not isinstance(parts[name], Mapping):  # it has no arguments yet
             parts[name] = ruamel.yaml.comments.CommentedMap()
             parts[name].yaml_set_ctag(tag)
         part = Part(tag.value.removeprefix("!new:"))
         taken = {k: v for k, v in kept.items() if part.takes(k)}
-        if not has_source(parts):
+        if not (part.is_ours or _is_text_source(parts[name].get("source"))):
             taken.pop("source", None)
         for argument, key in taken.items():
             parts[name][argument] = yaml.load(f"x: !ref <{key}>")["x"]
@@ -265,6 +267,13 @@ def training_parts(text: str) -> str:
     stream = io.StringIO()
     yaml.dump(parts, stream)
     return stream.getvalue()
+
+
+def _is_text_source(source: Any) -> bool:
+    """Whether a class that is not ours is given the tokenizer's folder."""
+    if isinstance(source, ruamel.yaml.comments.TaggedScalar):
+        return source.value == "<text_source>"
+    return source == TEXT_FOLDER
 
 
 def _drop_anchors(node: Any) -> None:

@@ -26,15 +26,17 @@ def has_source(values: Mapping[str, Any]) -> bool:
     Returns
     -------
     bool
-        False for a class that has all it takes: nothing is to be settled then.
+        False for a class that has all it takes, or of a system that names no
+        ``text_source``: nothing is to be settled then.
 
     Example
     -------
-    >>> has_source({"text_encoder": {"source": "roberta-base"}})
+    >>> has_source({"text_source": None, "text_encoder": {"source": None}})
     True
     """
     tower = values["text_encoder"]
-    return isinstance(tower, Mapping) and "source" in tower
+    takes = isinstance(tower, Mapping) and "source" in tower
+    return takes and "text_source" in values
 
 
 def settle_text_tower(
