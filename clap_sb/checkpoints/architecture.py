@@ -2,86 +2,29 @@
 
 from __future__ import annotations
 
-import importlib
 import json
+import operator
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from clap_sb.checkpoints.errors import CheckpointError
+from clap_sb.checkpoints.part import (
+    Part,
+    Trust,
+    check_trusted,
+    decoded,
+    encoded,
+    strange_names,
+)
+from clap_sb.encoders.contract import check_towers
 from clap_sb.encoders.no_text_tower import NoTextTower
 from clap_sb.model import CLAP
 
-# a description may come from outside, and names classes
-_BUILDABLE = (
-    "clap_sb.encoders.",
-    "clap_sb.features.",
-    "clap_sb.objectives.",
-    "torch.nn.Identity",
-)
-
-
-_PARTS = {"audio_encoder", "audio_projection", "text_projection", "logit_scale"}
-
-
-@dataclass(frozen=True)
-class Part:
-    """One of our classes, and what it is built with.
-
-    Arguments
-    ---------
-    name : str
-        Import path of the class.
-    arguments : dict
-        Keyword arguments: numbers, strings, lists, and further parts.
-
-    Example
-    -------
-    >>> Part("clap_sb.features.LogMel", {"n_mels": 32}).build().n_mels
-    32
-    """
-
-    name: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self):
-        if not self.name.startswith(_BUILDABLE):
-            raise CheckpointError(
-                f"a model cannot be built of {self.name}: only the towers and heads of "
-                "clap_sb can stand in a description"
-            )
-
-    def build(self) -> nn.Module:
-        """Builds the part, and those it takes."""
-        arguments = {
-            key: value.build() if isinstance(value, Part) else value
-            for key, value in self.arguments.items()
-        }
-        return self.find()(**arguments)
-
-    def find(self) -> type[nn.Module]:
-        """The class itself.
-
-        Returns
-        -------
-        type
-
-        Raises
-        ------
-        CheckpointError
-            If there is no such class.
-        """
-        module, _, name = self.name.rpartition(".")
-        try:
-            found = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError) as error:
-            raise CheckpointError(f"there is no class {self.name}") from error
-        if not (isinstance(found, type) and issubclass(found, nn.Module)):
-            raise CheckpointError(f"{self.name} is no part of a model")
-        return found
+_PARTS = ("audio_encoder", "audio_projection", "text_projection", "logit_scale")
 
 
 @dataclass(frozen=True)
@@ -97,11 +40,14 @@ class TextTower:
         its numbers as arguments.
     tokenizer : str
         Name on the Hugging Face hub of the tokenizer it was trained with.
+    has_source : bool
+        Whether it is built from a folder; False for a class that has all it takes.
     """
 
     part: Part
     config: Mapping[str, Any]
     tokenizer: str
+    has_source: bool = True
 
 
 @dataclass(frozen=True)
@@ -130,6 +76,9 @@ class Architecture:
         Whether captions lose their punctuation before they are tokenised.
     verified : bool
         Whether the layout was checked against the family's own classes.
+    window : tuple of int, optional
+        Samples in the audio tower's window and their rate, Hz; those that its arguments
+        name unless given.
     """
 
     family: str
@@ -142,16 +91,34 @@ class Architecture:
     logit_scale: Part = Part("clap_sb.objectives.logit_scale.LogitScale")
     strip_punctuation: bool = False
     verified: bool = True
+    window: tuple[int, int] | None = None
+
+    @property
+    def parts(self) -> list[Part]:
+        """All that it is built of."""
+        found = [getattr(self, name) for name in _PARTS]
+        found += [self.text.part] if self.text is not None else []
+        return [part for part in found if part is not None]
+
+    @property
+    def strange_names(self) -> list[str]:
+        """Names of the classes that are not clap_sb's."""
+        return strange_names(self.parts)
 
     @property
     def sample_rate(self) -> int:
         """Sample rate of the waveforms, Hz."""
+        if self.window is not None:
+            return self.window[1]
         tower = self.audio_encoder.arguments
-        return tower.get("sample_rate", tower["log_mel"].arguments["sample_rate"])
+        front_end = tower if "sample_rate" in tower else tower["log_mel"].arguments
+        return front_end["sample_rate"]
 
     @property
     def seconds(self) -> float:
         """Length of the audio tower's window, seconds."""
+        if self.window is not None:
+            return self.window[0] / self.window[1]
         return self.audio_encoder.arguments["clip_samples"] / self.sample_rate
 
 
@@ -175,13 +142,40 @@ def build(architecture: Architecture, text_source: str | Path | None = None) -> 
         part = text_part(architecture.text, str(text_source))
         text_encoder = part.build()
         text_projection = architecture.text_projection.build()
-    return CLAP(
+    return joined(
         architecture.audio_encoder.build(),
         text_encoder,
         architecture.audio_projection.build(),
         text_projection,
         architecture.logit_scale.build(),
     ).eval()
+
+
+def joined(
+    audio_encoder: nn.Module, text_encoder: nn.Module, *rest: nn.Module, **more: Any
+) -> CLAP:
+    """A model of towers that need not be ours; exports of such are built by it.
+
+    Arguments
+    ---------
+    audio_encoder : nn.Module
+        Audio tower.
+    text_encoder : nn.Module
+        Text tower.
+    *rest, **more
+        What else :class:`CLAP` takes.
+
+    Returns
+    -------
+    CLAP
+
+    Raises
+    ------
+    TowerError
+        As :func:`clap_sb.encoders.contract.check_towers` does.
+    """
+    check_towers(audio_encoder, text_encoder)
+    return CLAP(audio_encoder, text_encoder, *rest, **more)
 
 
 def text_part(text: TextTower, source: str) -> Part:
@@ -198,7 +192,9 @@ def text_part(text: TextTower, source: str) -> Part:
     -------
     Part
     """
-    return Part(text.part.name, {**text.part.arguments, "source": source})
+    if not text.has_source:
+        return text.part
+    return replace(text.part, arguments={**text.part.arguments, "source": source})
 
 
 def write_text_source(
@@ -247,16 +243,23 @@ def to_json(architecture: Architecture) -> str:
     >>> from_json(to_json(cnn14)) == cnn14
     True
     """
-    return json.dumps(asdict(architecture), indent=1)
+    values = {f.name: getattr(architecture, f.name) for f in fields(architecture)}
+    values |= {key: encoded(values[key]) for key in _PARTS}
+    text = architecture.text
+    if text is not None:
+        values["text"] = {**vars(text), "part": encoded(text.part)}
+    return json.dumps(values, indent=1)
 
 
-def from_json(text: str) -> Architecture:
+def from_json(text: str, trust: Trust = False) -> Architecture:
     """Reads what :func:`to_json` wrote; nothing in it is executed.
 
     Arguments
     ---------
     text : str
         JSON.
+    trust : bool or collection of str
+        Whether it may name classes that are not clap_sb's.
 
     Returns
     -------
@@ -265,28 +268,23 @@ def from_json(text: str) -> Architecture:
     Raises
     ------
     CheckpointError
-        If it is no description of an architecture.
+        If it is no description of an architecture, or names such classes and is not
+        trusted.
     """
     try:
         values = json.loads(text)
-        for key in _PARTS & set(values):
-            values[key] = _part(values[key])
+        for key in set(_PARTS) & set(values):
+            values[key] = decoded(values[key])
         if values["text"] is not None:
-            values["text"] = TextTower(
-                **{**values["text"], "part": _part(values["text"]["part"])}
-            )
-        return Architecture(**values)
+            part = decoded(values["text"]["part"])
+            values["text"] = TextTower(**{**values["text"], "part": part})
+        if values.get("window") is not None:
+            samples, rate = map(operator.index, values["window"])
+            values["window"] = (samples, rate)
+        architecture = Architecture(**values)
+        check_trusted(architecture.parts, trust)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"not a description of a model: {error}") from error
-
-
-def _part(values: Mapping[str, Any] | None) -> Part | None:
-    if values is None:
-        return None
-    arguments = {
-        key: _part(value) if isinstance(value, dict) else value
-        for key, value in values["arguments"].items()
-    }
-    return Part(values["name"], arguments)
+    return architecture

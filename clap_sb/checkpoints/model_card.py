@@ -56,6 +56,10 @@ def model_card(
         ("window", f"{architecture.seconds:g} s"),
         *(facts or {}).items(),
     ]
+    strange, trust = architecture.strange_names, ""
+    if strange:
+        rows.append(("classes of its own", ", ".join(strange)))
+        trust = ", trust=True"
     origin = _TRAINED
     if architecture.family in _TERMS:
         origin = _CONVERTED
@@ -73,7 +77,7 @@ def model_card(
 ```python
 from clap_sb.inference import CLAP
 
-clap = CLAP.from_hparams("this/folder")
+clap = CLAP.from_hparams("this/folder"{trust})
 audio = clap.embed_files(["dog.wav"])
 ```
 """

@@ -6,13 +6,14 @@ import shutil
 from pathlib import Path
 
 from clap_sb.checkpoints.loading import Loaded
+from clap_sb.checkpoints.part import Trust
 from clap_sb.checkpoints.run_folder import TEXT_FOLDER, load_run
 from clap_sb.checkpoints.speechbrain_folder import write_speechbrain_folder
 
 EXPORT_FOLDER = "export"
 
 
-def export_run(run: str | Path) -> Path:
+def export_run(run: str | Path, trust: Trust = False) -> Path:
     """Writes the best checkpoint of a run to its ``export`` folder.
 
     An export of an earlier end of training is replaced.
@@ -21,6 +22,8 @@ def export_run(run: str | Path) -> Path:
     ---------
     run : str or Path
         A run's output folder.
+    trust : bool or collection of str
+        Whether its model may be of classes that are not clap_sb's, or of which.
 
     Returns
     -------
@@ -33,14 +36,14 @@ def export_run(run: str | Path) -> Path:
         If the run has no finished epoch, or its model cannot be described.
     """
     run = Path(run)
-    loaded = load_run(run)
+    loaded = load_run(run, trust=trust)
     folder = run / EXPORT_FOLDER
     partial = run / f"{EXPORT_FOLDER}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     write_speechbrain_folder(
         Loaded(loaded.clap, loaded.architecture),
         partial,
-        run / TEXT_FOLDER,
+        run / TEXT_FOLDER if loaded.architecture.text.has_source else None,
         facts=loaded.facts,
     )
     shutil.rmtree(folder, ignore_errors=True)

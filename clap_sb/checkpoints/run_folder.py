@@ -10,6 +10,7 @@ import torch
 
 from clap_sb.checkpoints.architecture import Architecture
 from clap_sb.checkpoints.errors import CheckpointError
+from clap_sb.checkpoints.part import Trust
 from clap_sb.checkpoints.run_description import (
     MODEL_FILE,
     PARTS,
@@ -76,13 +77,15 @@ class LoadedModel(FoundModel):
     clap: CLAP
 
 
-def find_run(path: str | Path) -> FoundModel:
+def find_run(path: str | Path, trust: Trust = False) -> FoundModel:
     """Finds the best checkpoint of a training run, or a given one.
 
     Arguments
     ---------
     path : str or Path
         A run's output folder, or one of the ``CKPT+...`` folders in its ``save/``.
+    trust : bool or collection of str
+        Whether its model may be of classes that are not clap_sb's.
 
     Returns
     -------
@@ -94,7 +97,7 @@ def find_run(path: str | Path) -> FoundModel:
         If there is no such run, or no finished epoch.
     """
     run, chosen = locate_run(Path(path).resolve())
-    description = read_model_file(run)
+    description = read_model_file(run, trust)
     metric = description["best_metric"]
     selection = f"the checkpoint {chosen.name}, as given"
     if chosen == run:
@@ -111,7 +114,9 @@ def find_run(path: str | Path) -> FoundModel:
     )
 
 
-def load_run(path: str | Path, device: str | torch.device = "cpu") -> LoadedModel:
+def load_run(
+    path: str | Path, device: str | torch.device = "cpu", trust: Trust = False
+) -> LoadedModel:
     """Loads the best checkpoint of a training run, or a given one.
 
     Arguments
@@ -120,6 +125,8 @@ def load_run(path: str | Path, device: str | torch.device = "cpu") -> LoadedMode
         A run's output folder, or one of the ``CKPT+...`` folders in its ``save/``.
     device : str or torch.device
         Where the model goes.
+    trust : bool or collection of str
+        Whether its model may be of classes that are not clap_sb's.
 
     Returns
     -------
@@ -130,8 +137,14 @@ def load_run(path: str | Path, device: str | torch.device = "cpu") -> LoadedMode
     CheckpointError
         If there is no such run, no finished epoch, or a file does not fit.
     """
-    found = find_run(path)
-    clap = build_undrawn(found.architecture, found.run / TEXT_FOLDER)
+    found = find_run(path, trust)
+    try:
+        clap = build_undrawn(found.architecture, found.run / TEXT_FOLDER)
+    except (TypeError, ValueError, KeyError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{found.run / MODEL_FILE} describes no model that can be built: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
     for name in PARTS:
         _load_part(getattr(clap, name), found.path / f"{name}.ckpt")
     return LoadedModel(**vars(found), clap=clap.to(device))

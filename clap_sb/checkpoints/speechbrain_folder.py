@@ -22,6 +22,7 @@ from clap_sb.checkpoints.clip_beside import locate_clip, take_clip_along
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.loading import Loaded, load_strictly
 from clap_sb.checkpoints.model_card import model_card
+from clap_sb.checkpoints.part import Trust
 from clap_sb.checkpoints.reading import read_weights
 from clap_sb.checkpoints.run_folder import PARTS, TEXT_FOLDER
 from clap_sb.checkpoints.undrawn import build_undrawn
@@ -31,6 +32,8 @@ DESCRIPTION_FILE = "architecture.json"
 YAML_FILE = "hyperparams.yaml"
 CARD_FILE = "README.md"
 TOKENIZER = "tokenizer"
+CLAP = "!new:clap_sb.model.CLAP"
+JOIN = "!apply:clap_sb.checkpoints.architecture.joined"
 INLINE_SOURCE = "clap_sb.encoders.inline_source.InlineSource"
 LOAD_PART = "clap_sb.checkpoints.pretrainer.load_exactly"
 LOAD_TOKENIZER = "clap_sb.encoders.tokenizer_file.load_tokenizer"
@@ -64,7 +67,7 @@ def write_speechbrain_folder(
     for name in _parts(architecture):
         state = getattr(loaded.clap, name).state_dict()
         torch.save(state, folder / f"{name}.ckpt")
-    if architecture.text is not None:
+    if architecture.text is not None and architecture.text.has_source:
         write_text_source(architecture.text, folder / TEXT_FOLDER, tokenizer)
     if tokenizer is not None:
         write_tokenizer(tokenizer, folder / f"{TOKENIZER}.ckpt")
@@ -77,7 +80,7 @@ def write_speechbrain_folder(
 
 
 def load_speechbrain_folder(
-    folder: str | Path, tokenizer: str | Path | None = None
+    folder: str | Path, tokenizer: str | Path | None = None, trust: Trust = False
 ) -> Loaded:
     """Loads what :func:`write_speechbrain_folder` wrote.
 
@@ -89,6 +92,8 @@ def load_speechbrain_folder(
         The folder.
     tokenizer : str, Path or None
         Folder with a tokenizer to take instead of the one in the folder.
+    trust : bool or collection of str
+        Whether its model may be of classes that are not clap_sb's.
 
     Returns
     -------
@@ -100,7 +105,7 @@ def load_speechbrain_folder(
         If a file is missing or does not fit.
     """
     folder = Path(folder)
-    architecture = read_description(folder)
+    architecture = read_description(folder, trust)
     with tempfile.TemporaryDirectory() as source:
         if architecture.text is not None:
             own = folder / TEXT_FOLDER
@@ -122,20 +127,31 @@ def load_speechbrain_folder(
     return Loaded(clap, architecture)
 
 
-def read_description(folder: str | Path) -> Architecture:
-    """Reads what an export is.
+def read_description(folder: str | Path, trust: Trust = False) -> Architecture:
+    """Reads what an export is; nothing is imported.
 
     Arguments
     ---------
     folder : str or Path
         A folder that :func:`write_speechbrain_folder` wrote.
+    trust : bool or collection of str
+        Whether its model may be of classes that are not clap_sb's.
 
     Returns
     -------
     Architecture
+
+    Raises
+    ------
+    CheckpointError
+        If it is no description, or names such classes and is not trusted.
     """
     path = Path(folder) / DESCRIPTION_FILE
-    return locate_clip(from_json(path.read_text(encoding="utf-8")), Path(folder))
+    try:
+        architecture = from_json(path.read_text(encoding="utf-8"), trust)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    return locate_clip(architecture, Path(folder))
 
 
 def _parts(architecture: Architecture) -> list[str]:
@@ -167,13 +183,14 @@ def hyperparams(architecture: Architecture, with_tokenizer: bool) -> str:
         f"joint_dim: {architecture.joint_dim}",
         f"strip_punctuation: {json.dumps(architecture.strip_punctuation)}",
     ]
-    if architecture.text is not None:
+    if architecture.text is not None and architecture.text.has_source:
         config = json.dumps(dict(architecture.text.config))
         lines += [f"text_source: !new:{INLINE_SOURCE}", f"    config: {config}"]
     for name, part in _described(architecture).items():
-        lines += [f"{name}: {_tag(part)}", *_arguments(part.arguments, 1)]
+        lines += [f"{name}: {_tag(part)}", *_arguments(part, 1)]
     refs = {name: f"!ref <{name}>" for name in PARTS}
-    lines += ["clap: !new:clap_sb.model.CLAP", *_mapping(refs, 1)]
+    strange = bool(architecture.strange_names)
+    lines += [f"clap: {JOIN if strange else CLAP}", *_mapping(refs, 1)]
     loadables = {name: refs[name] for name in _parts(architecture)}
     hooks = dict.fromkeys(loadables, f"!name:{LOAD_PART}")
     if with_tokenizer:
@@ -208,20 +225,39 @@ def _described(architecture: Architecture) -> dict[str, Part]:
 
 
 def _tag(part: Part) -> str:
-    return f"!new:{part.name}" + ("" if part.arguments else " {}")
+    tag = f"!{'new' if part.is_built else 'name'}:{part.name}"
+    if part.positional:
+        return f"{tag} {_flow(list(part.positional))}"
+    return tag + ("" if part.arguments else " {}")
 
 
-def _arguments(arguments: Mapping[str, Any], level: int) -> list[str]:
+def _arguments(part: Part, level: int) -> list[str]:
     lines = []
-    for key, value in arguments.items():
+    for key, value in part.arguments.items():
         if isinstance(value, Part):
             lines.append(f"{'    ' * level}{key}: {_tag(value)}")
-            lines += _arguments(value.arguments, level + 1)
+            lines += _arguments(value, level + 1)
         elif isinstance(value, str) and value.startswith("!ref "):
             lines += _mapping({key: value}, level)
         else:
-            lines += _mapping({key: json.dumps(value)}, level)
+            lines += _mapping({key: _flow(value)}, level)
     return lines
+
+
+def _flow(value: Any) -> str:
+    """A value on one line of YAML."""
+    if isinstance(value, Part):
+        inner = dict(value.arguments)
+        return _tag(value) + (f" {_flow(inner)}" if inner else "")
+    if isinstance(value, Mapping):
+        pairs = (f"{json.dumps(key)}: {_flow(item)}" for key, item in value.items())
+        return "{" + ", ".join(pairs) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_flow(item) for item in value) + "]"
+    if isinstance(value, tuple):
+        items = ", ".join(_flow(item) for item in value)
+        return f"!tuple {json.dumps(f'({items})')}"
+    return json.dumps(value)
 
 
 def _mapping(values: Mapping[str, str], level: int) -> list[str]:

@@ -79,6 +79,12 @@ def _check(loaded: Loaded) -> None:
     """``ClapModel`` is HTSAT and RoBERTa, with its filterbank made from numbers."""
     architecture = loaded.architecture
     text = architecture.text
+    if architecture.strange_names:
+        raise CheckpointError(
+            f"{architecture.family} ({architecture.description}) cannot become a "
+            f"transformers ClapModel, which has no {architecture.strange_names[0]}. "
+            "Export it for SpeechBrain instead"
+        )
     arguments = architecture.audio_encoder.arguments
     front_end = arguments["log_mel"].arguments
     obstacles = {

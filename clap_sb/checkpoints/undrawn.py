@@ -37,7 +37,8 @@ def build_undrawn(
 
     To draw weights is most of the time that loading takes. Here, parameters have no
     memory while they are built, so that drawing does nothing, and torch's generator
-    stays where it is; buffers, which are computed, are as they should be.
+    stays where it is; buffers, which are computed, are as they should be. Where a class
+    is not ours, its weights are drawn, and the generator stays where it is, too.
 
     Arguments
     ---------
@@ -62,6 +63,9 @@ def build_undrawn(
     >>> torch.equal(torch.get_rng_state(), before)
     True
     """
+    if architecture.strange_names:  # what they do with their parameters is not known
+        with torch.random.fork_rng(devices=[]):
+            return build(architecture, text_source)
     _this_thread.builds = True
     try:
         with _WithoutDrawing():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from clap_sb.cli.messages import tell
 from clap_sb.cli.standard_input import NEITHER, STDIN, sources_in_stdin
+from clap_sb.cli.trust import add_trust
 
 if TYPE_CHECKING:
     from clap_sb.data.audio_file import AudioFile, AudioSource
@@ -32,6 +33,7 @@ def add_checkpoint(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--tokenizer", help="folder or hub name, if it lies elsewhere")
     parser.add_argument("--device", help="cuda, cuda:1, cpu (default)")
+    add_trust(parser)
 
 
 def add_files(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +69,10 @@ def load(arguments: argparse.Namespace) -> CLAP:
     from clap_sb.inference import CLAP
 
     return CLAP.from_checkpoint(
-        arguments.checkpoint, arguments.tokenizer, arguments.device
+        arguments.checkpoint,
+        arguments.tokenizer,
+        arguments.device,
+        trust=arguments.trust,
     )
 
 

@@ -6,6 +6,8 @@ import argparse
 import json
 from dataclasses import asdict
 
+from clap_sb.cli.trust import add_trust
+
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Adds the command.
@@ -29,6 +31,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--tokenizer", help="folder or hub name of the text tower's tokenizer"
     )
+    add_trust(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=_run)
 
@@ -37,5 +40,11 @@ def _run(arguments: argparse.Namespace) -> None:
     # heavy: `clap-sb --help` should not wait for it
     from clap_sb.inference.conversion import convert
 
-    done = convert(arguments.file, arguments.out, arguments.to, arguments.tokenizer)
+    done = convert(
+        arguments.file,
+        arguments.out,
+        arguments.to,
+        arguments.tokenizer,
+        arguments.trust,
+    )
     print(json.dumps(asdict(done)) if arguments.json else done.report())

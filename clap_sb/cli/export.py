@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from clap_sb.cli.trust import add_trust
+
 _EXAMPLE = """example:
   clap-sb export --onnx results/AudioCaps/htsat_roberta/3407 my_model_onnx
 """
@@ -35,6 +37,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--tokenizer", help="folder or hub name of the text tower's tokenizer"
     )
+    add_trust(parser)
     parser.add_argument("--json", action="store_true", help="print what it is as JSON")
     parser.set_defaults(run=_run)
 
@@ -46,7 +49,9 @@ def _run(arguments: argparse.Namespace) -> None:
 
     from clap_sb.inference.onnx_export import export_onnx
 
-    exported = export_onnx(arguments.checkpoint, arguments.out, arguments.tokenizer)
+    exported = export_onnx(
+        arguments.checkpoint, arguments.out, arguments.tokenizer, arguments.trust
+    )
     if arguments.json:
         print(json.dumps(asdict(exported), indent=1))
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import sys
@@ -10,6 +11,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
+
+from clap_sb.cli.trust import add_trust
 
 if TYPE_CHECKING:
     from clap_sb.search.updating import Update
@@ -51,6 +54,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--tokenizer", help="folder or hub name of the text tower's tokenizer"
     )
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
+    add_trust(parser)
     parser.add_argument(
         "--batch-size", type=int, default=16, help="windows embedded at once"
     )
@@ -94,7 +98,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
     updater = Updater(
         arguments.out,
-        lambda checkpoint, tokenizer: _load(checkpoint, tokenizer, arguments.device),
+        functools.partial(_load, arguments),
         batch_size=arguments.batch_size,
         workers=arguments.workers,
         exact_up_to=(
@@ -122,10 +126,11 @@ def _run(arguments: argparse.Namespace) -> None:
         print(f"{arguments.export}: {rows} windows", file=sys.stderr)
 
 
-def _load(checkpoint: str, tokenizer: str | None, device: str):
+def _load(arguments: argparse.Namespace, checkpoint: str, tokenizer: str | None):
     from clap_sb.inference import CLAP
 
-    return CLAP.from_checkpoint(checkpoint, tokenizer, device)
+    device, trust = arguments.device, arguments.trust
+    return CLAP.from_checkpoint(checkpoint, tokenizer, device, trust=trust)
 
 
 def _progress(total: int):

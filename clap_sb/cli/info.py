@@ -6,6 +6,8 @@ import argparse
 import json
 from dataclasses import asdict
 
+from clap_sb.cli.trust import add_trust
+
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Adds the command.
@@ -25,6 +27,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--tokenizer", help="folder or name on the hub of the text tower's tokenizer"
     )
+    add_trust(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=_run)
 
@@ -33,5 +36,5 @@ def _run(arguments: argparse.Namespace) -> None:
     # heavy: `clap-sb --help` should not wait for it
     from clap_sb.inference.conversion import inform
 
-    facts = inform(arguments.file, arguments.tokenizer)
+    facts = inform(arguments.file, arguments.tokenizer, arguments.trust)
     print(json.dumps(asdict(facts)) if arguments.json else facts.table())

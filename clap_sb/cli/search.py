@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from clap_sb.cli.trust import add_trust
+
 if TYPE_CHECKING:
     from clap_sb.search.hits import Hit
     from clap_sb.search.index import Rescore
@@ -99,6 +101,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--tokenizer", help="folder or hub name of the text tower's tokenizer"
     )
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
+    add_trust(parser)
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="print JSON")
     output.add_argument("--m3u", action="store_true", help="print a playlist")
@@ -126,7 +129,11 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.k < 1:
         raise SearchError(f"-k is the number of hits, at least 1, not {arguments.k}")
     searcher = Searcher.open(
-        arguments.index, arguments.checkpoint, arguments.tokenizer, arguments.device
+        arguments.index,
+        arguments.checkpoint,
+        arguments.tokenizer,
+        arguments.device,
+        arguments.trust,
     )
     rescore = _rescore(searcher, arguments) if arguments.bank else None
     for texts in _queries(arguments.query):

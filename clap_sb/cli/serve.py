@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
+from clap_sb.cli.trust import add_trust
+
 _EXAMPLE = """\
 example:
   clap-sb serve sounds.index
@@ -37,7 +39,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--port", type=int, default=8642, help="0 for any (default: %(default)s)"
     )
     parser.add_argument(
-        "--trust",
+        "--trust-host",
         action="append",
         default=[],
         metavar="NAME",
@@ -53,6 +55,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--tokenizer", help="folder or hub name of the text tower's tokenizer"
     )
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
+    add_trust(parser)
     parser.add_argument("--json", action="store_true", help="print the address as JSON")
     parser.set_defaults(run=_run)
 
@@ -75,7 +78,11 @@ def _run(arguments: argparse.Namespace) -> None:
         ) from None
     with bind(arguments.host, arguments.port) as taken:
         searcher = Searcher.open(
-            arguments.index, arguments.checkpoint, arguments.tokenizer, arguments.device
+            arguments.index,
+            arguments.checkpoint,
+            arguments.tokenizer,
+            arguments.device,
+            arguments.trust,
         )
         url = url_of(taken)
 
@@ -89,4 +96,4 @@ def _run(arguments: argparse.Namespace) -> None:
             if not arguments.no_open:
                 webbrowser.open(url)
 
-        serve(searcher, taken, arguments.trust, ready)
+        serve(searcher, taken, arguments.trust_host, ready)

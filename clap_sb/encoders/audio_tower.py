@@ -50,6 +50,9 @@ class AudioTower(nn.Module, ABC):
     freeze : bool
         Keep all parameters and batch statistics as they are; a tower calls
         :meth:`freeze_if_asked` when it is built.
+    with_bn0 : bool
+        Whether :meth:`normalise` has PANNs' batch norm of each mel band; a tower that
+        normalises by itself has no use for its parameters.
 
     Raises
     ------
@@ -77,6 +80,7 @@ class AudioTower(nn.Module, ABC):
         spec_augment: SpecAugment | None = None,
         num_classes: int = 0,
         freeze: bool = False,
+        with_bn0: bool = True,
     ):
         super().__init__()
         if padding not in FILL_RULES:
@@ -91,7 +95,7 @@ class AudioTower(nn.Module, ABC):
         self.frozen = freeze
 
         self.log_mel = log_mel
-        self.bn0 = nn.BatchNorm2d(log_mel.n_mels)
+        self.bn0 = nn.BatchNorm2d(log_mel.n_mels) if with_bn0 else nn.Identity()
         self.spec_augment = nn.Identity() if spec_augment is None else spec_augment
         if self.takes_whole_clips:
             self.fusion_views = FusionViews(clip_samples, padding)

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
+from clap_sb.encoders.missing_tokenizer import MissingTokenizer
 
 
 class TextTower(nn.Module, ABC):
@@ -112,6 +113,29 @@ class TextTower(nn.Module, ABC):
         """
         Path(folder).mkdir(parents=True, exist_ok=True)
         self.tokenize.save(Path(folder))
+
+
+def lacks_tokenizer(tower: nn.Module) -> bool:
+    """Whether a text tower came without its tokenizer, and takes tokens alone.
+
+    Arguments
+    ---------
+    tower : nn.Module
+        Any text tower.
+
+    Returns
+    -------
+    bool
+        False for one that is no :class:`TextTower`, and has its tokens by itself.
+
+    Example
+    -------
+    >>> lacks_tokenizer(nn.Identity())
+    False
+    """
+    if not isinstance(tower, TextTower):
+        return False
+    return isinstance(tower.tokenize.tokenizer, MissingTokenizer)
 
 
 def checkpoint_layers(model: nn.Module) -> None:

@@ -186,7 +186,7 @@ def open_evaluation(experiment: Experiment) -> Evaluation:
             "recipe's train.py, one checkpoint of it, an export, or a public file"
         )
     device = experiment.run_opts.device or infer_device()
-    model = load_any(values["checkpoint"], device, values["tokenizer"])
+    model = load_any(values["checkpoint"], device, values["tokenizer"], values["trust"])
     if model.run is not None and model.system != values["system"]:
         raise CheckpointError(
             f"{values['checkpoint']} is a {model.system!r} model, the command names "

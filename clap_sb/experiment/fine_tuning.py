@@ -24,7 +24,9 @@ def _score_initial(experiment: Experiment, clips: Sequence[Clip]) -> Retrieval |
         return None
     device = experiment.run_opts.device or infer_device()
     embedded = embed_clips(
-        read_initial(values["init"], values["init_tokenizer"]).clap.to(device),
+        read_initial(values["init"], values["init_tokenizer"], values["trust"]).clap.to(
+            device
+        ),
         clips,
         batch_size=values["valid_batch_size"],
         num_workers=values["num_workers"],

@@ -199,7 +199,7 @@ def probe_folds(
         )
     if not if_main_process():
         return
-    initial = read_initial(values["init"], values["init_tokenizer"])
+    initial = read_initial(values["init"], values["init_tokenizer"], values["trust"])
     device = experiment.run_opts.device or infer_device()
     embedded = embed_clips(
         initial.clap.to(device),

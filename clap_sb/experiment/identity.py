@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from clap_sb.checkpoints.architecture import Part
+from clap_sb.checkpoints.part import Part
 from clap_sb.checkpoints.run_description import PARTS, plain
 from clap_sb.checkpoints.run_folder import has_checkpoints
 from clap_sb.config import ConfigError
@@ -187,13 +187,18 @@ def fingerprint(clips: Iterable[Clip]) -> str:
 
 def _without_switches(part: Part) -> Part:
     kept = {key: v for key, v in part.arguments.items() if key not in _SWITCHES}
-    return Part(part.name, kept)
+    return replace(part, arguments=kept)
 
 
 def _flat(name: str, value: Any) -> dict[str, Any]:
     """Nested settings by dotted names, so that each can be named where it differs."""
     if isinstance(value, Part):
-        return {name: value.name} | _flat(name, value.arguments)
+        given = dict(enumerate(value.positional)) | dict(value.arguments)
+        return {name: value.name} | _flat(name, given)
+    if isinstance(value, list | tuple):  # JSON has no tuples, and knows no parts
+        if not any(isinstance(item, Part | Mapping) for item in value):
+            return {name: list(value)}
+        value = dict(enumerate(value))
     if not isinstance(value, Mapping):
         return {name: value}
     found = {}

@@ -15,12 +15,14 @@ import ruamel.yaml
 from clap_sb.checkpoints.architecture import TextTower, write_text_source
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.loading import load_strictly
+from clap_sb.checkpoints.part import Part
 from clap_sb.checkpoints.run_folder import MODEL_FILE, PARTS, TEXT_FOLDER, load_run
 from clap_sb.checkpoints.speechbrain_folder import hyperparams
 from clap_sb.config import Config, ConfigError, top_level_blocks
 from clap_sb.inference.opening import open_checkpoint
 from clap_sb.inference.source import find_checkpoint
 from clap_sb.model import CLAP
+from clap_sb.training.text_tower import has_source
 
 _TEXT_SOURCE = "text_source"
 # What acts in training alone and has no weights is the YAML's, as training figures are.
@@ -109,6 +111,8 @@ class Initial:
         kept = {k: v for k, v in config.overrides.items() if k not in owned}
         parts = _with_keys_there(self.parts, config.text)
         adopted = replace(config, overrides=kept).redefined(parts)
+        if not has_source(adopted.values()):
+            return adopted
         return adopted.updated({_TEXT_SOURCE: str(text_folder)})
 
     def load_into(self, clap: CLAP) -> None:
@@ -127,7 +131,9 @@ class Initial:
         load_strictly(clap, self.clap.state_dict(), self.description)
 
 
-def read_initial(source: str | Path, tokenizer: str | None = None) -> Initial:
+def read_initial(
+    source: str | Path, tokenizer: str | None = None, trust: bool = False
+) -> Initial:
     """Reads what a run is to start from.
 
     Arguments
@@ -137,6 +143,8 @@ def read_initial(source: str | Path, tokenizer: str | None = None) -> Initial:
         file or folder, or its name on the Hugging Face hub.
     tokenizer : str, optional
         Folder or hub name of the tokenizer, where it does not lie beside the weights.
+    trust : bool
+        Whether it may be of classes that are not clap_sb's, which are then imported.
 
     Returns
     -------
@@ -151,15 +159,15 @@ def read_initial(source: str | Path, tokenizer: str | None = None) -> Initial:
     path = find_checkpoint(source)
     folders = (path, path.resolve().parent.parent) if path.is_dir() else ()
     if any((folder / MODEL_FILE).is_file() for folder in folders):
-        return _from_run(path)
-    opened = open_checkpoint(path, tokenizer)
+        return _from_run(path, trust)
+    opened = open_checkpoint(path, tokenizer, trust)
     what = opened.loaded.architecture
     if what.text is None:
         raise CheckpointError(
             f"{source} is an audio tower alone ({what.description}): start the audio "
             "tower from it by --audio_weights, not by --init"
         )
-    if opened.tokenizer is None:
+    if what.text.has_source and opened.tokenizer is None:
         raise CheckpointError(
             f"{source} came without its tokenizer, and {what.text.tokenizer} cannot be "
             "fetched: name a folder with it (--init_tokenizer FOLDER)"
@@ -174,8 +182,8 @@ def read_initial(source: str | Path, tokenizer: str | None = None) -> Initial:
     )
 
 
-def _from_run(path: Path) -> Initial:
-    run = load_run(path)
+def _from_run(path: Path, trust: bool) -> Initial:
+    run = load_run(path, trust=trust)
     return Initial(
         clap=run.clap,
         description=f"{path.as_posix()} ({run.system}, {run.selection})",
@@ -185,7 +193,9 @@ def _from_run(path: Path) -> Initial:
     )
 
 
-def _text_files(text: TextTower, tokenizer: Path) -> dict[str, bytes]:
+def _text_files(text: TextTower, tokenizer: Path | None) -> dict[str, bytes]:
+    if not text.has_source:
+        return {}
     with tempfile.TemporaryDirectory() as folder:
         write_text_source(text, folder, tokenizer)
         return read_files(folder)
@@ -197,7 +207,7 @@ def read_files(folder: str | Path) -> dict[str, bytes]:
     Arguments
     ---------
     folder : str or Path
-        The folder; folders in it are left out.
+        The folder, which need not be there; folders in it are left out.
 
     Returns
     -------
@@ -210,7 +220,7 @@ def read_files(folder: str | Path) -> dict[str, bytes]:
     >>> read_files(folder)
     {'a.txt': b'x'}
     """
-    paths = sorted(path for path in Path(folder).iterdir() if path.is_file())
+    paths = sorted(path for path in Path(folder).glob("*") if path.is_file())
     return {path.name: path.read_bytes() for path in paths}
 
 
@@ -231,7 +241,17 @@ def training_parts(text: str) -> str:
     values = yaml.load(text)
     parts = ruamel.yaml.comments.CommentedMap((name, values[name]) for name in PARTS)
     for name, kept in _KEPT.items():
-        for argument, key in kept.items():
+        if isinstance(parts[name], list):  # arguments by place: none by name beside
+            continue
+        tag = parts[name].tag
+        if not isinstance(parts[name], Mapping):  # it has no arguments yet
+            parts[name] = ruamel.yaml.comments.CommentedMap()
+            parts[name].yaml_set_ctag(tag)
+        part = Part(tag.value.removeprefix("!new:"))
+        taken = {k: v for k, v in kept.items() if part.takes(k)}
+        if not (part.is_ours or _is_text_source(parts[name].get("source"))):
+            taken.pop("source", None)
+        for argument, key in taken.items():
             parts[name][argument] = yaml.load(f"x: !ref <{key}>")["x"]
     _drop_anchors(parts)
     stream = io.StringIO()
@@ -252,15 +272,24 @@ def _with_keys_there(parts_text: str, text: str) -> str:
         for argument, key in kept.items():
             if key in own or key == _TEXT_SOURCE:
                 continue
+            if argument not in parts[name]:
+                continue
             if argument in arguments:
                 parts[name][argument] = arguments[argument]
             else:
                 del parts[name][argument]
-    if _TEXT_SOURCE not in own:
+    if _TEXT_SOURCE not in own and f"<{_TEXT_SOURCE}>" in parts_text:
         parts[_TEXT_SOURCE] = None  # where its text lies is told afterwards
     _drop_anchors(parts)
     yaml.dump(parts, stream)
     return stream.getvalue()
+
+
+def _is_text_source(source: Any) -> bool:
+    """Whether a class that is not ours is given the tokenizer's folder."""
+    if isinstance(source, ruamel.yaml.comments.TaggedScalar):
+        return source.value == "<text_source>"
+    return source == TEXT_FOLDER
 
 
 def _drop_anchors(node: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -180,6 +181,7 @@ def begin(argv: Sequence[str], files: Sequence[Path]) -> Experiment:
         If there is no such option, or its value is of another kind: nothing is written.
     """
     line = read_command_line(argv)
+    _find_classes_beside(line.file)
     run_opts = line.run_opts
     config = join([*files, line.file], line.settings, run_option_kinds())
     sb.utils.distributed.ddp_init_group(run_opts)
@@ -194,6 +196,16 @@ def begin(argv: Sequence[str], files: Sequence[Path]) -> Experiment:
             experiment.keep_settings()
         _tell_builtin(experiment)
     return experiment
+
+
+def _find_classes_beside(file: str) -> None:
+    """Classes of the user's own may lie beside the YAML, or where the command is typed.
+
+    The script's own folder comes first, as ever.
+    """
+    for folder in (str(Path(file).resolve().parent), os.getcwd()):
+        if folder not in sys.path:
+            sys.path.append(folder)
 
 
 def _with_run_options(config: Config, run_opts: RunOptions) -> Config:

@@ -10,14 +10,16 @@ from typing import Any
 
 from speechbrain.utils.distributed import if_main_process, run_on_main
 
-from clap_sb.checkpoints.run_folder import SAVE_FOLDER, TEXT_FOLDER
+from clap_sb.checkpoints.part import parts_in
+from clap_sb.checkpoints.run_description import PARTS, TEXT_FOLDER, plain
+from clap_sb.checkpoints.run_folder import SAVE_FOLDER
 from clap_sb.config import BUILTIN, ConfigError
 from clap_sb.data.manifest import Clip
 from clap_sb.experiment.identity import Identity, identity_of
 from clap_sb.experiment.initial import Initial, read_initial
 from clap_sb.experiment.run import Experiment
 from clap_sb.training.best_metric import LAST
-from clap_sb.training.text_tower import settle_text_tower
+from clap_sb.training.text_tower import has_source, settle_text_tower
 
 _FOUND = ("text_tower_origin", "freeze_text")
 
@@ -70,7 +72,8 @@ def settle(
         is to be selected by a score of no clips, settings contradict each other, or
         ``--debug`` would write over what a run has left.
     CheckpointError
-        If the checkpoint to start from cannot be used.
+        If the checkpoint to start from cannot be used, or a class that the YAML names
+        is not to be found.
     TextSourceError
         If the pretrained text tower is not to be had.
     """
@@ -82,12 +85,15 @@ def settle(
         trained_on = f"{initial.trained_on}, then {experiment.values['trained_on']}"
         experiment = Experiment(adopted, experiment.run_opts)
         experiment = experiment.updated({"trained_on": trained_on})
+    _find_classes(experiment.values)
     beginning = _beginning(experiment.values, initial)
     identity = identity_of(experiment.values, train_clips, beginning)
     settled = identity.settled_in(experiment.folder, experiment.trains)
     if settled is not None:
         _check_debug(experiment)
-        own = {"text_source": str(folder), "pretrained_text": False}
+        own = {}
+        if has_source(experiment.values):
+            own = {"text_source": str(folder), "pretrained_text": False}
         experiment = experiment.updated({**settled, **own})
     elif experiment.trains:
         experiment = _begin(experiment, identity, train_clips, initial)
@@ -100,6 +106,13 @@ def settle(
     if if_main_process():
         print(f"text tower: {experiment.values['text_tower_origin']}")
     return Start(experiment, initial, goes_on=settled is not None)
+
+
+def _find_classes(values: Mapping[str, Any]) -> None:
+    """Raises where a class of the user's own is not to be found."""
+    for part in parts_in([plain(values[name]) for name in PARTS]):
+        if not part.is_ours:
+            part.find()
 
 
 def _begin(
@@ -139,6 +152,8 @@ def _beginning(values: Mapping[str, Any], initial: Initial | None) -> dict[str, 
         for name, content in sorted(initial.text_files.items()):
             digest.update(name.encode() + content)
         return {"init": initial.description, "init_text": digest.hexdigest()[:16]}
+    if not has_source(values):
+        return {}
     keys = ["pretrained_text"]
     if values["pretrained_text"]:
         keys.append("text_source")
@@ -154,7 +169,7 @@ def _find_initial(experiment: Experiment) -> Initial | None:
         return None
     if values["audio_weights"] is not None:
         raise ConfigError("--init gives both towers: leave --audio_weights out")
-    initial = read_initial(values["init"], values["init_tokenizer"])
+    initial = read_initial(values["init"], values["init_tokenizer"], values["trust"])
     if if_main_process():
         print(f"model: starts from {initial.description}")
     return initial

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from speechbrain.utils.distributed import if_main_process
 from speechbrain.utils.run_opts import RunOptions
 
 from clap_sb.brain import CLAPBrain
+from clap_sb.checkpoints.run_description import PARTS
 from clap_sb.config import ConfigError
 from clap_sb.data.manifest import Clip
 from clap_sb.experiment.kept_manifests import kept_where_refused
@@ -18,6 +20,10 @@ from clap_sb.experiment.training import train
 
 STAGES = ("prepare", "train", "evaluate")
 """What ``--stage`` may name, besides ``all``."""
+
+# what a system says of itself and of how it is trained, besides its parts
+_SYSTEM = ("system", "clap", "number_of_epochs", "batch_size", "lr", "audio_lr")
+_SYSTEM += ("text_lr", "weight_decay", "warmup_steps", "opt_class")
 
 Splits = Mapping[str, Sequence[Clip]]
 
@@ -52,10 +58,11 @@ def run_stages(
     Raises
     ------
     ConfigError
-        If there is no such stage, nothing to evaluate with, or what was asked for
-        cannot be trained in this folder.
+        If there is no such stage, the system's YAML lacks a setting, there is nothing
+        to evaluate with, or what was asked for cannot be trained in this folder.
     """
     stage = stage_of(experiment)
+    _check_system(experiment.values)
     with kept_where_refused(experiment.folder, [experiment.folder]):
         experiment, splits = prepare(trusts_manifests(experiment))
         if stage == "prepare":
@@ -76,6 +83,15 @@ def run_stages(
         folder = experiment.folder
         print(f"no test clips: nothing is scored. Use it: --checkpoint {folder}")
     return trained
+
+
+def _check_system(values: Mapping[str, Any]) -> None:
+    missing = [key for key in (*PARTS, *_SYSTEM) if key not in values]
+    if missing:
+        raise ConfigError(
+            f"the system's YAML lacks {', '.join(missing)}: hparams/small_cnn14.yaml "
+            "shows what they are"
+        )
 
 
 def stage_of(experiment: Experiment) -> str:

@@ -12,13 +12,19 @@ from speechbrain.utils.distributed import if_main_process, run_on_main
 
 from clap_sb.brain import CLAPBrain
 from clap_sb.checkpoints.audio_weights import load_audio_weights
+from clap_sb.checkpoints.part import strange_names
+from clap_sb.checkpoints.run_description import built_facts, plain
 from clap_sb.checkpoints.run_export import export_run
 from clap_sb.checkpoints.run_folder import MODEL_FILE, PARTS, TEXT_FOLDER
+from clap_sb.config import ConfigError
 from clap_sb.data.manifest import Clip
 from clap_sb.data.pairs import PairCollate, PairDataset
 from clap_sb.data.whole_clips import WholeClipDataset
+from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
+from clap_sb.encoders.contract import try_towers
 from clap_sb.experiment.run import whole_clip_loader
 from clap_sb.experiment.settling import Start
+from clap_sb.training.text_tower import has_source
 
 _MODEL_KEYS = (
     "system",
@@ -28,6 +34,7 @@ _MODEL_KEYS = (
     "text_tower_origin",
     "best_metric",
 )
+_FREEZES = {"freeze_audio": "audio_encoder", "freeze_text": "text_encoder"}
 
 
 def train(
@@ -51,6 +58,8 @@ def train(
     """
     experiment = start.experiment
     hparams = experiment.config.build()
+    joint_dim = try_towers(hparams["clap"])
+    _check_frozen(hparams)
     _load_weights(start, hparams)
     brain = hparams["brain_class"](
         modules={"clap": hparams["clap"]},
@@ -61,7 +70,7 @@ def train(
     )
     if if_main_process():
         _tell_of_cut_captions(hparams, train_clips)
-    brain.before_training = functools.partial(_describe, start, hparams)
+    brain.before_training = functools.partial(_describe, start, hparams, joint_dim)
     brain.fit(
         hparams["epoch_counter"],
         _pairs(hparams, train_clips),
@@ -70,7 +79,8 @@ def train(
         valid_loader_kwargs=whole_clip_loader(hparams),
     )
     if not brain.debug or brain.debug_persistently:
-        run_on_main(export_run, args=[experiment.folder])
+        own = strange_names([plain(experiment.values[name]) for name in PARTS])
+        run_on_main(export_run, args=[experiment.folder, own])
     return brain
 
 
@@ -85,19 +95,35 @@ def _load_weights(start: Start, hparams: dict[str, Any]) -> None:
             print(f"audio tower: from {path} ({loaded})")
 
 
-def _describe(start: Start, hparams: dict[str, Any]) -> None:
+def _check_frozen(hparams: dict[str, Any]) -> None:
+    """Raises where a tower is to be frozen, and takes no notice."""
+    for setting, name in _FREEZES.items():
+        trained = [p for p in hparams[name].parameters() if p.requires_grad]
+        if setting in hparams and hparams[setting] and trained:
+            raise ConfigError(
+                f"{setting} is on, and {name} ({type(hparams[name]).__name__}) trains "
+                f"{len(trained)} tensors: have the tower take an argument for it, and "
+                f"give it in the YAML (freeze: !ref <{setting}>)"
+            )
+
+
+def _describe(start: Start, hparams: dict[str, Any], joint_dim: int) -> None:
     """Writes what tells, with the checkpoints to come, all of the model."""
     experiment = start.experiment
     text_folder = experiment.folder / TEXT_FOLDER
-    if Path(hparams["text_source"]) != text_folder:  # a pretrained tower's
+    sourced = has_source(experiment.values)
+    if sourced and Path(hparams["text_source"]) != text_folder:  # a pretrained tower's
         run_on_main(hparams["text_encoder"].save_source, args=[text_folder])
     experiment.keep_settings()
     if if_main_process():
         # what the tower started from is of no account for one that is loaded
-        loaded = {"text_source": TEXT_FOLDER, "pretrained_text": False}
+        loaded = {}
+        if sourced:
+            loaded = {"text_source": TEXT_FOLDER, "pretrained_text": False}
         path = experiment.folder / MODEL_FILE
         partial = path.with_suffix(".partial")
         text = experiment.config.updated(loaded).extract(_MODEL_KEYS)
+        text += built_facts(hparams["clap"], joint_dim)
         partial.write_text(text, encoding="utf-8")
         os.replace(partial, path)
 
@@ -115,14 +141,19 @@ def _pairs(hparams: dict[str, Any], clips: Sequence[Clip]) -> PairDataset:
 
 
 def _tell_of_cut_captions(hparams: dict[str, Any], clips: Sequence[Clip]) -> None:
-    captions = {caption for clip in clips for caption in clip.captions}
-    hparams["text_encoder"].tokenize.cut(sorted(captions)).tell()
+    tokenize = hparams["text_encoder"].tokenize
+    if isinstance(tokenize, CaptionTokenizer):  # of another, no limit is known
+        captions = {caption for clip in clips for caption in clip.captions}
+        tokenize.cut(sorted(captions)).tell()
 
 
 def _train_loader(hparams: dict[str, Any]) -> dict[str, Any]:
+    tokenize = hparams["text_encoder"].tokenize
+    if isinstance(tokenize, CaptionTokenizer):
+        tokenize = tokenize.silently
     return {
         "batch_size": hparams["batch_size"],
         "num_workers": hparams["num_workers"],
         "pin_memory": hparams["pin_memory"],
-        "collate_fn": PairCollate(hparams["text_encoder"].tokenize.silently),
+        "collate_fn": PairCollate(tokenize),
     }

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import torch
 
-from clap_sb.encoders.missing_tokenizer import MissingTokenizer
 from clap_sb.encoders.no_text_tower import NoTextTower
+from clap_sb.encoders.text_tower import lacks_tokenizer
 from clap_sb.model import CLAP
 
 logger = logging.getLogger(__name__)
@@ -40,9 +40,7 @@ def least_cosine(clap: CLAP) -> float | None:
         None without a text tower, or without its tokenizer.
     """
     tower = clap.text_encoder
-    if isinstance(tower, NoTextTower):
-        return None
-    if isinstance(tower.tokenize.tokenizer, MissingTokenizer):
+    if isinstance(tower, NoTextTower) or lacks_tokenizer(tower):
         return None
     text = clap.encode_text(list(SENTENCES))
     return (text @ text.T).min().item()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from clap_sb.checkpoints.part import Trust
 from clap_sb.checkpoints.run_folder import MODEL_FILE, LoadedModel, load_run
 from clap_sb.inference.alike_texts import warn_of_alike_texts
 from clap_sb.inference.opening import open_checkpoint
@@ -19,6 +20,7 @@ def load_any(
     source: str | Path,
     device: str | torch.device = "cpu",
     tokenizer: str | Path | None = None,
+    trust: Trust = False,
 ) -> LoadedModel:
     """Loads a model, and what is known of its origin.
 
@@ -32,6 +34,8 @@ def load_any(
     tokenizer : str or Path, optional
         Folder or hub name of a public checkpoint's tokenizer; searched for unless
         given. A run holds its own.
+    trust : bool or collection of str
+        Whether it may be of classes that are not clap_sb's, which are then imported.
 
     Returns
     -------
@@ -46,10 +50,10 @@ def load_any(
     path = find_checkpoint(source)
     runs = (path, path.resolve().parent.parent) if path.is_dir() else ()
     if any((run / MODEL_FILE).is_file() for run in runs):
-        run = load_run(path, device)
+        run = load_run(path, device, trust)
         warn_of_alike_texts(run.clap, path)
         return run
-    loaded = open_checkpoint(path, tokenizer).loaded
+    loaded = open_checkpoint(path, tokenizer, trust).loaded
     what, clap = loaded.architecture, loaded.clap
     warn_of_alike_texts(clap, path)
     if what.strip_punctuation:

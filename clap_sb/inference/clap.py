@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from clap_sb.checkpoints.part import Trust
 from clap_sb.checkpoints.run_folder import MODEL_FILE, load_run
 from clap_sb.evaluation.zero_shot import DEFAULT_PROMPT
 from clap_sb.inference.alike_texts import warn_of_alike_texts
@@ -88,6 +89,7 @@ class CLAP(Encoder):
         run_opts: Mapping[str, Any] | None = None,
         freeze_params: bool = True,
         int16: bool = False,
+        trust: Trust = False,
     ) -> CLAP:
         """Loads an export of ours, as SpeechBrain's interfaces load theirs.
 
@@ -108,6 +110,9 @@ class CLAP(Encoder):
             Whether the model stays in eval mode and takes no gradients.
         int16 : bool
             Whether waveforms are rounded to 16 bits first.
+        trust : bool or collection of str
+            Whether it may be of classes that are not clap_sb's, which are then
+            imported, or the names of those that it may be of (docs/extending.md).
 
         Returns
         -------
@@ -130,6 +135,7 @@ class CLAP(Encoder):
             freeze_params=freeze_params,
             int16=int16,
             precision=options.precision,
+            trust=trust,
         )
         return clap.to(device)
 
@@ -140,6 +146,7 @@ class CLAP(Encoder):
         tokenizer: str | Path | None = None,
         device: str | torch.device | None = None,
         int16: bool = False,
+        trust: Trust = False,
     ) -> CLAP:
         """Loads a checkpoint of any family, without being told which.
 
@@ -160,6 +167,8 @@ class CLAP(Encoder):
             Where the model goes; the CPU unless given.
         int16 : bool
             See the class.
+        trust : bool or collection of str
+            As in :meth:`from_hparams`.
 
         Returns
         -------
@@ -176,19 +185,23 @@ class CLAP(Encoder):
         path = find_checkpoint(path_or_hub_id)
         runs = (path, path.parent.parent) if path.is_dir() else ()
         if any((run / MODEL_FILE).is_file() for run in runs):
-            run = load_run(path)
+            run = load_run(path, trust=trust)
             described = f"{run.system}, trained on {run.trained_on}"
             clap = cls(run.clap, described, int16=int16)
             warn_of_alike_texts(run.clap, path)
         else:
-            clap = cls._from_public(path, tokenizer, int16=int16)
+            clap = cls._from_public(path, tokenizer, trust, int16=int16)
         return clap.to(place)
 
     @classmethod
     def _from_public(
-        cls, path: Path, tokenizer: str | Path | None = None, **options: Any
+        cls,
+        path: Path,
+        tokenizer: str | Path | None = None,
+        trust: Trust = False,
+        **options: Any,
     ) -> CLAP:
-        loaded = open_checkpoint(path, tokenizer).loaded
+        loaded = open_checkpoint(path, tokenizer, trust).loaded
         what = loaded.architecture
         warn_of_alike_texts(loaded.clap, path)
         options["strip_punctuation"] = what.strip_punctuation

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from clap_sb.checkpoints.detect import detect
 from clap_sb.checkpoints.errors import CheckpointError
+from clap_sb.checkpoints.part import Trust
 from clap_sb.checkpoints.run_description import FAMILY as OWN_FAMILY
 from clap_sb.checkpoints.run_folder import find_run
 from clap_sb.checkpoints.speechbrain_folder import (
@@ -60,6 +61,8 @@ class CheckpointFacts:
         tokenizer, or the model cannot be loaded.
     origin : mapping
         What a training run tells of itself, by names.
+    classes : sequence of str
+        What it is built of that clap_sb does not have.
     """
 
     path: str
@@ -73,6 +76,7 @@ class CheckpointFacts:
     numbers: int | None
     text_cosine: float | None = None
     origin: Mapping[str, str] = field(default_factory=dict)
+    classes: Sequence[str] = ()
 
     def table(self) -> str:
         """The same in a few lines for people.
@@ -90,6 +94,7 @@ class CheckpointFacts:
             "window": f"{self.window:g} s",
             "tokenizer": self.tokenizer or "none: an audio tower alone",
             "layout": self._layout(),
+            **({"classes": ", ".join(self.classes)} if self.classes else {}),
             **({} if self.tokenizer is None else {"texts": self._texts()}),
             **self.origin,
         }
@@ -112,8 +117,13 @@ class CheckpointFacts:
         return "unverified: taken from the family's published source"
 
 
-def inform(source: str | Path, tokenizer: str | Path | None = None) -> CheckpointFacts:
+def inform(
+    source: str | Path, tokenizer: str | Path | None = None, trust: Trust = False
+) -> CheckpointFacts:
     """Tells what a checkpoint is.
+
+    What it is built of is named, and not imported unless it is trusted: its texts are
+    not compared then.
 
     Arguments
     ---------
@@ -122,6 +132,8 @@ def inform(source: str | Path, tokenizer: str | Path | None = None) -> Checkpoin
     tokenizer : str or Path, optional
         Folder or hub name of the tokenizer, to compare texts with; searched for unless
         given.
+    trust : bool or collection of str
+        Whether it may be of classes that are not clap_sb's, which are then imported.
 
     Returns
     -------
@@ -134,10 +146,10 @@ def inform(source: str | Path, tokenizer: str | Path | None = None) -> Checkpoin
     """
     path, count, origin = find_checkpoint(source), None, {}
     if is_run(path):
-        run = find_run(path)
+        run = find_run(path, trust=True)  # to be told of, not to be built
         architecture, origin = run.architecture, run.facts
     elif (path / DESCRIPTION_FILE).is_file():
-        architecture = read_description(path)
+        architecture = read_description(path, trust=True)
     else:
         weights = read_public(path)
         architecture = detect(weights).describe(weights)
@@ -153,14 +165,17 @@ def inform(source: str | Path, tokenizer: str | Path | None = None) -> Checkpoin
         tokenizer=None if text is None else text.tokenizer,
         verified=architecture.verified,
         numbers=count,
-        text_cosine=None if text is None else _text_cosine(path, tokenizer),
+        text_cosine=None if text is None else _text_cosine(path, tokenizer, trust),
         origin=origin,
+        classes=architecture.strange_names,
     )
 
 
-def _text_cosine(path: Path, tokenizer: str | Path | None) -> float | None:
+def _text_cosine(
+    path: Path, tokenizer: str | Path | None, trust: Trust
+) -> float | None:
     try:
-        return least_cosine(open_checkpoint(path, tokenizer).loaded.clap)
+        return least_cosine(open_checkpoint(path, tokenizer, trust).loaded.clap)
     except CheckpointError as error:  # what is known of it is told all the same
         logger.warning("its texts were not compared: %s", error)
         return None
@@ -208,7 +223,11 @@ class Converted:
 
 
 def convert(
-    source: str | Path, out: str | Path, to: str, tokenizer: str | None = None
+    source: str | Path,
+    out: str | Path,
+    to: str,
+    tokenizer: str | None = None,
+    trust: Trust = False,
 ) -> Converted:
     """Writes a checkpoint in another format.
 
@@ -222,6 +241,8 @@ def convert(
         ``speechbrain`` or ``transformers``.
     tokenizer : str, optional
         Folder or hub name of the tokenizer.
+    trust : bool or collection of str
+        Whether it may be of classes that are not clap_sb's, which are then imported.
 
     Returns
     -------
@@ -236,12 +257,13 @@ def convert(
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise CheckpointError(f"{out} exists already: name another folder")
-    opened = open_checkpoint(find_checkpoint(source), tokenizer)
+    opened = open_checkpoint(find_checkpoint(source), tokenizer, trust)
     FORMATS[to](opened.loaded, out, opened.tokenizer, opened.facts)
     architecture = opened.loaded.architecture
     missing = None
-    if architecture.text is not None and opened.tokenizer is None:
-        missing = architecture.text.tokenizer
+    text = architecture.text
+    if text is not None and text.has_source and opened.tokenizer is None:
+        missing = text.tokenizer
     return Converted(
         str(out), to, architecture.family, architecture.description, missing
     )

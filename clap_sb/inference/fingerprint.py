@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from clap_sb.encoders.text_tower import TextTower
     from clap_sb.inference.clap import CLAP
 
@@ -60,12 +62,10 @@ def fingerprint(clap: CLAP) -> str:
     """
     import torch
 
-    tower = clap.model.audio_encoder
     settings = {
-        "class": type(tower).__name__,
+        "class": type(clap.model.audio_encoder).__name__,
         "int16": clap.int16,
-        "tower": {name: getattr(tower, name) for name in _TOWER},
-        "log_mel": {name: getattr(tower.log_mel, name) for name in _LOG_MEL},
+        **_audio_settings(clap.model.audio_encoder),
         "text": _text_settings(clap),
     }
     digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode())
@@ -78,6 +78,27 @@ def fingerprint(clap: CLAP) -> str:
     return digest.hexdigest()[:32]
 
 
+def _audio_settings(tower: nn.Module) -> dict[str, Any]:
+    from clap_sb.encoders.audio_tower import AudioTower
+
+    if not isinstance(tower, AudioTower):
+        return {"tower": _numbers(tower, (bool, int, float, str))}
+    return {
+        "tower": {name: getattr(tower, name) for name in _TOWER},
+        "log_mel": {name: getattr(tower.log_mel, name) for name in _LOG_MEL},
+    }
+
+
+def _numbers(tower: nn.Module, kinds: tuple[type, ...]) -> dict[str, Any]:
+    """What a tower that is not ours, and each of its layers, keeps besides tensors."""
+    return {
+        f"{place}.{name}": value
+        for place, module in tower.named_modules()
+        for name, value in vars(module).items()
+        if isinstance(value, kinds) and name != "training"
+    }
+
+
 def _text_tower(clap: CLAP) -> TextTower | None:
     from clap_sb.encoders.text_tower import TextTower
 
@@ -87,9 +108,18 @@ def _text_tower(clap: CLAP) -> TextTower | None:
 
 def _text_settings(clap: CLAP) -> dict[str, Any]:
     """Empty where there is no text tower."""
+    from clap_sb.encoders.no_text_tower import NoTextTower
+
     tower = _text_tower(clap)
-    if tower is None:
+    if isinstance(clap.model.text_encoder, NoTextTower):
         return {}
+    if tower is None:  # a text may be the name of the folder it was built from
+        strange = clap.model.text_encoder
+        told = {
+            "class": type(strange).__name__,
+            **_numbers(strange, (bool, int, float)),
+        }
+        return {**told, "strip_punctuation": clap.strip_punctuation}
     tokenize = tower.tokenize
     settings = {name: getattr(tokenize, name) for name in _TOKENS}
     settings["class"] = type(tower).__name__
@@ -122,7 +152,9 @@ def tokenizer_fingerprint(clap: CLAP) -> str:
     from clap_sb.encoders.sentencepiece_tokenizer import SentencePieceTokenizer
 
     tower = _text_tower(clap)
-    if tower is None or isinstance(tower.tokenize.tokenizer, MissingTokenizer):
+    if tower is None:
+        return _strange_tokens(clap.model.text_encoder)
+    if isinstance(tower.tokenize.tokenizer, MissingTokenizer):
         return ""
     tokenizer = tower.tokenize.tokenizer
     if isinstance(tokenizer, SentencePieceTokenizer):
@@ -131,6 +163,17 @@ def tokenizer_fingerprint(clap: CLAP) -> str:
         vocabulary = sorted(tokenizer.get_vocab().items())
         ids = tokenizer(list(_PROBES))["input_ids"]
         content = json.dumps([vocabulary, ids]).encode()
+    return hashlib.blake2b(content).hexdigest()[:32]
+
+
+def _strange_tokens(tower: nn.Module) -> str:
+    """What becomes of some sentences in a tower that is not ours."""
+    from clap_sb.encoders.no_text_tower import NoTextTower
+
+    if isinstance(tower, NoTextTower):
+        return ""
+    tokens = {key: value.tolist() for key, value in tower.tokenize([*_PROBES]).items()}
+    content = json.dumps(tokens, sort_keys=True).encode()
     return hashlib.blake2b(content).hexdigest()[:32]
 
 

@@ -11,10 +11,12 @@ from typing import Any
 
 import torch
 
+from clap_sb.checkpoints.part import Trust
 from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
 from clap_sb.encoders.missing_tokenizer import MissingTokenizer
 from clap_sb.encoders.no_text_tower import NoTextTower
 from clap_sb.encoders.sentencepiece_tokenizer import SentencePieceTokenizer
+from clap_sb.encoders.text_tower import TextTower
 from clap_sb.inference.clap import CLAP
 from clap_sb.inference.onnx_towers import ExportError, write_audio, write_text
 
@@ -46,7 +48,10 @@ class Exported:
 
 
 def export_onnx(
-    source: str | Path, out: str | Path, tokenizer: str | Path | None = None
+    source: str | Path,
+    out: str | Path,
+    tokenizer: str | Path | None = None,
+    trust: Trust = False,
 ) -> Exported:
     """Writes the towers of a checkpoint as ONNX, with all that is needed to use them.
 
@@ -63,6 +68,8 @@ def export_onnx(
         Folder to write; it must not exist, or be empty.
     tokenizer : str, Path or None
         Folder or hub name of the tokenizer, where it is not with the checkpoint.
+    trust : bool or collection of str
+        Whether it may be of classes that are not clap_sb's, which are then imported.
 
     Returns
     -------
@@ -84,7 +91,7 @@ def export_onnx(
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ExportError(f"{out} exists already: name another folder")
-    clap = CLAP.from_checkpoint(source, tokenizer)
+    clap = CLAP.from_checkpoint(source, tokenizer, trust=trust)
     partial = out.with_name(f"{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -125,6 +132,11 @@ def describe(clap: CLAP) -> dict[str, Any]:
         Plain values, as ``metadata.json`` has them.
     """
     model = clap.model
+    if not isinstance(model.text_encoder, NoTextTower | TextTower):
+        raise ExportError(
+            f"{type(model.text_encoder).__name__} cannot be exported: only a text "
+            "tower of clap_sb's kind can (clap_sb.encoders.text_tower.TextTower)"
+        )
     with torch.no_grad():
         wav = torch.zeros(1, model.clip_samples)
         joint_dim = model.encode_audio(wav).shape[1]

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from clap_sb.clips import fill
+from clap_sb.encoders.audio_tower import AudioTower
 from clap_sb.inference.dft_log_mel import DftLogMel
 from clap_sb.model import CLAP
 
@@ -22,7 +23,7 @@ class AudioGraph(nn.Module):
     Raises
     ------
     ValueError
-        If the model has feature fusion.
+        If the model has feature fusion, or a tower that is no AudioTower.
 
     Example
     -------
@@ -46,6 +47,11 @@ class AudioGraph(nn.Module):
             raise ValueError(
                 "a model with feature fusion cannot be exported: how it hears a clip "
                 "depends on the clip's length. Take a system without fusion"
+            )
+        if not isinstance(clap.audio_encoder, AudioTower):
+            raise ValueError(
+                f"{type(clap.audio_encoder).__name__} cannot be exported: only a tower "
+                "over clap_sb's log-mel can (clap_sb.encoders.audio_tower.AudioTower)"
             )
         self.log_mel = DftLogMel(clap.audio_encoder.log_mel)
         self.tower = clap.audio_encoder

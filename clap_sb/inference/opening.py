@@ -8,7 +8,9 @@ from pathlib import Path
 
 from clap_sb.checkpoints.architecture import Architecture
 from clap_sb.checkpoints.detect import detect
+from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.loading import Loaded, load_weights
+from clap_sb.checkpoints.part import Trust
 from clap_sb.checkpoints.run_description import MODEL_FILE, TEXT_FOLDER
 from clap_sb.checkpoints.run_folder import load_run
 from clap_sb.checkpoints.speechbrain_folder import (
@@ -41,7 +43,9 @@ class Opened:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-def open_checkpoint(path: Path, tokenizer: str | Path | None = None) -> Opened:
+def open_checkpoint(
+    path: Path, tokenizer: str | Path | None = None, trust: Trust = False
+) -> Opened:
     """Loads a checkpoint.
 
     Arguments
@@ -51,6 +55,8 @@ def open_checkpoint(path: Path, tokenizer: str | Path | None = None) -> Opened:
         one checkpoint of it.
     tokenizer : str, Path or None
         Folder or hub name of the tokenizer; searched for unless given.
+    trust : bool or collection of str
+        Whether it may be of classes that are not clap_sb's, which are then imported.
 
     Returns
     -------
@@ -62,11 +68,11 @@ def open_checkpoint(path: Path, tokenizer: str | Path | None = None) -> Opened:
         If the checkpoint is not to be had, or of no known kind, or does not fit.
     """
     if is_run(path):
-        return _open_run(path, tokenizer)
+        return _open_run(path, tokenizer, trust)
     if (path / DESCRIPTION_FILE).is_file():
-        architecture = read_description(path)
+        architecture = read_description(path, trust)
         found = _tokenizer(architecture, tokenizer, path / TEXT_FOLDER)
-        loaded = load_speechbrain_folder(path, found)
+        loaded = load_speechbrain_folder(path, found, trust)
         if tokenizer is not None:
             _check_given(loaded, path)
         return Opened(loaded, found)
@@ -91,8 +97,8 @@ def is_run(path: Path) -> bool:
     return path.is_dir() and any((run / MODEL_FILE).is_file() for run in folders)
 
 
-def _open_run(path: Path, tokenizer: str | Path | None) -> Opened:
-    run = load_run(path)
+def _open_run(path: Path, tokenizer: str | Path | None, trust: Trust) -> Opened:
+    run = load_run(path, trust=trust)
     loaded = Loaded(run.clap, run.architecture)
     found = _tokenizer(run.architecture, tokenizer, run.run / TEXT_FOLDER)
     if tokenizer is not None:
@@ -110,6 +116,12 @@ def _check_given(loaded: Loaded, path: Path) -> None:
 def _tokenizer(
     architecture: Architecture, given: str | Path | None, beside: Path
 ) -> Path | None:
-    if architecture.text is None:
+    text = architecture.text
+    if text is not None and not text.has_source and given is not None:
+        raise CheckpointError(
+            f"{text.part.name} has its tokens from nowhere else: leave the tokenizer "
+            f"{given} out"
+        )
+    if text is None or not text.has_source:
         return None
-    return find_tokenizer(given, beside, architecture.text.tokenizer)
+    return find_tokenizer(given, beside, text.tokenizer)

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from clap_sb.inference.audio_input import open_input
+from clap_sb.inference.drawn_log_mel import drawn_log_mel
 from clap_sb.inference.encoder import Encoder
 from clap_sb.inference.tagging import NONE, Tagging
 from clap_sb.inference.windows import read_windows
@@ -90,7 +91,7 @@ def _draw_spectrogram(
         vmax=top,
         cmap="magma",
     )
-    log_mel = clap.model.audio_encoder.log_mel
+    log_mel = drawn_log_mel(clap.model)
     peaks = log_mel.mel_filters.argmax(0).cpu() * clap.sample_rate / log_mel.n_fft
     bands = range(0, len(peaks), max(1, len(peaks) // 5))
     axes.set_yticks([band + 0.5 for band in bands])
@@ -103,6 +104,8 @@ def spectrogram(
     clap: Encoder, wav: AudioInput, sample_rate: int | None = None
 ) -> torch.Tensor:
     """The log-mel that a model hears of a sound, in no more columns than can be seen.
+
+    Of a tower without one, see :func:`clap_sb.inference.drawn_log_mel.drawn_log_mel`.
 
     Arguments
     ---------
@@ -118,7 +121,8 @@ def spectrogram(
     torch.Tensor
         ``[columns, n_mels]``, dB.
     """
-    log_mel, size = clap.model.audio_encoder.log_mel, clap.model.clip_samples
+    log_mel = drawn_log_mel(clap.model).to(clap.device)
+    size = clap.model.clip_samples
     parts = []
     with open_input(wav, sample_rate, clap.sample_rate) as sound:
         length = sound.num_samples

@@ -49,6 +49,7 @@ class Searcher:
         checkpoint: str | None = None,
         tokenizer: str | None = None,
         device: str | None = None,
+        trust: bool = False,
     ) -> Searcher:
         """Opens an index and its model.
 
@@ -62,6 +63,8 @@ class Searcher:
             The text tower's, likewise.
         device : str, optional
             Where the model goes.
+        trust : bool
+            Whether it may be of classes that are not clap_sb's.
 
         Returns
         -------
@@ -79,7 +82,9 @@ class Searcher:
         # heavy: whoever named no index should not wait for it
         from clap_sb.inference import CLAP
 
-        return cls(index, CLAP.from_checkpoint(checkpoint, tokenizer, device))
+        return cls(
+            index, CLAP.from_checkpoint(checkpoint, tokenizer, device, trust=trust)
+        )
 
     def refresh(self) -> None:
         """Opens the index again if it was changed since."""

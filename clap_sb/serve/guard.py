@@ -126,7 +126,7 @@ class Guard:
         }
         host = headers.get("host", "")
         if not host_is_safe(host, self.names):
-            return f"the host {host} is not trusted: name it by --trust"
+            return f"the host {host} is not trusted: name it by --trust-host"
         # a link from elsewhere may lead to the page, and to nothing else
         if scope["path"] != "/" and not is_of_this_page(headers):
             return "this is for the page of this server only"

@@ -17,6 +17,8 @@ _MOST_COLUMNS = 800
 def spectrogram_png(clap: CLAP, wav: torch.Tensor) -> bytes:
     """Draws the log-mel spectrogram that the audio tower sees.
 
+    Of a tower without one, see :func:`clap_sb.inference.drawn_log_mel.drawn_log_mel`.
+
     Arguments
     ---------
     clap : CLAP
@@ -32,7 +34,9 @@ def spectrogram_png(clap: CLAP, wav: torch.Tensor) -> bytes:
     import torch
     from matplotlib.image import imsave
 
-    front_end = clap.model.audio_encoder.log_mel
+    from clap_sb.inference.drawn_log_mel import drawn_log_mel
+
+    front_end = drawn_log_mel(clap.model).to(clap.device)
     # as much as one frame, for a picture needs a column
     wav = torch.nn.functional.pad(wav, (0, max(0, front_end.n_fft - len(wav))))
     with torch.no_grad():

@@ -15,6 +15,30 @@ from clap_sb.encoders.sentencepiece_tokenizer import (
 from clap_sb.encoders.text_source import TextSourceError, fetch
 
 
+def has_source(values: Mapping[str, Any]) -> bool:
+    """Whether a system's text tower is built from a folder, with its tokenizer.
+
+    Arguments
+    ---------
+    values : mapping
+        Its settings, with the text tower unbuilt.
+
+    Returns
+    -------
+    bool
+        False for a class that has all it takes, or of a system that names no
+        ``text_source``: nothing is to be settled then.
+
+    Example
+    -------
+    >>> has_source({"text_source": None, "text_encoder": {"source": None}})
+    True
+    """
+    tower = values["text_encoder"]
+    takes = isinstance(tower, Mapping) and "source" in tower
+    return takes and "text_source" in values
+
+
 def settle_text_tower(
     config: Config, captions: Iterable[str], folder: str | Path
 ) -> tuple[Config, str]:
@@ -25,6 +49,8 @@ def settle_text_tower(
     the same tower starts from random weights, over a SentencePiece tokenizer that is
     trained on the training captions, since the tokenizer's files come from the hub too.
     Such a tower is trained, even where a pretrained one would be kept frozen.
+
+    A tower without a ``source`` has its weights and tokens from its class.
 
     Arguments
     ---------
@@ -51,6 +77,9 @@ def settle_text_tower(
         If the pretrained tower is not to be had, on real data.
     """
     values = config.values()
+    if not has_source(values):
+        name = values["text_encoder"].tag.value.removeprefix("!new:")
+        return config, f"{name}, as it builds itself"
     reason = "as asked for"
     if values["pretrained_text"]:
         if values["text_source"] is None:

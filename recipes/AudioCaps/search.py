@@ -37,7 +37,7 @@ def main(argv: list[str]) -> None:
     """Embeds clips and queries, and prints the best answers."""
     arguments = read_arguments(argv)
     device = arguments.device or infer_device()
-    model = load_any(arguments.checkpoint, device)
+    model = load_any(arguments.checkpoint, device, trust=arguments.trust)
     clips = read_manifest(manifest_of(model, arguments.manifest, "test"))
     embedded = embed_clips(
         model.clap, clips, device=device, with_captions=False, progress=True
@@ -70,6 +70,7 @@ def read_arguments(argv: list[str]) -> argparse.Namespace:
     add("--bank", help="manifest of the bank (default: the run's training set)")
     add("--numbers", type=json.loads, default={}, help="e.g. '{\"temperature\": 0.1}'")
     add("--device", help="cuda:0, cpu, ...")
+    add("--trust", action="store_true", help="import classes of others it is built of")
     return parser.parse_args(argv)
 
 

@@ -1,0 +1,363 @@
+"""Towers that are not of the package: trained, gone on with, exported, used."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile
+import torch
+from recipe_table import error_of
+from scripts import CUSTOM_ZERO_SHOT, ROOT, run_script
+from small_run import write_run
+
+from clap_sb.checkpoints.errors import CheckpointError
+from clap_sb.checkpoints.run_export import export_run
+from clap_sb.inference import CLAP
+from clap_sb.inference.conversion import convert, inform
+from clap_sb.inference.fingerprint import fingerprint, tokenizer_fingerprint
+
+DOC = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+AUDIO, SYSTEM, TEXT, BYTES = re.findall(r"```(?:python|yaml)\n(.*?)```", DOC, re.S)
+NAME = "my_tower.LogMelTransformer"
+SCRIPT = "recipes/Custom/train.py"
+
+# Waveforms by convolutions: no log-mel, and arguments of every kind.
+WAVES = """
+import torch
+from torch import nn
+
+class Waves(nn.Module):
+    sample_rate = 8000
+
+    def __init__(self, width, /, kernel, act, layers, notes, clip_samples=8000):
+        super().__init__()
+        assert isinstance(kernel, tuple), kernel
+        self.clip_samples, self.embedding_dim = clip_samples, width
+        self.notes = notes
+        self.first = nn.Conv1d(1, width, kernel, stride=16)
+        self.act, self.layers = act(), nn.ModuleList(layers)
+        self.register_buffer("gain", self.first.weight.detach().norm())
+
+    def forward(self, wavs, wav_lens):
+        x = self.act(self.first(wavs.unsqueeze(1)) / self.gain)
+        frames = torch.arange(x.shape[2])
+        ends = (wav_lens * wavs.shape[1] / 16).round().clamp(min=1)
+        heard = (frames < ends.unsqueeze(1)).unsqueeze(1)
+        x = (x * heard).sum(2) / heard.sum(2)
+        for layer in self.layers:
+            x = layer(x)
+        return x
+"""
+
+
+LISTED = """
+
+class Listed(ByteText):
+    def __init__(self, source: str, width: int):
+        super().__init__(width)
+        assert source == "words.txt"
+        self.source = source
+"""
+
+
+def folder_of_mine(folder: Path) -> Path:
+    """The files of docs/extending.md, and clips to train on."""
+    (folder / "my_tower.py").write_text(AUDIO)
+    (folder / "my_text.py").write_text(TEXT)
+    (folder / "my_system.yaml").write_text(SYSTEM)
+    other = re.sub(r"text_source: .*?\n(?=\njoint_dim)", BYTES, SYSTEM, flags=re.S)
+    (folder / "bytes.yaml").write_text(other)
+    generator = torch.Generator().manual_seed(0)
+    with open(folder / "my.csv", "w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["path", "caption"])
+        for index in range(12):
+            wav = 0.1 * torch.randn(6000 + 1000 * index, generator=generator)
+            soundfile.write(folder / f"{index}.wav", wav.numpy(), 16000)
+            rows.writerow([f"{index}.wav", f"sound number {index} of a dog"])
+    return folder
+
+
+def train(folder: Path, out: Path, *options: str, system: str = "my_system.yaml"):
+    words = [folder / system, "--train_csv", folder / "my.csv", "--output_folder", out]
+    words += ["--valid_share", "0", "--best_metric", "epoch", "--batch_size", "4"]
+    words += ["--device", "cpu", "--noprogressbar", "--num_resamples", "20", *options]
+    return run_script(SCRIPT, words, folder / "log.txt")
+
+
+def done(finished) -> str:
+    assert finished.code == 0, finished.output
+    return finished.output
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory):
+    """A folder with a run of the documentation's audio tower, of two steps."""
+    folder = folder_of_mine(tmp_path_factory.mktemp("mine"))
+    done(train(folder, folder / "run", "--number_of_epochs", "1"))
+    return folder
+
+
+@pytest.fixture
+def importable(mine, monkeypatch):
+    """As for a user who stands in the folder."""
+    monkeypatch.syspath_prepend(str(mine))
+    yield mine
+    for name in ("my_tower", "my_text", "waves"):
+        sys.modules.pop(name, None)
+
+
+def test_it_is_exported_and_loads_where_it_is_trusted(importable):
+    run = importable / "run"
+    for load in (CLAP.from_hparams, CLAP.from_checkpoint):
+        with pytest.raises(CheckpointError, match=f"{NAME}.*--trust.*trust=True"):
+            load(run)
+        with pytest.raises(CheckpointError, match=NAME):
+            load(run, trust=["my_tower.Another"])
+    clap = CLAP.from_hparams(run, trust=True, run_opts={"device": "cpu"})
+    best = CLAP.from_checkpoint(run, trust=[NAME])
+    wav = 0.1 * torch.randn(40000, generator=torch.Generator().manual_seed(1))
+    audio = clap.encode_audio(wav, 16000)
+    assert torch.equal(audio, best.encode_audio(wav, 16000))
+    assert torch.equal(clap.encode_text(["a dog"]), best.encode_text(["a dog"]))
+    assert fingerprint(clap) == fingerprint(best)
+    assert "trust=True" in (run / "export" / "README.md").read_text()
+    # what was trained is what was loaded
+    state = torch.load(next((run / "save").glob("CKPT*/audio_encoder.ckpt")))
+    assert torch.equal(clap.model.audio_encoder.position, state["position"])
+
+
+def test_speechbrain_builds_it_from_the_yaml_alone(importable):
+    from speechbrain.inference.interfaces import Pretrained
+
+    export = importable / "run" / "export"
+    model = Pretrained.from_hparams(export, savedir=importable / "linked")
+    clap = CLAP.from_hparams(export, trust=True, run_opts={"device": "cpu"})
+    wavs = torch.randn(2, 16000)
+    expected = clap.encode_audio(wavs, 16000)
+    assert torch.equal(model.mods.clap.encode_audio(wavs), expected)
+
+
+def test_it_is_gone_on_with_to_the_bit_without_being_trusted(mine):
+    options = ("--number_of_epochs", "2")
+    done(train(mine, mine / "whole", *options))
+    done(
+        train(
+            mine,
+            mine / "halves",
+            "--number_of_epochs",
+            "2",
+            "--optimizer_step_limit",
+            "2",
+        )
+    )
+    (half,) = (mine / "halves" / "save").glob("CKPT*/CKPT.yaml")
+    assert "epoch: 1" in half.read_text()
+    done(train(mine, mine / "halves", *options))
+    whole, halves = (
+        torch.load(mine / name / "export" / "audio_encoder.ckpt")
+        for name in ("whole", "halves")
+    )
+    assert all(torch.equal(whole[key], halves[key]) for key in whole)
+    refused = train(mine, mine / "halves", "--audio_encoder", "{width: 64}")
+    assert "audio_encoder.width (48 there, 64 here)" in error_of(refused)
+
+
+def test_info_imports_nothing_and_names_the_class(mine, monkeypatch, caplog):
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p != str(mine)])
+    for path in (mine / "run", mine / "run" / "export"):
+        facts = inform(path)
+        assert (facts.sample_rate, facts.window, facts.joint_dim) == (16000, 1.0, 24)
+        assert f"classes          {NAME}" in facts.table()
+        assert "texts were not compared" in caplog.text
+    assert "my_tower" not in sys.modules
+    # trusted, and nowhere to be found
+    with pytest.raises(CheckpointError, match=f"no class {NAME} here: put the file"):
+        CLAP.from_hparams(mine / "run", trust=True)
+
+
+def test_a_class_that_has_changed_since_is_told(mine, tmp_path, monkeypatch):
+    (tmp_path / "my_tower.py").write_text(AUDIO.replace("width", "breadth"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for path in (mine / "run", mine / "run" / "export"):
+        with pytest.raises(CheckpointError, match="can be built: .*width"):
+            CLAP.from_checkpoint(path, trust=True)
+    sys.modules.pop("my_tower")
+
+
+def test_commands_take_it_from_the_current_folder(mine):
+    words = ["embed", "--checkpoint", "run", "0.wav", "--json"]
+    code = "import sys; from clap_sb.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    told = [
+        subprocess.run(
+            [sys.executable, "-P", "-c", code, *words, *trust],
+            cwd=mine,
+            capture_output=True,
+            text=True,
+        )
+        for trust in ([], ["--trust"])
+    ]
+    assert told[0].returncode == 1 and NAME in told[0].stderr
+    assert "Traceback" not in told[0].stderr
+    assert told[1].returncode == 0, told[1].stderr
+
+
+def test_evaluation_and_zero_shot_say_what_to_trust(mine):
+    rows = "path,label\n" + "".join(f"{i}.wav,{'ab'[i % 2]}\n" for i in range(6))
+    (mine / "labels.csv").write_text(rows)
+    words = [mine / "my_system.yaml", "--csv", mine / "labels.csv"]
+    words += ["--checkpoint", mine / "run", "--output_folder", mine / "shot"]
+    words += ["--device", "cpu", "--num_resamples", "20"]
+    log = mine / "shot.txt"
+    assert NAME in error_of(run_script(CUSTOM_ZERO_SHOT, words, log))
+    done(run_script(CUSTOM_ZERO_SHOT, [*words, "--trust"], log))
+    assert list((mine / "shot" / "results").glob("*.json"))
+
+
+def test_fine_tuning_starts_from_it(mine):
+    options = ("--init", str(mine / "run"), "--finetune_epochs", "1")
+    told = error_of(train(mine, mine / "tuned", *options))
+    assert NAME in told
+    done(train(mine, mine / "tuned", *options, "--trust", "--freeze_audio"))
+    before, after = (
+        torch.load(mine / name / "export" / "audio_encoder.ckpt")
+        for name in ("run", "tuned")
+    )
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_both_towers_may_be_strange(importable):
+    """No log-mel, no source; arguments by place, tuples, classes, nested objects."""
+    folder = importable
+    (folder / "waves.py").write_text(WAVES)
+    system = (folder / "bytes.yaml").read_text()
+    audio = (
+        "audio_encoder: !new:waves.Waves\n    - 48\n    - (32,)\n"
+        "    - !name:torch.nn.GELU\n"
+        "    - [!new:torch.nn.Linear [48, 48], !new:torch.nn.Tanh {}]\n"
+        "    - {name: x, arguments: {tuple: [1]}, rate: 0.5}\n"
+    )
+    system = re.sub(r"^audio_encoder:.*\n( .*\n)*", audio, system, flags=re.M)
+    system = re.sub(r"^freeze_audio:.*\n", "", system, flags=re.M)
+    # what it means by a source is its own affair
+    (folder / "my_text.py").write_text(TEXT + LISTED)
+    old, new = "my_text.ByteText\n", "my_text.Listed\n    source: words.txt\n"
+    assert old in system
+    (folder / "waves.yaml").write_text(system.replace(old, new))
+    run = folder / "strange"
+    done(train(folder, run, "--number_of_epochs", "1", system="waves.yaml"))
+    done(train(folder, run, "--number_of_epochs", "2", system="waves.yaml"))
+    with pytest.raises(CheckpointError) as caught:
+        CLAP.from_hparams(run)
+    for name in ("waves.Waves", "torch.nn.GELU", "torch.nn.Linear", "my_text.Listed"):
+        assert name in str(caught.value)
+    clap = CLAP.from_hparams(run, trust=True, run_opts={"device": "cpu"})
+    assert clap.model.audio_encoder.notes == {
+        "name": "x",
+        "arguments": {"tuple": [1]},
+        "rate": 0.5,
+    }
+    best = CLAP.from_checkpoint(run, trust=True)
+    assert clap.model.text_encoder.source == best.model.text_encoder.source
+    wav = torch.randn(3, 8000)
+    assert torch.equal(clap.encode_audio(wav, 8000), best.encode_audio(wav, 8000))
+    assert torch.equal(clap.encode_text(["a dog"]), best.encode_text(["a dog"]))
+    assert not (run / "export" / "text").exists()
+    assert fingerprint(clap) == fingerprint(best)
+    assert tokenizer_fingerprint(clap) == tokenizer_fingerprint(best) != ""
+    tuned = ("--init", str(run), "--trust", "--finetune_epochs", "1")
+    done(train(folder, folder / "from_it", *tuned, system="waves.yaml"))
+    facts = inform(run, trust=True)
+    assert (facts.window, facts.tokenizer) == (1.0, "its own, in the class")
+    assert facts.text_cosine is not None
+
+
+def test_what_takes_our_towers_says_so(importable, tmp_path):
+    from clap_sb.inference.frame_embeddings import embed_frames
+    from clap_sb.inference.onnx_graphs import AudioGraph
+    from clap_sb.inference.tag_plot import spectrogram
+    from clap_sb.serve.picture import spectrogram_png
+
+    run, wav = importable / "run", 0.1 * torch.randn(30000)
+    clap = CLAP.from_checkpoint(run, trust=True)
+    with pytest.raises(ValueError, match="come from HTSAT.*LogMelTransformer"):
+        embed_frames(clap, wav, 16000)
+    with pytest.raises(ValueError, match="LogMelTransformer cannot be exported"):
+        AudioGraph(clap.model)
+    with pytest.raises(CheckpointError, match=f"has no {NAME}"):
+        convert(run, tmp_path / "hf", "transformers", trust=True)
+    assert spectrogram(clap, wav, 16000).isfinite().all()
+    assert spectrogram_png(clap, wav).startswith(b"\x89PNG")
+    convert(run, tmp_path / "again", "speechbrain", trust=True)
+    again = CLAP.from_hparams(tmp_path / "again", trust=True)
+    assert torch.equal(again.encode_text(["a dog"]), clap.encode_text(["a dog"]))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("self.embedding_dim = width\n", "pass\n", ["audio_encoder", "embedding_dim"]),
+        ("mean(1)", "mean(2)", ["audio_encoder", "gives [2, 51]", "[2, 48]"]),
+        (", wav_lens=None", "", ["audio_encoder", "positional"]),
+        ("class LogMelTransformer", "class Other", [NAME, "no class", "beside"]),
+        ("import torch\n", "import nowhere\n", [NAME, "nowhere"]),
+    ],
+)
+def test_what_a_tower_lacks_is_told_before_training(tmp_path, old, new, words):
+    folder = folder_of_mine(tmp_path)
+    assert old in AUDIO
+    (folder / "my_tower.py").write_text(AUDIO.replace(old, new, 1))
+    told = error_of(train(folder, folder / "run"))
+    assert all(word in told for word in words), told
+    assert not (folder / "run" / "save").exists() or not list(
+        (folder / "run" / "save").iterdir()
+    )
+
+
+def test_freezing_that_is_not_heeded_is_an_error(tmp_path):
+    folder = folder_of_mine(tmp_path)
+    (folder / "my_tower.py").write_text(
+        AUDIO.replace("requires_grad_(False)", "eval()")
+    )
+    told = error_of(train(folder, folder / "run", "--freeze_audio"))
+    assert "freeze_audio is on, and audio_encoder (LogMelTransformer)" in told
+
+
+def test_a_setting_that_a_system_lacks_is_told(tmp_path):
+    folder = folder_of_mine(tmp_path)
+    less = SYSTEM.replace("weight_decay: 0.05\n", "").replace(
+        "text_lr: !ref <lr>\n", ""
+    )
+    (folder / "my_system.yaml").write_text(less)
+    assert "lacks text_lr, weight_decay" in error_of(train(folder, folder / "run"))
+
+
+def test_files_of_before_are_read_as_ever(tmp_path):
+    """A run's and an export's description, as they were when no tower was strange."""
+    (run := tmp_path / "run").mkdir()
+    write_run(run, tmp_path / "source", {1: 20.0})
+    export_run(run)
+    clap = CLAP.from_hparams(run, run_opts={"device": "cpu"})
+    before = ROOT / "tests" / "fixtures" / "export_of_before"
+    for name in ("architecture.json", "hyperparams.yaml"):
+        shutil.copy(before / f"{name}.txt", run / "export" / name)
+    assert same(CLAP.from_hparams(run, run_opts={"device": "cpu"}), clap)
+    shutil.copy(before / "model.yaml.txt", run / "model.yaml")
+    assert same(CLAP.from_checkpoint(run), clap)
+    export_run(run)
+    written = (run / "export" / "hyperparams.yaml").read_text()
+    assert written == (before / "hyperparams.yaml.txt").read_text()
+    assert same(CLAP.from_checkpoint(run / "export"), clap)
+
+
+def same(one: CLAP, other: CLAP) -> bool:
+    wav = torch.randn(20000, generator=torch.Generator().manual_seed(2))
+    audio = [clap.encode_audio(wav, 16000) for clap in (one, other)]
+    text = [clap.encode_text(["a dog"]) for clap in (one, other)]
+    return torch.equal(*audio) and torch.equal(*text)
