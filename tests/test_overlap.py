@@ -7,12 +7,12 @@ import csv
 import pytest
 
 from clap_sb.data.manifest import Clip
+from clap_sb.data.missing import write_rows
 from clap_sb.data.overlap import (
     Overlap,
     find_overlaps,
     read_recordings,
     tell_overlaps,
-    write_overlaps,
 )
 from clap_sb.evaluation.query_bank import QueryBank
 
@@ -82,10 +82,10 @@ def test_counts_are_of_clips_and_recordings():
 def test_the_list_is_written_and_goes_with_what_it_tells(tmp_path):
     path = tmp_path / "save" / "overlap.csv"
     overlaps = find_overlaps(TRAIN, TEST)
-    write_overlaps(path, overlaps)
+    write_rows(path, overlaps)
     with open(path, newline="", encoding="utf-8") as file:
         assert [Overlap(**row) for row in csv.DictReader(file)] == overlaps
-    write_overlaps(path, [])
+    write_rows(path, [])
     assert not path.exists()
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 
 from clap_sb.data.csv_rows import read_rows
 from clap_sb.data.manifest import Clip
@@ -115,26 +113,6 @@ def read_recordings(path: str | os.PathLike) -> list[Clip]:
             f"{' or '.join(ID_COLUMNS)}."
         )
     return clips
-
-
-def write_overlaps(path: Path, overlaps: Sequence[Overlap]) -> None:
-    """Writes the overlaps as CSV, or removes a list that no longer holds.
-
-    Arguments
-    ---------
-    path : Path
-        The file; missing folders are created.
-    overlaps : sequence of Overlap
-        What was found.
-    """
-    path.unlink(missing_ok=True)
-    if not overlaps:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="") as f:
-        writer = csv.DictWriter(f, fieldnames=[item.name for item in fields(Overlap)])
-        writer.writeheader()
-        writer.writerows(map(asdict, overlaps))
 
 
 def tell_overlaps(overlaps: Iterable[Overlap]) -> list[str]:

@@ -17,6 +17,7 @@ from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.run_opts import RunOptions
 
 from clap_sb.config import BUILTIN, Config, join
+from clap_sb.data.manifest import FOLDER
 from clap_sb.data.whole_clips import WindowCollate
 from clap_sb.experiment.command_line import read_command_line, run_option_kinds
 from clap_sb.experiment.threads import set_threads
@@ -50,6 +51,11 @@ class Experiment:
     def folder(self) -> Path:
         """The output folder."""
         return Path(self.values["output_folder"])
+
+    @property
+    def manifests(self) -> Path:
+        """Where its manifests are, once it has begun."""
+        return self.folder / FOLDER
 
     @property
     def is_builtin(self) -> bool:
