@@ -14,6 +14,7 @@ Authors
  * The clap_sb developers 2026
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import clap_sb.experiment  # noqa: F401  first: see there
@@ -187,6 +188,7 @@ def run_without(
         "test": [c for c in classified if c.fold == fold],
     }
     folder = str(experiment.folder / f"fold_{fold}")
+    experiment = replace(experiment, asked=experiment.asked.updated({"fold": fold}))
     experiment = experiment.updated({"output_folder": folder})
     return suit_settings(experiment, len(splits["train"])), splits
 
