@@ -138,11 +138,10 @@ def run_yaml(asked: Config, used: Config, files: Sequence[Path]) -> str:
     }
     told = dumped(made).splitlines() if made else []
     return "".join(
-        [
-            put_in(asked.text, kept),
-            "\n# which script's settings these are, and which of them were given\n",
-            command,
-            *(["\n# what became of some of them\n"] if told else []),
+        [  # what stands after the block's key goes with it when it is read
+            put_in(asked.text, kept).rstrip() + "\n\n",
+            command.replace(":", ":  # whose these are, and which were given", 1),
+            *(["# what became of some of them\n"] if told else []),
             *(f"#   {line}\n" for line in told),
         ]
     )

@@ -63,6 +63,7 @@ def test_every_system_reads_back_as_it_was(system, data, tmp_path):
     for reread in (again, command_config(written(again, tmp_path), FILES, {})):
         assert plain_values(reread) == plain_values(config)
         assert reread.given == config.given
+        assert run_yaml(reread, reread, FILES) == path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("text", LETTERS)
