@@ -83,7 +83,10 @@ class Config:
         return replace(self, overrides={**self.overrides, **overrides})
 
     def read(
-        self, words: Mapping[str, str | None], others: Iterable[str] = ()
+        self,
+        words: Mapping[str, str | None],
+        others: Iterable[str] = (),
+        nulls: Iterable[str] = (),
     ) -> dict[str, Any]:
         """What the words of a command line mean here.
 
@@ -93,6 +96,8 @@ class Config:
             The word of each option; None where it stands without one.
         others : iterable of str
             Options besides the settings, to be named where one is mistyped.
+        nulls : iterable of str
+            Settings of the kind of null, whatever their value in the text.
 
         Returns
         -------
@@ -113,6 +118,7 @@ class Config:
         """
         self._check_known(words, others)
         known = self._without_placeholders(words).values() if words else {}
+        known = {**known, **dict.fromkeys(nulls)}
         read = {}
         for key, word in words.items():
             try:
@@ -248,7 +254,7 @@ def join(
     texts, owners = [], {}
     blocks: dict[str, dict[str, Any]] = {name: {} for name in BLOCKS}
     for path in map(Path, paths):
-        text, own, found = _read(path)
+        text, own, found = read_yaml(path)
         for key in own:
             if key in owners:
                 raise ConfigError(
@@ -320,8 +326,30 @@ def _parse(text: str, name: str) -> dict[str, Any]:
     return values
 
 
-def _read(path: Path) -> tuple[str, list[str], dict[str, dict[str, Any]]]:
-    """A file's text without its special blocks, its keys, and the blocks."""
+def read_yaml(
+    path: Path,
+) -> tuple[str, Mapping[str, Any], Mapping[str, Mapping[str, Any]]]:
+    """Reads one of the files that are joined.
+
+    Arguments
+    ---------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    text : str
+        The file without its special blocks.
+    own : mapping
+        Its keys with their values, references unresolved.
+    blocks : mapping
+        The special blocks.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing or no mapping, or has ``no`` for a switch.
+    """
     if not path.is_file():
         raise ConfigError(f"there is no YAML file {path}")
     text = path.read_text(encoding="utf-8")
@@ -333,5 +361,5 @@ def _read(path: Path) -> tuple[str, list[str], dict[str, dict[str, Any]]]:
         )
     cut = top_level_blocks(text)
     blocks = {name: dict(values[name] or {}) for name in BLOCKS if name in values}
-    own = [key for key in values if key not in BLOCKS]
+    own = {key: value for key, value in values.items() if key not in BLOCKS}
     return "".join(cut[key] for key in own), own, blocks

@@ -97,6 +97,88 @@ def _put_back(text: str, letters: Mapping[str, str]) -> str:
     return dumped(lettered(ruamel.yaml.YAML().load(text)))
 
 
+def put_in(text: str, overrides: Mapping[str, Any]) -> str:
+    """Puts overrides in the place of values, and keeps references.
+
+    Arguments
+    ---------
+    text : str
+        HyperPyYAML source.
+    overrides : mapping
+        As :func:`resolve` takes them.
+
+    Returns
+    -------
+    str
+        HyperPyYAML source: it resolves to the same, if its texts in quotes are taken to
+        the letter (:func:`quoted_texts`).
+
+    Example
+    -------
+    >>> put_in("folder: x\\nsave: !ref <folder>/save", {"folder": "a <x>"})
+    'folder: "a <x>"\\nsave: !ref <folder>/save\\n'
+    """
+    from hyperpyyaml.core import recursive_update
+
+    values = _loaded(text)
+    objects = {k: v for k, v in overrides.items() if isinstance(v, dict) and tag_of(v)}
+    others = {k: _quoted(v) for k, v in overrides.items() if k not in objects}
+    recursive_update(values, others)
+    values.update(objects)
+    return dumped(values)
+
+
+def quoted_texts(text: str) -> dict[str, Any]:
+    """The texts in quotes, as overrides that take them to the letter.
+
+    Arguments
+    ---------
+    text : str
+        HyperPyYAML source.
+
+    Returns
+    -------
+    dict
+        For :func:`resolve`.
+
+    Example
+    -------
+    >>> quoted_texts("a: 'x <y>'\\nb: !new:m.C\\n    c: '#'\\n    d: e\\nf: !ref <a>")
+    {'a': 'x <y>', 'b': {'c': '#'}}
+    """
+    return _texts(_loaded(text)) or {}
+
+
+def _texts(value: Any) -> Any:
+    """Texts in quotes and what they stand in; None where there are none."""
+    if isinstance(value, ruamel.yaml.scalarstring.ScalarString):
+        return str(value)
+    if isinstance(value, dict):
+        found = {key: _texts(item) for key, item in value.items()}
+        return {key: item for key, item in found.items() if item is not None} or None
+    if isinstance(value, list) and not tag_of(value):
+        quoted = ruamel.yaml.scalarstring.ScalarString
+        if any(isinstance(item, quoted) for item in value):
+            return [str(x) if isinstance(x, quoted) else x for x in value]
+    return None
+
+
+def _quoted(value: Any) -> Any:
+    if isinstance(value, str):
+        return ruamel.yaml.scalarstring.DoubleQuotedScalarString(value)
+    if type(value) is list:
+        return [_quoted(item) for item in value]
+    if type(value) is dict:
+        return {key: _quoted(item) for key, item in value.items()}
+    return value
+
+
+def _loaded(text: str) -> Any:
+    yaml = ruamel.yaml.YAML()
+    yaml.preserve_quotes = True
+    return yaml.load(text)
+
+
 def dumped(values: Mapping[str, Any]) -> str:
     """YAML of values, their texts as they are.
 

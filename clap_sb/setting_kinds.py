@@ -146,6 +146,8 @@ def _any_list(word: str) -> list[Any]:
     return value
 
 
+# 1 for 0.1 is 1.0: a run's own YAML must tell the same kind again
+_FRACTION = replace(NUMBER, parse=lambda word: float(NUMBER.parse(word)))
 ANYTHING = Kind("anything that YAML reads", _anything)
 _ANY_LIST = Kind("a list, such as [a, b]", _any_list)
 
@@ -177,10 +179,10 @@ def kind_by_value(value: Any) -> Kind:
         )
     if isinstance(value, list):
         kind = kind_by_value(value[0]) if value else ANYTHING
-        return list_of(kind) if kind in (SWITCH, WHOLE, NUMBER, TEXT) else _ANY_LIST
+        return list_of(kind) if kind in (SWITCH, WHOLE, _FRACTION, TEXT) else _ANY_LIST
     if isinstance(value, dict):
         return Kind("a mapping, such as {a: b}", lambda word: _mapping(word, value))
-    for types, kind in ((bool, SWITCH), (int, WHOLE), (float, NUMBER), (str, TEXT)):
+    for types, kind in ((bool, SWITCH), (int, WHOLE), (float, _FRACTION), (str, TEXT)):
         if isinstance(value, types):
             return kind
     return ANYTHING

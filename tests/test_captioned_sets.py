@@ -65,7 +65,8 @@ def prepare(data, tmp_path):
         }
         run_opts = SimpleNamespace(device="cpu")
         experiment = Experiment(join(FILES, json.dumps(settings)), run_opts)
-        sets = CaptionedSets(experiment, prepare_audiocaps, data / "AudioCaps", RECIPES)
+        own, folder = data / "AudioCaps", experiment.manifests
+        sets = CaptionedSets(experiment, prepare_audiocaps, own, RECIPES, folder)
         return sets.splits(trust)
 
     return run

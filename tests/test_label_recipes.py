@@ -187,10 +187,10 @@ def test_own_lists_are_compared_by_recordings(esc, tmp_path, other, split):
     read_splits, run = own_lists(**lists, output_folder=str(tmp_path / "run"))
     message = f"1 clips of {split}_csv are .*{other}_csv too, such as .*freesound:77"
     with pytest.raises(ConfigError, match=message):
-        read_splits(run, trust=False)
+        read_splits(run, trust=False, folder=run.manifests)
     text = (tmp_path / f"{split}.csv").read_text()
     (tmp_path / f"{split}.csv").write_text(text.replace(",77", ",78"))
-    splits = read_splits(run, trust=False)
+    splits = read_splits(run, trust=False, folder=run.manifests)
     assert [len(splits[name]) for name in ("train", "valid", "test")] == [2, 2, 2]
 
 
@@ -203,11 +203,11 @@ def test_a_list_to_test_on_is_read_anew(tmp_path):
     names = {f"{name}_csv": name for name in ("train", "valid", "test")}
     lists = {key: str(tmp_path / f"{name}.csv") for key, name in names.items()}
     read_splits, run = own_lists(**lists, output_folder=str(tmp_path / "run"))
-    read_splits(run, trust=False)
+    read_splits(run, trust=False, folder=run.manifests)
     run = run.updated({"test_csv": str(tmp_path / "other.csv")})
     trusting = run.updated({"skip_prep": True})
     for later, found in ((trusting, "test.wav"), (run, "other.wav")):
-        splits = read_splits(later, trust=True)
+        splits = read_splits(later, trust=True, folder=run.manifests)
         assert [clip.id for clip in splits["test"]] == [found]
         assert [clip.id for clip in splits["train"]] == ["train.wav"]
 

@@ -99,3 +99,14 @@ def test_failed_write_leaves_the_old_manifest_and_nothing_else(path):
         write_manifest(path, CLIPS, note={"object": object()})
     assert read_manifest(path) == CLIPS
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("text", "told"), [(None, "no manifest"), ("{", "not JSON")])
+def test_what_is_wrong_is_told_of_the_place_where_it_stays(text, told, tmp_path):
+    aside = tmp_path / "manifests.new"
+    aside.mkdir()
+    if text is not None:
+        (aside / "train.json").write_text(text)
+    with pytest.raises((ValueError, FileNotFoundError), match=told) as error:
+        read_manifest(aside / "train.json")
+    assert str(tmp_path / "manifests" / "train.json") in str(error.value)

@@ -241,20 +241,21 @@ def test_a_finished_run_is_not_trained_on_and_scores_the_same(option, run, short
     assert (run / "hyperparams.yaml").read_bytes() == settings
 
 
-def test_a_run_is_not_gone_on_with_over_another_vocabulary(run, tmp_path):
+@pytest.mark.parametrize("option", [{"test_only": None}, {"stage": "prepare"}])
+def test_a_run_is_not_gone_on_with_over_another_vocabulary(run, option, tmp_path):
     """Nor over other clips: some of the training clips would be tested on."""
     other = write_audiocaps(tmp_path / "other", 24, 6, 6, seed=2)
     kept = [
         path for path in run.rglob("*") if path.is_file() and path.name != "log.txt"
     ]
     before = {path: path.read_bytes() for path in kept}
-    settings = {"data_folder": other, "output_folder": run, "test_only": None}
+    settings = {"data_folder": other, "output_folder": run} | option
     words = command(DEMO, {**SHORT, **settings})
     finished = run_script(TRAIN, words, log=tmp_path / "log")
     error = error_of(finished)
     assert "(20 clips, 20 captions), this one would be on AudioCaps (24 clips" in error
     assert {path: path.read_bytes() for path in kept} == before
-    assert not (run / "manifests.before").exists()
+    assert not (run / "manifests.new").exists()
 
 
 def lose_a_file(path: Path) -> None:

@@ -13,7 +13,7 @@ import torch
 
 from clap_sb.data.captioned import captioned_only
 from clap_sb.data.keyword_model import KeywordModel
-from clap_sb.data.manifest import Clip, read_note, write_manifest
+from clap_sb.data.manifest import Clip, in_place, read_note, write_manifest
 from clap_sb.data.templates import sentences
 
 logger = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def add_keyword_captions(
     stamp = _stamp(clips, generator, count, seed)
     note = read_note(manifest) if manifest.is_file() else {}
     if note.get("stamp") == stamp:
-        logger.info("%s is up to date", manifest)
+        logger.info("%s is up to date", in_place(manifest))
         return manifest
     told = [clip for clip in clips if _keywords(clip) and clip.duration >= MIN_SECONDS]
     if not told:

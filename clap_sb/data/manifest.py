@@ -14,6 +14,33 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+FOLDER = "manifests"
+"""Where a run's manifests are, in its folder."""
+
+SCRATCH = "manifests.new"
+"""Where they are prepared, before they take the place of others."""
+
+
+def in_place(path: Path) -> Path:
+    """Where a file of the scratch folder comes to lie, to be told of it.
+
+    Arguments
+    ---------
+    path : Path
+        Any file.
+
+    Returns
+    -------
+    Path
+        The same where it is in no scratch folder.
+
+    Example
+    -------
+    >>> in_place(Path("run/manifests.new/test.json")).as_posix()
+    'run/manifests/test.json'
+    """
+    return Path(*(FOLDER if part == SCRATCH else part for part in path.parts))
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -176,8 +203,8 @@ def _read_json(path: Path) -> dict:
     """The content of a manifest, with its two keys for sure."""
     if not path.is_file():
         raise FileNotFoundError(
-            f"There is no manifest {path}. Prepare the data first: a recipe does so at "
-            "its start, unless skip_prep is set."
+            f"There is no manifest {in_place(path)}. Prepare the data first: a recipe "
+            "does so at its start, unless skip_prep is set."
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -189,16 +216,19 @@ def _read_json(path: Path) -> dict:
 
 
 def _no_manifest(path: Path, reason: str) -> str:
-    return f"{path} is no manifest ({reason}). Delete it, and prepare the data again."
+    return (
+        f"{in_place(path)} is no manifest ({reason}). Delete it, and prepare the data "
+        "again."
+    )
 
 
 def _check_ids(ids: list[str], path: Path) -> None:
     """Holds for what is written and for what is read: some clips, each one once."""
     if not ids:
-        raise ValueError(f"The manifest {path} holds no clip.")
+        raise ValueError(f"The manifest {in_place(path)} holds no clip.")
     repeated = [clip_id for clip_id, count in Counter(ids).items() if count > 1]
     if repeated:
         raise ValueError(
-            f"The manifest {path} holds {len(repeated)} ids more than once, such as "
-            f"{repeated[0]!r}; each clip needs an id of its own."
+            f"The manifest {in_place(path)} holds {len(repeated)} ids more than once, "
+            f"such as {repeated[0]!r}; each clip needs an id of its own."
         )

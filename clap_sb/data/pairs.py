@@ -106,6 +106,13 @@ class PairDataset(Dataset):
         self.takes_all_captions = caption_policy == "all"
         self._unreadable: set[str] = set()
 
+    @property
+    def captions_an_item(self) -> int:
+        """Captions that a pair has, rounded where they differ."""
+        if not self.takes_all_captions:
+            return 1
+        return round(sum(len(clip.captions) for clip in self.clips) / len(self))
+
     def __len__(self) -> int:
         """Number of clips."""
         return len(self.clips)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from clap_sb.data.entries import Entry, examine
 from clap_sb.data.listing import Listing
-from clap_sb.data.manifest import read_note, write_manifest
+from clap_sb.data.manifest import in_place, read_note, write_manifest
 from clap_sb.data.missing import NOT_FOUND, MissingClip
 from clap_sb.data.remarks import tell_remarks
 from clap_sb.data.suffixes import SOUND_SUFFIXES, counted, kind_of, sound_order
@@ -189,7 +189,7 @@ def prepare_found(
     stamp = _stamp(entries, files)
     note = read_note(manifest) if manifest.is_file() else {}
     if note.get("stamp") == stamp:
-        logger.info("%s is up to date", manifest)
+        logger.info("%s is up to date", in_place(manifest))
     else:
         clips, missing, remarks = examine(entries, files, description=manifest.stem)
         if not clips:
@@ -203,7 +203,8 @@ def prepare_found(
             "%s: %d of %d clips are left out, their audio is missing or unreadable; "
             "they are listed in %s. The folders are looked through again whenever a "
             "file comes or goes; after a repair under the same name, delete %s.",
-            *(manifest.stem, note["missing"], note["listed"], missing_list, manifest),
+            *(manifest.stem, note["missing"], note["listed"]),
+            *(in_place(missing_list), in_place(manifest)),
         )
     return manifest
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from clap_sb.data.manifest import in_place
 from clap_sb.data.printable import printable
 from clap_sb.data.write_rows import write_rows
 
@@ -67,5 +68,5 @@ def tell_remarks(name: str, remarks: Sequence[Remark], path: Path | None) -> Non
     logger.warning(
         "%s: there is something to tell of %d clips, such as %s%s",
         *(name, clips, printable("; ".join(shown))),
-        f"; all of it is listed in {path}" if path is not None else "",
+        f"; all of it is listed in {in_place(path)}" if path is not None else "",
     )

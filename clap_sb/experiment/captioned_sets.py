@@ -12,8 +12,7 @@ from clap_sb.config import ConfigError
 from clap_sb.data.captioned import captioned_only
 from clap_sb.data.captions_csv import prepare_captions_csv
 from clap_sb.data.keyword_captions import add_keyword_captions
-from clap_sb.data.listing import Listing
-from clap_sb.data.manifest import Clip, read_manifest
+from clap_sb.data.manifest import Clip, in_place, read_manifest
 from clap_sb.data.overlap import find_overlaps, read_recordings, tell_overlaps
 from clap_sb.data.write_rows import write_rows
 from clap_sb.experiment.known_sets import KNOWN_SETS, folder_of, load_preparation
@@ -31,39 +30,22 @@ class CaptionedSets:
     Arguments
     ---------
     experiment : Experiment
-        The run; manifests go to ``manifests`` in its folder.
+        The run.
     prepare : callable
         The preparation of the recipe's own set.
     data_folder : Path
         Where that lies.
     recipes : Path
         The folder of the recipes, for the other sets' preparations.
+    folder : Path
+        Where the manifests go.
     """
 
     experiment: Experiment
     prepare: Callable[..., dict[str, Path]]
     data_folder: Path
     recipes: Path
-
-    @property
-    def folder(self) -> Path:
-        """Where the manifests go."""
-        return self.experiment.folder / "manifests"
-
-    def listing(self, split: str) -> Listing | None:
-        """What the recipe's own list has, once that is prepared.
-
-        Arguments
-        ---------
-        split : str
-            A split.
-
-        Returns
-        -------
-        Listing or None
-            None where it is not known.
-        """
-        return Listing.read(self.folder / f"{split}.json")
+    folder: Path
 
     def splits(self, trust: bool = False) -> tuple[Experiment, dict[str, list[Clip]]]:
         """Prepares everything.
@@ -176,7 +158,7 @@ class CaptionedSets:
                 print(f"overlap: {line}")
             if overlaps:
                 done = "left out of training" if drop else "trained on all the same"
-                print(f"overlap: {len(shared)} clips are {done}, see {path}")
+                print(f"overlap: {len(shared)} clips are {done}, see {in_place(path)}")
         about = f"{len(shared)} clips of recordings in the evaluation sets"
         if not (drop and shared):
             return train, f" with {about}" if shared else ""

@@ -17,10 +17,12 @@ import torch
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.run_opts import RunOptions
 
-from clap_sb.config import BUILTIN, Config, join
+from clap_sb.config import BUILTIN, Config
+from clap_sb.data.manifest import FOLDER
 from clap_sb.data.whole_clips import WindowCollate
 from clap_sb.experiment.command_line import read_command_line, run_option_kinds
 from clap_sb.experiment.threads import set_threads
+from clap_sb.run_yaml import command_config, run_yaml
 
 logger = logging.getLogger(__name__)
 
@@ -37,10 +39,17 @@ class Experiment:
         Joined settings.
     run_opts : RunOptions
         SpeechBrain's run options.
+    asked : Config, optional
+        Settings as the command has them, before anything is found or suited to the
+        data; those of ``config`` unless given.
+    files : sequence of Path
+        The recipe's YAML files.
     """
 
     config: Config
     run_opts: RunOptions
+    asked: Config | None = None
+    files: Sequence[Path] = ()
 
     @functools.cached_property
     def values(self) -> dict[str, Any]:
@@ -51,6 +60,11 @@ class Experiment:
     def folder(self) -> Path:
         """The output folder."""
         return Path(self.values["output_folder"])
+
+    @property
+    def manifests(self) -> Path:
+        """Where its manifests are, once it has begun."""
+        return self.folder / FOLDER
 
     @property
     def is_builtin(self) -> bool:
@@ -90,11 +104,11 @@ class Experiment:
         if not if_main_process():
             return
         described = sb.utils.logger.get_environment_description()
-        for name, text in (
-            ("hyperparams.yaml", self.config.resolved()),
-            ("env.log", described),
-        ):
-            (self.folder / name).write_text(text, encoding="utf-8")
+        settings = run_yaml(self.asked or self.config, self.config, self.files)
+        for name, text in (("hyperparams.yaml", settings), ("env.log", described)):
+            partial = self.folder / f"{name}.partial"
+            partial.write_text(text, encoding="utf-8")
+            os.replace(partial, self.folder / name)
         script = Path(sys.argv[0])
         if script.is_file():  # not where Python itself was asked interactively
             shutil.copy(script, self.folder)
@@ -167,7 +181,7 @@ def begin(argv: Sequence[str], files: Sequence[Path]) -> Experiment:
     Arguments
     ---------
     argv : sequence of str
-        Arguments: the system's YAML, then options.
+        Arguments: the system's YAML, or one that a run has left, then options.
     files : sequence of Path
         The recipe's YAML files; the system's is joined after them.
 
@@ -183,11 +197,12 @@ def begin(argv: Sequence[str], files: Sequence[Path]) -> Experiment:
     line = read_command_line(argv)
     _find_classes_beside(line.file)
     run_opts = line.run_opts
-    config = join([*files, line.file], line.settings, run_option_kinds())
+    path, others = Path(line.file), run_option_kinds()
+    config = command_config(path, files, line.settings, others)
     sb.utils.distributed.ddp_init_group(run_opts)
     config = _with_run_options(config, run_opts)
     set_threads(config)
-    experiment = Experiment(config, run_opts)
+    experiment = Experiment(config, run_opts, config, files)
     sb.create_experiment_directory(str(experiment.folder), save_env_desc=False)
     if if_main_process():
         # SpeechBrain copies the file that calls it, which is this one

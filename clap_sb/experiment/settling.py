@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from speechbrain.utils.distributed import if_main_process, run_on_main
@@ -83,7 +83,7 @@ def settle(
     if initial is not None:
         adopted = initial.adopt(experiment.config, folder)
         trained_on = f"{initial.trained_on}, then {experiment.values['trained_on']}"
-        experiment = Experiment(adopted, experiment.run_opts)
+        experiment = replace(experiment, config=adopted)
         experiment = experiment.updated({"trained_on": trained_on})
     _find_classes(experiment.values)
     beginning = _beginning(experiment.values, initial)
@@ -133,7 +133,7 @@ def _begin(
             captions=captions,
             folder=folder,
         )
-        experiment = Experiment(config, experiment.run_opts)
+        experiment = replace(experiment, config=config)
     else:
         experiment.prepare(initial.write_text, folder=folder)
         origin = f"that of {initial.description}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from speechbrain.utils.distributed import if_main_process
@@ -11,9 +12,10 @@ from speechbrain.utils.run_opts import RunOptions
 
 from clap_sb.brain import CLAPBrain
 from clap_sb.checkpoints.run_description import PARTS
+from clap_sb.checkpoints.run_folder import has_checkpoints
 from clap_sb.config import ConfigError
 from clap_sb.data.manifest import Clip
-from clap_sb.experiment.kept_manifests import kept_where_refused
+from clap_sb.experiment.prepared_aside import prepared_aside
 from clap_sb.experiment.run import Experiment
 from clap_sb.experiment.settling import settle
 from clap_sb.experiment.training import train
@@ -30,7 +32,7 @@ Splits = Mapping[str, Sequence[Clip]]
 
 def run_stages(
     experiment: Experiment,
-    prepare: Callable[[bool], tuple[Experiment, Splits]],
+    prepare: Callable[[bool, Path], tuple[Experiment, Splits]],
     evaluate: Callable[[Experiment, CLAPBrain, Sequence[Clip]], None],
 ) -> bool:
     """Prepares, trains and evaluates, or does the one of these that was asked for.
@@ -45,8 +47,9 @@ def run_stages(
     experiment : Experiment
         The run; its setting ``stage`` says what to do.
     prepare : callable
-        Told whether to trust the manifests that are there, gives the run, to go on
-        with, and the clips of the splits train, valid and test.
+        Told whether to trust the manifests that are there, and the folder that they
+        are in for the time being, gives the run, to go on with, and the clips of the
+        splits train, valid and test.
     evaluate : callable
         Takes the run, its brain and the clips of the test split.
 
@@ -63,9 +66,10 @@ def run_stages(
     """
     stage = stage_of(experiment)
     _check_system(experiment.values)
-    with kept_where_refused(experiment.folder, [experiment.folder]):
-        experiment, splits = prepare(trusts_manifests(experiment))
+    with prepared_aside(experiment.folder, [experiment.folder]) as aside:
+        experiment, splits = prepare(trusts_manifests(experiment), aside)
         if stage == "prepare":
+            refuse_others([(experiment, splits)])
             _tell(experiment, splits)
             return False
         if stage == "evaluate":
@@ -92,6 +96,24 @@ def _check_system(values: Mapping[str, Any]) -> None:
             f"the system's YAML lacks {', '.join(missing)}: hparams/small_cnn14.yaml "
             "shows what they are"
         )
+
+
+def refuse_others(runs: Iterable[tuple[Experiment, Splits]]) -> None:
+    """Makes sure that the runs that have checkpoints can be gone on with.
+
+    Arguments
+    ---------
+    runs : iterable of Experiment and Splits
+        Runs, and their clips.
+
+    Raises
+    ------
+    ConfigError
+        If there are checkpoints of something else in the folder of one.
+    """
+    for run, splits in runs:
+        if has_checkpoints(run.folder):
+            settle(run, splits["train"], splits["valid"])
 
 
 def stage_of(experiment: Experiment) -> str:
@@ -148,4 +170,4 @@ def _tell(experiment: Experiment, splits: Splits) -> None:
             "captions"
             for split, clips in splits.items()
         ]
-        print(f"prepared in {experiment.folder / 'manifests'}: {'; '.join(counts)}")
+        print(f"prepared in {experiment.manifests}: {'; '.join(counts)}")

@@ -1,8 +1,8 @@
-"""A Brain that takes our data sets, or the loaders that it made of them."""
+"""A Brain that takes data sets, or the loaders that it made of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -35,7 +35,7 @@ class LoaderBrain(sb.Brain):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.plan: TrainingPlan | None = None
-        self.stage_clips: list[Clip] = []
+        self.stage_clips: Sequence[Clip] = []
         self.scores: dict[str, float] = {}
 
     def fit(
@@ -47,9 +47,9 @@ class LoaderBrain(sb.Brain):
         ---------
         epoch_counter : iterable
             Gives the numbers of the epochs.
-        train_set : PairDataset or SaveableDataLoader
+        train_set : TrainingSet or SaveableDataLoader
             Pairs, or what :meth:`make_dataloader` made of them.
-        valid_set : WholeClipDataset or DataLoader, optional
+        valid_set : WholeSet or DataLoader, optional
             Whole clips, or a loader of them.
         *args, **kwargs
             As ``speechbrain.Brain.fit``.
@@ -72,7 +72,7 @@ class LoaderBrain(sb.Brain):
 
         Arguments
         ---------
-        test_set : WholeClipDataset or DataLoader
+        test_set : WholeSet or DataLoader
             Whole clips, or a loader of them.
         max_key, min_key : str, optional
             See :meth:`on_evaluate_start`.
@@ -109,8 +109,8 @@ class LoaderBrain(sb.Brain):
 
         Arguments
         ---------
-        dataset : Dataset
-            ``PairDataset`` for training, ``WholeClipDataset`` else.
+        dataset : TrainingSet or WholeSet
+            The former for training.
         stage : sb.Stage
             Stage.
         ckpt_prefix : str, optional

@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 from speechbrain.dataio.dataloader import SaveableDataLoader
-from torch.utils.data import Dataset
 
 from clap_sb.data.epoch_sampler import EpochSampler
+from clap_sb.training.data_sets import TrainingSet, check_set
 
 
 def train_loader(
-    dataset: Dataset, seed: int, accumulation: int, **options: Any
+    dataset: TrainingSet, seed: int, accumulation: int, **options: Any
 ) -> SaveableDataLoader:
     """Builds the loader of this rank's share.
 
@@ -21,8 +21,8 @@ def train_loader(
 
     Arguments
     ---------
-    dataset : Dataset
-        A ``PairDataset``.
+    dataset : TrainingSet
+        Pairs.
     seed : int
         Seed of the order.
     accumulation : int
@@ -38,8 +38,9 @@ def train_loader(
     Raises
     ------
     ValueError
-        If the set does not fill one step on each rank.
+        If it is no such set, or does not fill one step on each rank.
     """
+    check_set(dataset, TrainingSet)
     rank, ranks = 0, 1
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         rank = torch.distributed.get_rank()

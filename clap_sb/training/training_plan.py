@@ -9,7 +9,7 @@ import torch
 from speechbrain.dataio.dataloader import SaveableDataLoader
 
 from clap_sb.data.epoch_sampler import EpochSampler
-from clap_sb.data.pairs import PairDataset
+from clap_sb.training.data_sets import TrainingSet, check_set
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class TrainingPlan:
     >>> TrainingPlan.of([1, 2, 3], accumulation=1)
     Traceback (most recent call last):
     ...
-    ValueError: a training loader is one that brain.make_dataloader(pair_dataset, \
+    ValueError: a training loader is one that brain.make_dataloader(data_set, \
 Stage.TRAIN, batch_size=..., collate_fn=...) builds, not a list: what is drawn for a \
-clip and where a killed run goes on depend on it. Give fit that, or the PairDataset
+clip and where a killed run goes on depend on it. Give fit that, or the data set
     """
 
     steps: int
@@ -57,23 +57,20 @@ clip and where a killed run goes on depend on it. Give fit that, or the PairData
         Raises
         ------
         ValueError
-            If the loader is of another kind.
+            If the loader is of another kind, or its data set is none to train on.
         """
         known = isinstance(loader, SaveableDataLoader)
-        known = known and isinstance(loader.sampler, EpochSampler)
-        if not (known and isinstance(loader.dataset, PairDataset)):
+        if not (known and isinstance(loader.sampler, EpochSampler)):
             raise ValueError(
-                "a training loader is one that brain.make_dataloader(pair_dataset, "
+                "a training loader is one that brain.make_dataloader(data_set, "
                 "Stage.TRAIN, batch_size=..., collate_fn=...) builds, not a "
                 f"{type(loader).__name__}: what is drawn for a clip and where a killed "
-                "run goes on depend on it. Give fit that, or the PairDataset"
+                "run goes on depend on it. Give fit that, or the data set"
             )
+        check_set(loader.dataset, TrainingSet)
         ranks = 1
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             ranks = torch.distributed.get_world_size()
-        captions = 1
-        if loader.dataset.takes_all_captions:
-            counts = [len(clip.captions) for clip in loader.dataset.clips]
-            captions = round(sum(counts) / len(counts))
+        captions = loader.dataset.captions_an_item
         steps = len(loader) // accumulation
         return cls(steps, ranks * loader.batch_size, captions)

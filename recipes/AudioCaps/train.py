@@ -18,12 +18,13 @@ from pathlib import Path
 
 from clap_sb.brain import CLAPBrain
 from clap_sb.data.builtin import write_audiocaps
+from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import Clip
 from clap_sb.experiment.captioned_sets import CaptionedSets
 from clap_sb.experiment.finish import finish_by_retrieval
 from clap_sb.experiment.known_sets import load_preparation
 from clap_sb.experiment.run import Experiment, begin, run_recipe
-from clap_sb.experiment.stages import run_stages
+from clap_sb.experiment.stages import Splits, run_stages
 
 HERE = Path(__file__).resolve().parent
 RECIPES = HERE.parent
@@ -47,15 +48,18 @@ def main(argv: list[str]) -> None:
     data_folder = experiment.data_folder(write_builtin)
     # the built-in set has no versions
     name = "AudioCaps" if experiment.is_builtin else values["dataset"]
-    prepare = load_preparation(name, RECIPES)
+    own = load_preparation(name, RECIPES)
     pairs_file = data_folder / "dataset" / "attribute_pairs.csv"
-    sets = CaptionedSets(experiment, prepare, data_folder, RECIPES)
+
+    def prepare(trust: bool, aside: Path) -> tuple[Experiment, Splits]:
+        sets = CaptionedSets(experiment, own, data_folder, RECIPES, aside)
+        return sets.splits(trust)
 
     def evaluate(run: Experiment, brain: CLAPBrain, testing: Sequence[Clip]) -> None:
-        listing = sets.listing("test")
+        listing = Listing.read(run.manifests / "test.json")
         finish_by_retrieval(run, brain, testing, pairs_file, listing)
 
-    run_stages(experiment, sets.splits, evaluate)
+    run_stages(experiment, prepare, evaluate)
 
 
 if __name__ == "__main__":

@@ -18,11 +18,12 @@ from pathlib import Path
 
 from clap_sb.brain import CLAPBrain
 from clap_sb.data.builtin.clotho import write_clotho
+from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import Clip
 from clap_sb.experiment.captioned_sets import CaptionedSets
 from clap_sb.experiment.finish import finish_by_retrieval
 from clap_sb.experiment.run import Experiment, begin, run_recipe
-from clap_sb.experiment.stages import run_stages
+from clap_sb.experiment.stages import Splits, run_stages
 from clotho_prepare import prepare_clotho
 
 HERE = Path(__file__).resolve().parent
@@ -45,12 +46,16 @@ def main(argv: list[str]) -> None:
         return write_clotho(folder, *sizes, seed=values["seed"])
 
     folder = experiment.data_folder(write_builtin)
-    sets = CaptionedSets(experiment, prepare_clotho, folder, RECIPES)
+
+    def prepare(trust: bool, aside: Path) -> tuple[Experiment, Splits]:
+        sets = CaptionedSets(experiment, prepare_clotho, folder, RECIPES, aside)
+        return sets.splits(trust)
 
     def evaluate(run: Experiment, brain: CLAPBrain, testing: Sequence[Clip]) -> None:
-        finish_by_retrieval(run, brain, testing, listing=sets.listing("test"))
+        listing = Listing.read(run.manifests / "test.json")
+        finish_by_retrieval(run, brain, testing, listing=listing)
 
-    run_stages(experiment, sets.splits, evaluate)
+    run_stages(experiment, prepare, evaluate)
 
 
 if __name__ == "__main__":

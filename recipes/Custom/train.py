@@ -48,8 +48,8 @@ def main(argv: list[str]) -> None:
     """Reads the lists, trains, tests and reports."""
     experiment = begin(argv, FILES)
 
-    def prepare(trust: bool) -> tuple[Experiment, dict[str, list[Clip]]]:
-        clips = read_splits(experiment, trust)
+    def prepare(trust: bool, aside: Path) -> tuple[Experiment, dict[str, list[Clip]]]:
+        clips = read_splits(experiment, trust, aside)
         counts = ", ".join(f"{len(clips[split])} clips to {split}" for split in SPLITS)
         if if_main_process():
             print(counts)
@@ -64,7 +64,9 @@ def main(argv: list[str]) -> None:
     run_stages(experiment, prepare, evaluate)
 
 
-def read_splits(experiment: Experiment, trust: bool) -> dict[str, list[Clip]]:
+def read_splits(
+    experiment: Experiment, trust: bool, folder: Path
+) -> dict[str, list[Clip]]:
     """Reads the lists that were given, and splits the training clips for the others."""
     values = experiment.values
     if values["train_csv"] is None:
@@ -73,7 +75,7 @@ def read_splits(experiment: Experiment, trust: bool) -> dict[str, list[Clip]]:
             "path and caption"
         )
     found = {
-        split: _read(experiment, split, trust)
+        split: _read(experiment, split, trust, folder)
         for split in SPLITS
         if values[f"{split}_csv"] is not None
     }
@@ -89,10 +91,9 @@ def read_splits(experiment: Experiment, trust: bool) -> dict[str, list[Clip]]:
 
 def preparation_of(experiment: Experiment) -> dict[str, object]:
     """What the card says of the list that the test clips are from."""
-    manifests = experiment.folder / "manifests"
     if experiment.values["test_csv"] is not None:
-        return {"listing": Listing.read(manifests / "test.json")}
-    listing = Listing.read(manifests / "train.json")
+        return {"listing": Listing.read(experiment.manifests / "test.json")}
+    listing = Listing.read(experiment.manifests / "train.json")
     name = Path(experiment.values["train_csv"]).name
     note = (
         f"the clips are split off from {name}: of its {listing.num_listed} clips, "
@@ -101,8 +102,8 @@ def preparation_of(experiment: Experiment) -> dict[str, object]:
     return {"notes": (note,)}
 
 
-def _read(experiment: Experiment, split: str, trust: bool) -> list[Clip]:
-    manifest = experiment.folder / "manifests" / f"{split}.json"
+def _read(experiment: Experiment, split: str, trust: bool, folder: Path) -> list[Clip]:
+    manifest = folder / f"{split}.json"
     # nothing else tells whether a list to test on is the one of the last time
     if not trust or (split == "test" and not experiment.values["skip_prep"]):
         path = experiment.values[f"{split}_csv"]

@@ -14,7 +14,7 @@ Authors
  * The clap_sb developers 2026
 """
 
-from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import clap_sb.experiment  # noqa: F401  first: see there
@@ -22,11 +22,10 @@ import clap_sb.experiment  # noqa: F401  first: see there
 # isort: split
 from speechbrain.utils.distributed import if_main_process
 
-from clap_sb.checkpoints.run_folder import has_checkpoints
 from clap_sb.config import ConfigError
 from clap_sb.data.builtin import write_esc50
 from clap_sb.data.listing import Listing
-from clap_sb.data.manifest import Clip, read_manifest
+from clap_sb.data.manifest import Clip, in_place, read_manifest
 from clap_sb.evaluation.prompts import read_descriptions
 from clap_sb.experiment.folds import (
     HeldOutFold,
@@ -34,13 +33,18 @@ from clap_sb.experiment.folds import (
     probe_folds,
     report_trained_folds,
 )
-from clap_sb.experiment.kept_manifests import kept_where_refused
 from clap_sb.experiment.label_brain import LabelBrain, captioned
 from clap_sb.experiment.naming import named
+from clap_sb.experiment.prepared_aside import prepared_aside
 from clap_sb.experiment.run import Experiment, begin, run_recipe
-from clap_sb.experiment.settling import settle
 from clap_sb.experiment.small_sets import suit_settings
-from clap_sb.experiment.stages import Splits, run_stages, stage_of, trusts_manifests
+from clap_sb.experiment.stages import (
+    Splits,
+    refuse_others,
+    run_stages,
+    stage_of,
+    trusts_manifests,
+)
 from esc50_prepare import SUBSET, WHOLE, prepare_esc50, set_name
 
 HERE = Path(__file__).resolve().parent
@@ -57,15 +61,16 @@ def main(argv: list[str]) -> None:
     mode, stage = experiment.values["mode"], stage_of(experiment)
     check_mode(mode, stage)
     check_prompt(experiment.values["prompt"])
-    with kept_where_refused(experiment.folder, experiment.folder.glob("fold_*")):
-        experiment, clips, listing = read_clips(experiment)
+    trained = experiment.folder.glob("fold_*")
+    with prepared_aside(experiment.folder, trained) as aside:
+        experiment, clips, listing = read_clips(experiment, aside)
         folds = held_out(experiment, clips)
-        if stage == "prepare":
-            return
         if mode == "contrastive":
             described = descriptions_of(experiment)
             runs = {f: run_without(experiment, clips, f, described) for f in folds}
             refuse_others(runs.values())
+    if stage == "prepare":
+        return
     if mode == "probe":
         probe_folds(experiment, clips, listing)
         if experiment.trains:
@@ -78,13 +83,13 @@ def main(argv: list[str]) -> None:
 
 
 def read_clips(
-    experiment: Experiment,
+    experiment: Experiment, folder: Path
 ) -> tuple[Experiment, list[Clip], Listing | None]:
     """The run, named by its data and with its labels, and the clips of all folds."""
-    manifest = prepare(experiment)
+    manifest = prepare(experiment, folder)
     clips, listing = read_manifest(manifest), Listing.read(manifest)
     if if_main_process():
-        print(f"in {manifest}: {len(clips)} clips")
+        print(f"in {in_place(manifest)}: {len(clips)} clips")
     if experiment.values["dataset"] == WHOLE:
         experiment = named(experiment, set_name(clips))
     labels = sorted({clip.label for clip in clips})
@@ -111,7 +116,7 @@ def check_prompt(prompt: str | list[str]) -> None:
         )
 
 
-def prepare(experiment: Experiment) -> Path:
+def prepare(experiment: Experiment, folder: Path) -> Path:
     """The manifest of all folds' clips; the one that is there where it is trusted."""
     values = experiment.values
 
@@ -123,7 +128,7 @@ def prepare(experiment: Experiment) -> Path:
     return experiment.prepare(
         prepare_esc50,
         data_folder=experiment.data_folder(write_builtin),
-        save_folder=experiment.folder / "manifests",
+        save_folder=folder,
         skip_prep=trusts_manifests(experiment),
         subset=SUBSET if is_subset else None,
     )
@@ -183,15 +188,9 @@ def run_without(
         "test": [c for c in classified if c.fold == fold],
     }
     folder = str(experiment.folder / f"fold_{fold}")
+    experiment = replace(experiment, asked=experiment.asked.updated({"fold": fold}))
     experiment = experiment.updated({"output_folder": folder})
     return suit_settings(experiment, len(splits["train"])), splits
-
-
-def refuse_others(runs: Iterable[tuple[Experiment, Splits]]) -> None:
-    """Makes sure that the folds that are trained already can be gone on with."""
-    for run, splits in runs:
-        if has_checkpoints(run.folder):
-            settle(run, splits["train"], splits["valid"])
 
 
 def train_without(
@@ -207,7 +206,7 @@ def train_without(
     def evaluate(run: Experiment, brain: LabelBrain, testing: list[Clip]) -> None:
         tested[fold] = finish_fold(run, brain, testing, listing)
 
-    if run_stages(run, prepare=lambda trust: (run, splits), evaluate=evaluate):
+    if run_stages(run, prepare=lambda trust, aside: (run, splits), evaluate=evaluate):
         experiment.keep_settings()
     return tested
 
