@@ -32,6 +32,13 @@ def _whole_or_all(word: str) -> int | str:
     return word if word == "all" else int(word)
 
 
+def _object_alone(word: str) -> Any:
+    value = _value(word)
+    if not tag_of(value):
+        raise ValueError
+    return value
+
+
 _SEVERAL = Kind("a text, or a list such as ['a', 'b']", text_or_list)
 
 KINDS: Mapping[str, Kind] = {
@@ -51,6 +58,7 @@ KINDS_OF_NULL: Mapping[str, Kind] = {
     **dict.fromkeys(("crop_rule", "class_descriptions", "rescoring"), TEXT),
     **dict.fromkeys(("keyword_captions", "csv", "label_set", "descriptions"), TEXT),
     **dict.fromkeys(("train_csv", "valid_csv", "test_csv"), TEXT),
+    "wav_augment": Kind("an object, !new:module.Class", _object_alone),
 }
 """The same, where the value is null; where it is not, it tells."""
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import speechbrain as sb
 import torch
+from extending_doc import write_modules
 
 from clap_sb.brain import CLAPBrain
 from clap_sb.config import join
@@ -49,6 +50,7 @@ class Case:
     joint_batch: int  # clips of all ranks together
     factor: int = 1  # of accumulation
     caption_policy: str = "random"
+    more: str = ""  # YAML
 
 
 CASES = {
@@ -56,6 +58,17 @@ CASES = {
     "accumulated": Case(4, factor=2),
     # ranks have different numbers of captions then
     "all captions": Case(8, caption_policy="all"),
+    # of docs/extending.md
+    "bias": Case(
+        8,
+        caption_policy="all",
+        more="objective: !new:siglip.SigLIP\nlogit_scale: {bias: -2.0}",
+    ),
+    "objective that learns": Case(
+        4,
+        factor=2,
+        more="objective: !new:predicting.Predicting {dim: !ref <joint_dim>}",
+    ),
 }
 
 
@@ -72,14 +85,16 @@ class FixedBatchNorm(CLAPBrain):
 def train(
     clips: list[Clip], case: Case, ranks: int, text_folder: Path
 ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """Trains for one epoch; gives the model's state before and after.
+    """Trains for one epoch; gives the state before and after of what is trained.
 
     The joint batch is split evenly over the ranks.
     """
+    sys.path.insert(0, str(write_modules(text_folder.with_name("modules"))))
     if case.caption_policy == "all":
         clips = [with_more(clip, place % 3) for place, clip in enumerate(clips)]
     captions = [caption for clip in clips for caption in clip.captions]
-    config = join(FILES, OVERRIDES + f"caption_policy: {case.caption_policy}")
+    own = f"caption_policy: {case.caption_policy}\n{case.more}"
+    config = join(FILES, OVERRIDES + own)
     config, _ = settle_text_tower(config, captions, text_folder)
     hparams = config.build()
     clap = hparams["clap"]
@@ -96,7 +111,8 @@ def train(
             "noprogressbar": True,
         },
     )
-    start = copy.deepcopy(clap.state_dict())
+    trained = torch.nn.ModuleDict({"clap": clap, "objective": hparams["objective"]})
+    start = copy.deepcopy(trained.state_dict())
     brain.fit(
         [1],
         PairDataset(
@@ -112,7 +128,7 @@ def train(
         },
     )
     assert brain.optimizer_step == STEPS
-    return start, brain.clap.state_dict()
+    return start, trained.state_dict()
 
 
 def with_more(clip: Clip, number: int) -> Clip:
@@ -127,7 +143,7 @@ def main(manifest: str, folder: str) -> None:
     rank = torch.distributed.get_rank()
     clips = read_manifest(manifest)
     for name, case in CASES.items():
-        _, end = train(clips, case, 2, Path(folder) / f"text {name} {rank}")
+        _, end = train(clips, case, 2, Path(folder) / f"{rank}" / f"text {name}")
         torch.save(end, Path(folder) / f"{name} {rank}.pt")
     torch.distributed.destroy_process_group()
 
