@@ -73,8 +73,8 @@ class CLAPBrain(LoaderBrain):
     ------
     ValueError
         If ``max_grad_norm`` is not positive, with which SpeechBrain would ascend the
-        loss, ``best_metric`` is none of ``best_metrics``, or a run option is given that
-        does not go with a contrastive loss.
+        loss, ``best_metric`` is none of ``best_metrics``, ``objective`` is no module,
+        or a run option is given that does not go with a contrastive loss.
     """
 
     best_metrics: tuple[str, ...] = (*BEST_METRICS, LAST)
@@ -89,9 +89,17 @@ class CLAPBrain(LoaderBrain):
         check_best_metric(self.hparams.best_metric, self.best_metrics)
         check_run_options(self.data_parallel_backend, self.find_unused_parameters)
         objective = self.hparams.objective
+        if not isinstance(objective, torch.nn.Module):
+            raise ValueError(
+                f"objective is {objective!r}, and no torch.nn.Module: make a class of "
+                "it, with forward(audio, text, logit_scale, clip_keys, caption_keys)"
+            )
         self.modules["objective"] = objective.to(self.device)
         if self.checkpointer is not None and objective.state_dict():
-            self.checkpointer.add_recoverable("objective", objective)
+            # a test has no use for it; of a training see on_fit_start
+            self.checkpointer.add_recoverable(
+                "objective", objective, optional_load=True
+            )
         if isinstance(self.hparams.wav_augment, torch.nn.Module):
             self.hparams.wav_augment.to(self.device)
         self.epoch = 0
@@ -304,6 +312,8 @@ class CLAPBrain(LoaderBrain):
 
     def on_fit_start(self) -> None:
         """Recovers the latest checkpoint; the rates are those that are given now."""
+        if self.checkpointer is not None:
+            self.checkpointer.check_shared("objective")
         super().on_fit_start()
         for group, rates in zip(self.optimizer.param_groups, self._rates, strict=True):
             group.update(rates)

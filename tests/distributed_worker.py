@@ -19,6 +19,7 @@ from clap_sb.brain import CLAPBrain
 from clap_sb.config import join
 from clap_sb.data.manifest import Clip, read_manifest
 from clap_sb.data.pairs import PairCollate, PairDataset
+from clap_sb.objectives.info_nce import InfoNCE
 from clap_sb.training.text_tower import settle_text_tower
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,6 +71,18 @@ CASES = {
         more="objective: !new:predicting.Predicting {dim: !ref <joint_dim>}",
     ),
 }
+
+
+class Guessing(InfoNCE):
+    """Drops other logits on each rank, and so learns something else on each alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1)
+
+    def forward(self, audio, text, *rest):
+        kept = torch.nn.functional.dropout(self.layer(audio.new_ones(64, 1)))
+        return super().forward(audio, text, *rest) + kept.sum()
 
 
 class FixedBatchNorm(CLAPBrain):
@@ -145,6 +158,9 @@ def main(manifest: str, folder: str) -> None:
     for name, case in CASES.items():
         _, end = train(clips, case, 2, Path(folder) / f"{rank}" / f"text {name}")
         torch.save(end, Path(folder) / f"{name} {rank}.pt")
+    case = Case(8, more="objective: !new:distributed_worker.Guessing")
+    _, end = train(clips, case, 2, Path(folder) / f"{rank}" / "text")
+    torch.save(end, Path(folder) / f"guessing {rank}.pt")
     torch.distributed.destroy_process_group()
 
 

@@ -178,6 +178,11 @@ def test_the_best_metric_is_one_where_higher_is_better(metric, model, tmp_path):
         make_brain(model, tmp_path, best_metric=metric)
 
 
+def test_an_objective_that_is_no_module_is_an_error(model, tmp_path):
+    with pytest.raises(ValueError, match="objective is <function.*make a class of it"):
+        make_brain(model, tmp_path, objective=torch.nn.functional.cross_entropy)
+
+
 def test_a_training_set_that_fills_no_step_is_an_error(model, clips, tmp_path):
     options = {"grad_accumulation_factor": 4}
     brain = make_brain(copy.deepcopy(model), tmp_path, run_opts=options)

@@ -83,6 +83,16 @@ def test_two_ranks_equal_one_process_with_the_joint_batch(name, ranks, clips, tm
     assert learned.get(name, "clap.logit_scale.log_scale") in alone
 
 
+def test_what_an_objective_learns_is_the_same_on_each_rank(ranks):
+    """Whatever is drawn there: DDP averages its gradients."""
+    first, second = (
+        torch.load(ranks / f"guessing {rank}.pt", weights_only=True) for rank in (0, 1)
+    )
+    assert first["objective.layer.weight"].abs() > 0
+    for key, tensor in first.items():
+        assert torch.equal(tensor, second[key]), key
+
+
 def test_the_recipe_runs_on_two_ranks_and_writes_its_results_once(data, tmp_path):
     folder = tmp_path / "run"
     settings = {

@@ -238,6 +238,32 @@ def test_what_an_objective_learns_is_trained_and_saved_with_the_run(trained):
     assert CLAP.from_hparams(run / "export").logit_bias is None
 
 
+def test_a_run_is_not_gone_on_with_by_an_objective_that_learns_where_it_did_not(
+    trained, root
+):
+    run, data = trained("predicting.Predicting"), {"data_folder": root / "data"}
+    settings = {**COMMON, **data, "number_of_epochs": 3}
+    own = extending_doc.write_system(root / "own.yaml", "predicting.Predicting")
+    plain = trained("siglip.SigLIP")
+    by_siglip = extending_doc.options_of("siglip.SigLIP")[2:]
+    for system, folder, words, said in (
+        ("hparams/demo.yaml", run, [], "learns, and this one's does not"),
+        (own, plain, by_siglip, "does not learn, and this one's does"),
+    ):
+        before = (folder / "hyperparams.yaml").read_text(encoding="utf-8")
+        finished = run_script(
+            TRAIN,
+            [*command(str(system), {**settings, "output_folder": folder}), *words],
+            root / "refused_log",
+            functools.partial(prepare, root / "modules", None),
+        )
+        assert finished.code == 1 and "Traceback" not in finished.output
+        assert f"of a run whose objective {said}" in finished.output
+        assert (folder / "hyperparams.yaml").read_text(encoding="utf-8") == before
+        # a test needs none
+        train(system, folder, ["--stage", "evaluate", *words])
+
+
 def test_augmented_waveforms_teach_something_else(trained, root, tmp_path):
     plain = root / "plain"
     train("hparams/demo.yaml", plain, [])
