@@ -29,7 +29,7 @@ from clap_sb.training.schedule import warmup_cosine
 from clap_sb.training.step_seed import seed_step
 from clap_sb.training.unreadable import tell_unreadable
 from clap_sb.training.validation_loss import validation_loss
-from clap_sb.training.wav_augment import augmented
+from clap_sb.training.wav_augment import augmented, move_augmenter
 
 # of a parameter group: the schedule makes the learning rate of the first and the step
 _GIVEN_RATES = ("base_lr", "weight_decay")
@@ -100,8 +100,7 @@ class CLAPBrain(LoaderBrain):
             self.checkpointer.add_recoverable(
                 "objective", objective, optional_load=True
             )
-        if isinstance(self.hparams.wav_augment, torch.nn.Module):
-            self.hparams.wav_augment.to(self.device)
+        move_augmenter(self.hparams.wav_augment, self.device)
         self.epoch = 0
         self.before_training: Callable[[], None] | None = None
         self.embedded: Embedded | None = None

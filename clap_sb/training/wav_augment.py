@@ -4,8 +4,39 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import torch
+from speechbrain.augment.augmenter import Augmenter
+
+
+def move_augmenter(augment: Any, device: str | torch.device) -> None:
+    """Moves an augmenter to a device, with all that is in it.
+
+    SpeechBrain's ``Augmenter`` has its augmentations in a dictionary, where ``to`` does
+    not find what they hold.
+
+    Arguments
+    ---------
+    augment : Any
+        The augmenter; what is no module stays where it is.
+    device : str or torch.device
+        Where the waveforms will be.
+
+    Example
+    -------
+    >>> from speechbrain.augment.augmenter import Augmenter
+    >>> layer = torch.nn.Linear(1, 1)
+    >>> move_augmenter(Augmenter(augmentations=[layer]), "meta")
+    >>> layer.weight.device
+    device(type='meta')
+    """
+    parts = [augment]
+    if isinstance(augment, Augmenter):
+        parts += augment.augmentations.values()
+    for part in parts:
+        if isinstance(part, torch.nn.Module):
+            part.to(device)
 
 
 def augmented(
