@@ -102,13 +102,13 @@ class Step:
         device: torch.device,
     ):
         self.clap = clap = hparams["clap"].to(device).train()
-        self.objective, self.device = hparams["objective"], device
+        self.objective, self.device = hparams["objective"].to(device), device
         self.autocasts = variant == "bf16"
         embed = clap.audio_encoder.embed_log_mel
         self.embed = torch.compile(embed) if variant == "compile" else embed
         rates = dict.fromkeys(("lr", "audio_lr", "text_lr"), 1e-4)
         self.optimizer = hparams["opt_class"](
-            parameter_groups(clap, **rates, weight_decay=0.01)
+            parameter_groups(clap, **rates, weight_decay=0.01, objective=self.objective)
         )
         self.collate = PairCollate(clap.text_encoder.tokenize)
         self.dataset = PairDataset(
@@ -140,7 +140,7 @@ class Step:
         return F.normalize(embedding.float(), dim=-1)
 
     def _backward(self, audio: torch.Tensor, text: torch.Tensor, batch: PairBatch):
-        scale, keys = self.clap.logit_scale(), (batch.clip_keys, batch.caption_keys)
+        scale, keys = self.clap.logit_scale, (batch.clip_keys, batch.caption_keys)
         self.objective(audio, text, scale, *keys).backward()
 
     def _update(self) -> None:

@@ -26,8 +26,10 @@ from clap_sb.training.data_parallel import check_run_options, unwrap, wrap
 from clap_sb.training.loader_brain import LoaderBrain
 from clap_sb.training.parameter_groups import parameter_groups
 from clap_sb.training.schedule import warmup_cosine
+from clap_sb.training.step_seed import seed_step
 from clap_sb.training.unreadable import tell_unreadable
 from clap_sb.training.validation_loss import validation_loss
+from clap_sb.training.wav_augment import augmented, move_augmenter
 
 # of a parameter group: the schedule makes the learning rate of the first and the step
 _GIVEN_RATES = ("base_lr", "weight_decay")
@@ -41,9 +43,13 @@ class CLAPBrain(LoaderBrain):
     (:class:`~clap_sb.data.whole_clips.WholeClipDataset`). Without a validation set the
     last epoch is kept: ``best_metric`` is ``epoch``.
 
-    What is random in a training step (drop-path, dropout, SpecAugment) follows from
-    (seed, epoch, step, rank), so a run that was killed ends with the same weights as
-    one that was not.
+    What is random in a training step (drop-path, dropout, SpecAugment, ``wav_augment``)
+    follows from (seed, epoch, step, rank), so a run that was killed ends with the same
+    weights as one that was not.
+
+    An ``objective`` that has parameters or buffers is on the device, in DDP where there
+    are several ranks, and in the checkpoints; its parameters are trained at ``lr``. It
+    is given float32 embeddings, outside of autocast.
 
     Gradient accumulation (``grad_accumulation_factor``) averages the gradients of
     several batches. It does not give a clip more negatives: those are the other clips
@@ -51,7 +57,7 @@ class CLAPBrain(LoaderBrain):
     are dropped.
 
     What it takes from ``hparams``, besides SpeechBrain's run options: ``seed``,
-    ``objective``, ``lr``, ``audio_lr``, ``text_lr``, ``weight_decay``,
+    ``objective``, ``wav_augment``, ``lr``, ``audio_lr``, ``text_lr``, ``weight_decay``,
     ``warmup_steps``, ``number_of_epochs``, ``best_metric``, ``epoch_counter``,
     ``statistics``, ``train_logger``, ``history``.
 
@@ -67,8 +73,8 @@ class CLAPBrain(LoaderBrain):
     ------
     ValueError
         If ``max_grad_norm`` is not positive, with which SpeechBrain would ascend the
-        loss, ``best_metric`` is none of ``best_metrics``, or a run option is given that
-        does not go with a contrastive loss.
+        loss, ``best_metric`` is none of ``best_metrics``, ``objective`` is no module,
+        or a run option is given that does not go with a contrastive loss.
     """
 
     best_metrics: tuple[str, ...] = (*BEST_METRICS, LAST)
@@ -82,6 +88,19 @@ class CLAPBrain(LoaderBrain):
             )
         check_best_metric(self.hparams.best_metric, self.best_metrics)
         check_run_options(self.data_parallel_backend, self.find_unused_parameters)
+        objective = self.hparams.objective
+        if not isinstance(objective, torch.nn.Module):
+            raise ValueError(
+                f"objective is {objective!r}, and no torch.nn.Module: make a class of "
+                "it, with forward(audio, text, logit_scale, clip_keys, caption_keys)"
+            )
+        self.modules["objective"] = objective.to(self.device)
+        if self.checkpointer is not None and objective.state_dict():
+            # a test has no use for it; of a training see on_fit_start
+            self.checkpointer.add_recoverable(
+                "objective", objective, optional_load=True
+            )
+        move_augmenter(self.hparams.wav_augment, self.device)
         self.epoch = 0
         self.before_training: Callable[[], None] | None = None
         self.embedded: Embedded | None = None
@@ -99,7 +118,7 @@ class CLAPBrain(LoaderBrain):
     def on_fit_batch_start(self, batch: PairBatch, should_step: bool) -> None:
         """Seeds what is random in this step."""
         rank = torch.distributed.get_rank() if self.distributed_launch else 0
-        torch.manual_seed(key_of(self.hparams.seed, self.epoch, self.step, rank))
+        seed_step(key_of(self.hparams.seed, self.epoch, self.step, rank))
 
     def compute_forward(
         self, batch: PairBatch, stage: sb.Stage
@@ -122,7 +141,13 @@ class CLAPBrain(LoaderBrain):
             ``[captions, joint_dim]``, unit norm.
         """
         batch = batch.to(self.device)
-        audio, text = self.modules.clap(batch.wavs, batch.wav_lens, batch.tokens)
+        wavs, wav_lens = batch.wavs, batch.wav_lens
+        if self.hparams.wav_augment is not None:
+            longest = None if self.clap.takes_whole_clips else self.clap.clip_samples
+            wavs, wav_lens = augmented(
+                self.hparams.wav_augment, wavs, wav_lens, longest
+            )
+        audio, text = self.modules.clap(wavs, wav_lens, batch.tokens)
         return audio[batch.caption_clip], text
 
     def compute_objectives(
@@ -152,9 +177,10 @@ class CLAPBrain(LoaderBrain):
         self.hparams.statistics.update(
             audio, text, not_negatives(clip_keys, caption_keys)
         )
-        return self.hparams.objective(
-            audio, text, self.clap.logit_scale(), clip_keys, caption_keys
-        )
+        with torch.autocast(audio.device.type, enabled=False):
+            return self.modules.objective(
+                audio, text, self.clap.logit_scale, clip_keys, caption_keys
+            )
 
     def evaluate_batch(self, batch: WindowBatch, stage: sb.Stage) -> torch.Tensor:
         """Embeds whole clips and their captions.
@@ -211,7 +237,7 @@ class CLAPBrain(LoaderBrain):
     ) -> None:
         """Scores, logs and saves; for the loss see :func:`validation_loss`."""
         if stage == sb.Stage.TRAIN:
-            scale = self.clap.logit_scale().item()
+            scale = self.clap.logit_scale.scale().item()
             self._train_row = {
                 "train_loss": float(stage_loss),
                 **self.hparams.statistics.summary(),
@@ -224,9 +250,9 @@ class CLAPBrain(LoaderBrain):
         self.scores = self.score()
         if stage == sb.Stage.VALID:
             loss = validation_loss(
-                self.hparams.objective,
+                unwrap(self.modules.objective),
                 self.embedded,
-                self.clap.logit_scale().cpu(),
+                self.clap.logit_scale,
                 self.plan.clips,
                 self.plan.captions,
             )
@@ -275,6 +301,7 @@ class CLAPBrain(LoaderBrain):
             audio_lr=self.hparams.audio_lr,
             text_lr=self.hparams.text_lr,
             weight_decay=self.hparams.weight_decay,
+            objective=unwrap(self.modules.objective),
         )
         self._rates = [{key: g[key] for key in _GIVEN_RATES} for g in groups]
         self.optimizer = self.opt_class(groups)
@@ -284,6 +311,8 @@ class CLAPBrain(LoaderBrain):
 
     def on_fit_start(self) -> None:
         """Recovers the latest checkpoint; the rates are those that are given now."""
+        if self.checkpointer is not None:
+            self.checkpointer.check_shared("objective")
         super().on_fit_start()
         for group, rates in zip(self.optimizer.param_groups, self._rates, strict=True):
             group.update(rates)
@@ -312,7 +341,9 @@ class CLAPBrain(LoaderBrain):
         return at_step and super()._should_save_intra_epoch_ckpt(*args)
 
     def _wrap_distributed(self) -> None:
-        """Wraps the model in DDP."""
+        """Wraps in DDP what is trained: the model, and an objective that learns."""
         if not self.distributed_launch:
             return super()._wrap_distributed()
-        self.modules.clap = wrap(self.modules.clap, self.device)
+        for name, module in list(self.modules.items()):
+            if any(parameter.requires_grad for parameter in module.parameters()):
+                self.modules[name] = wrap(module, self.device)

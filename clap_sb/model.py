@@ -27,8 +27,8 @@ class CLAP(nn.Module):
     text_projection : nn.Module
         The same for text.
     logit_scale : LogitScale
-        Learned temperature. It lives here so that it is saved, moved and, under DDP,
-        synchronised with the towers.
+        Makes logits of similarities. It lives here so that it is saved, moved and,
+        under DDP, synchronised with the towers.
 
     Example
     -------

@@ -58,7 +58,10 @@ KINDS_OF_NULL: Mapping[str, Kind] = {
     **dict.fromkeys(("crop_rule", "class_descriptions", "rescoring"), TEXT),
     **dict.fromkeys(("keyword_captions", "csv", "label_set", "descriptions"), TEXT),
     **dict.fromkeys(("train_csv", "valid_csv", "test_csv"), TEXT),
-    "spec_augment": Kind("an object, !new:module.Class", _object_alone),
+    **dict.fromkeys(
+        ("spec_augment", "wav_augment"),
+        Kind("an object, !new:module.Class", _object_alone),
+    ),
 }
 """The same, where the value is null; where it is not, it tells."""
 

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import speechbrain as sb
 import torch
+from extending_doc import write_modules
 
 from clap_sb.brain import CLAPBrain
 from clap_sb.config import join
 from clap_sb.data.manifest import Clip, read_manifest
 from clap_sb.data.pairs import PairCollate, PairDataset
+from clap_sb.objectives.info_nce import InfoNCE
 from clap_sb.training.text_tower import settle_text_tower
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,6 +51,7 @@ class Case:
     joint_batch: int  # clips of all ranks together
     factor: int = 1  # of accumulation
     caption_policy: str = "random"
+    more: str = ""  # YAML
 
 
 CASES = {
@@ -56,7 +59,30 @@ CASES = {
     "accumulated": Case(4, factor=2),
     # ranks have different numbers of captions then
     "all captions": Case(8, caption_policy="all"),
+    # of docs/extending.md
+    "bias": Case(
+        8,
+        caption_policy="all",
+        more="objective: !new:siglip.SigLIP\nlogit_scale: {bias: -2.0}",
+    ),
+    "objective that learns": Case(
+        4,
+        factor=2,
+        more="objective: !new:predicting.Predicting {dim: !ref <joint_dim>}",
+    ),
 }
+
+
+class Guessing(InfoNCE):
+    """Drops other logits on each rank, and so learns something else on each alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1)
+
+    def forward(self, audio, text, *rest):
+        kept = torch.nn.functional.dropout(self.layer(audio.new_ones(64, 1)))
+        return super().forward(audio, text, *rest) + kept.sum()
 
 
 class FixedBatchNorm(CLAPBrain):
@@ -72,14 +98,16 @@ class FixedBatchNorm(CLAPBrain):
 def train(
     clips: list[Clip], case: Case, ranks: int, text_folder: Path
 ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """Trains for one epoch; gives the model's state before and after.
+    """Trains for one epoch; gives the state before and after of what is trained.
 
     The joint batch is split evenly over the ranks.
     """
+    sys.path.insert(0, str(write_modules(text_folder.with_name("modules"))))
     if case.caption_policy == "all":
         clips = [with_more(clip, place % 3) for place, clip in enumerate(clips)]
     captions = [caption for clip in clips for caption in clip.captions]
-    config = join(FILES, OVERRIDES + f"caption_policy: {case.caption_policy}")
+    own = f"caption_policy: {case.caption_policy}\n{case.more}"
+    config = join(FILES, OVERRIDES + own)
     config, _ = settle_text_tower(config, captions, text_folder)
     hparams = config.build()
     clap = hparams["clap"]
@@ -96,7 +124,8 @@ def train(
             "noprogressbar": True,
         },
     )
-    start = copy.deepcopy(clap.state_dict())
+    trained = torch.nn.ModuleDict({"clap": clap, "objective": hparams["objective"]})
+    start = copy.deepcopy(trained.state_dict())
     brain.fit(
         [1],
         PairDataset(
@@ -112,7 +141,7 @@ def train(
         },
     )
     assert brain.optimizer_step == STEPS
-    return start, brain.clap.state_dict()
+    return start, trained.state_dict()
 
 
 def with_more(clip: Clip, number: int) -> Clip:
@@ -127,8 +156,11 @@ def main(manifest: str, folder: str) -> None:
     rank = torch.distributed.get_rank()
     clips = read_manifest(manifest)
     for name, case in CASES.items():
-        _, end = train(clips, case, 2, Path(folder) / f"text {name} {rank}")
+        _, end = train(clips, case, 2, Path(folder) / f"{rank}" / f"text {name}")
         torch.save(end, Path(folder) / f"{name} {rank}.pt")
+    case = Case(8, more="objective: !new:distributed_worker.Guessing")
+    _, end = train(clips, case, 2, Path(folder) / f"{rank}" / "text")
+    torch.save(end, Path(folder) / f"guessing {rank}.pt")
     torch.distributed.destroy_process_group()
 
 

@@ -76,6 +76,7 @@ def make_brain(
     settings = {
         "seed": 7,
         "objective": InfoNCE(),
+        "wav_augment": None,
         "lr": 1.0,
         "audio_lr": 1.0,
         "text_lr": 1.0,
@@ -132,7 +133,7 @@ def gradients(model: CLAP, batch: PairBatch) -> dict[str, torch.Tensor]:
     """Of the loss of one batch, by hand."""
     model = copy.deepcopy(model).train()
     audio, text = model(batch.wavs, batch.wav_lens, batch.tokens)
-    logits = model.logit_scale() * audio @ text.T
+    logits = model.logit_scale.scale() * audio @ text.T
     target = torch.arange(len(logits))
     loss = torch.nn.functional.cross_entropy
     ((loss(logits, target) + loss(logits.T, target)) / 2).backward()
@@ -175,6 +176,11 @@ def test_run_options_that_would_fail_in_the_first_step_are_errors(
 def test_the_best_metric_is_one_where_higher_is_better(metric, model, tmp_path):
     with pytest.raises(ValueError, match=f"'{metric}'.*t2a_map_at_10"):
         make_brain(model, tmp_path, best_metric=metric)
+
+
+def test_an_objective_that_is_no_module_is_an_error(model, tmp_path):
+    with pytest.raises(ValueError, match="objective is <function.*make a class of it"):
+        make_brain(model, tmp_path, objective=torch.nn.functional.cross_entropy)
 
 
 def test_a_training_set_that_fills_no_step_is_an_error(model, clips, tmp_path):
@@ -256,7 +262,7 @@ def test_the_validation_loss_is_that_of_a_training_batch(model, clips, tmp_path)
         losses.append(brain.hparams.history.rows[-1]["valid_loss"])
     (batch,) = list(train)
     audio, text = frozen.eval()(batch.wavs, batch.wav_lens, batch.tokens)
-    loss = InfoNCE()(audio, text, frozen.logit_scale()).item()
+    loss = InfoNCE()(audio, text, frozen.logit_scale).item()
     assert losses == [pytest.approx(loss, abs=1e-4)] * 2
 
 
@@ -364,6 +370,63 @@ def test_bf16_keeps_front_end_weights_and_loss_in_full_precision(
     assert set(dtypes.values()) == {torch.float32}
     assert len(losses) == 3 and all(map(math.isfinite, losses))
     assert {value.dtype for value in brain.clap.parameters()} == {torch.float32}
+
+
+def test_waveforms_are_augmented_in_training_alone(model, clips, tmp_path):
+    class Louder(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.factor = torch.nn.Parameter(torch.tensor(3.0))
+
+        def forward(self, wavs, lengths):
+            louder = self.factor * wavs
+            given.append((wavs.dtype, wavs, louder))
+            return louder, lengths
+
+    given, heard, whole = [], [], []
+    model = copy.deepcopy(model)
+
+    def note(module, inputs, output):
+        (heard if module.training else whole).append(inputs[0])
+
+    model.audio_encoder.register_forward_hook(note)
+    brain = make_brain(
+        model, tmp_path, run_opts={"precision": "bf16"}, wav_augment=Louder(), lr=0.01
+    )
+    fit(brain, clips, validate=True)
+    assert len(given) == len(heard) == 3 and whole
+    for (dtype, wavs, louder), seen in zip(given, heard, strict=True):
+        assert dtype == louder.dtype == torch.float32
+        assert torch.equal(seen, louder) and torch.equal(louder, 3.0 * wavs)
+    trained = {id(p) for g in brain.optimizer.param_groups for p in g["params"]}
+    assert id(brain.hparams.wav_augment.factor) not in trained
+
+
+def test_an_objective_is_told_whether_it_trains_and_is_outside_of_autocast(
+    model, clips, tmp_path
+):
+    class Noting(InfoNCE):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("seen", torch.zeros(2))
+
+        def forward(self, audio, text, logit_scale, *keys):
+            similarity = audio @ text.T
+            dtypes.add(similarity.dtype)
+            self.seen[int(self.training)] += 1
+            return super().forward(audio, text, logit_scale, *keys)
+
+    dtypes, objective = set(), Noting()
+    options = {"precision": "bf16"}
+    brain = make_brain(
+        copy.deepcopy(model), tmp_path, run_opts=options, objective=objective, lr=0.01
+    )
+    fit(brain, clips, validate=True)
+    assert dtypes == {torch.float32}
+    assert objective.seen.tolist() == [3.0, 3.0]  # blocks, and batches
+    objective.seen.zero_()
+    brain.checkpointer.recover_if_possible()
+    assert objective.seen.tolist() == [3.0, 3.0]
 
 
 def test_statistics_are_as_exact_under_autocast():

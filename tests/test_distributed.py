@@ -68,15 +68,29 @@ def test_two_ranks_equal_one_process_with_the_joint_batch(name, ranks, clips, tm
     first, second = (
         torch.load(ranks / f"{name} {rank}.pt", weights_only=True) for rank in (0, 1)
     )
-    start, alone = train(clips, CASES[name], 1, tmp_path)
+    start, alone = train(clips, CASES[name], 1, tmp_path / "text")
     for key, tensor in alone.items():
         assert torch.equal(first[key], second[key]), key
         assert torch.allclose(first[key], tensor, rtol=0, atol=1e-5), key
         error, moved = (first[key] - tensor).abs(), (tensor - start[key]).abs()
         # no parameter moved so little that the line above says nothing of it
         assert error.max() <= 0.01 * moved.max() + 2e-7, key
-    scale = "logit_scale.log_scale"
-    assert (first[scale] - start[scale]).abs() > 0.001
+    for key in alone:  # the scale, a bias, and what an objective learns
+        if key.startswith(("clap.logit_scale", "objective")):
+            assert (first[key] - start[key]).abs().max() > 0.001, key
+    learned = {"bias": "clap.logit_scale.bias"}
+    learned |= {"objective that learns": "objective.predict.weight"}
+    assert learned.get(name, "clap.logit_scale.log_scale") in alone
+
+
+def test_what_an_objective_learns_is_the_same_on_each_rank(ranks):
+    """Whatever is drawn there: DDP averages its gradients."""
+    first, second = (
+        torch.load(ranks / f"guessing {rank}.pt", weights_only=True) for rank in (0, 1)
+    )
+    assert first["objective.layer.weight"].abs() > 0
+    for key, tensor in first.items():
+        assert torch.equal(tensor, second[key]), key
 
 
 def test_the_recipe_runs_on_two_ranks_and_writes_its_results_once(data, tmp_path):

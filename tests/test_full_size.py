@@ -31,7 +31,7 @@ def test_one_step(system, tmp_path):
     lengths = (seconds * clap.sample_rate).long()
     wavs = torch.randn(3, int(lengths.max())) * 0.1
     audio, text = clap(wavs, lengths / lengths.max(), CAPTIONS)
-    hparams["objective"](audio, text, clap.logit_scale()).backward()
+    hparams["objective"](audio, text, clap.logit_scale).backward()
     for name, parameter in clap.named_parameters():
         if parameter.requires_grad:
             assert parameter.grad is not None, f"{name} has no gradient"

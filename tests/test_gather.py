@@ -9,6 +9,7 @@ from torch import nn
 
 from clap_sb.objectives.gather import gather, gather_rows
 from clap_sb.objectives.info_nce import InfoNCE
+from clap_sb.objectives.logit_scale import LogitScale
 
 RANKS, BATCH = 2, 3
 
@@ -28,8 +29,8 @@ def joint_batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 def loss_of(model: nn.ModuleDict, audio, text, keys) -> torch.Tensor:
     audio = nn.functional.normalize(model["audio"](audio), dim=1)
     text = nn.functional.normalize(model["text"](text), dim=1)
-    scale = torch.tensor(10.0)
-    return InfoNCE()(gather(audio), gather(text), scale, gather(keys))
+    logit_scale = LogitScale(temperature=0.1)
+    return InfoNCE()(gather(audio), gather(text), logit_scale, gather(keys))
 
 
 def averaged_gradients(model: nn.ModuleDict) -> dict[str, torch.Tensor]:

@@ -365,7 +365,7 @@ def test_sounds_are_found_by_pictures_that_they_were_never_trained_with(tmp_path
     optimizer, objective = torch.optim.Adam(trained, lr=2e-3), InfoNCE()
     wavs += 0.01 * torch.randn_like(wavs)
     for _ in range(40):
-        objective(*model(wavs, None, names), model.logit_scale()).backward()
+        objective(*model(wavs, None, names), model.logit_scale).backward()
         optimizer.step()
         optimizer.zero_grad()
     model.eval()

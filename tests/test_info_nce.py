@@ -9,8 +9,10 @@ import torch
 import torch.nn.functional as F
 
 from clap_sb.objectives.info_nce import InfoNCE, not_negatives
+from clap_sb.objectives.logit_scale import LogitScale
 
-SCALE = torch.tensor(12.5)
+LOGIT_SCALE = LogitScale(temperature=1 / 12.5)
+SCALE = LOGIT_SCALE.scale().detach()
 
 
 def unit(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -55,7 +57,7 @@ def test_loss_equals_a_loop(size, with_keys):
         nothing_equal if clips is None else clips.tolist(),
         nothing_equal if captions is None else captions.tolist(),
     )
-    found = InfoNCE()(audio, text, SCALE, clips, captions)
+    found = InfoNCE()(audio, text, LOGIT_SCALE, clips, captions)
     assert found.item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -68,7 +70,7 @@ def test_gradient_of_each_direction_is_softmax_minus_identity(size):
     """
     similarity = 0.3 * torch.randn(size, size)
     similarity.requires_grad_()
-    loss = InfoNCE()(similarity, torch.eye(size), SCALE)
+    loss = InfoNCE()(similarity, torch.eye(size), LOGIT_SCALE)
     (found,) = torch.autograd.grad(loss, similarity)
 
     logits = (SCALE * similarity).detach()
@@ -88,7 +90,7 @@ def test_pairs_that_are_no_negatives_get_exactly_no_gradient():
     clips = torch.tensor([0, 0, 1, 2, 3, 4])
     captions = torch.tensor([0, 1, 2, 2, 3, 4])
     similarity = torch.randn(size, size, requires_grad=True)
-    InfoNCE()(similarity, torch.eye(size), SCALE, clips, captions).backward()
+    InfoNCE()(similarity, torch.eye(size), LOGIT_SCALE, clips, captions).backward()
     masked = torch.zeros(size, size, dtype=torch.bool)
     masked[[0, 1, 2, 3], [1, 0, 3, 2]] = True
     assert torch.equal(similarity.grad == 0, masked)
@@ -105,7 +107,7 @@ def test_not_negatives():
 
 def test_a_batch_of_one_clip_has_no_loss():
     audio, text = unit(3, 4, seed=5), unit(3, 4, seed=6)
-    loss = InfoNCE()(audio, text, SCALE, torch.tensor([5, 5, 5]))
+    loss = InfoNCE()(audio, text, LOGIT_SCALE, torch.tensor([5, 5, 5]))
     assert loss.item() == 0.0
 
 
@@ -115,36 +117,37 @@ def test_order_of_the_pairs_does_not_matter():
     order = torch.randperm(16)
     loss = InfoNCE()
     torch.testing.assert_close(
-        loss(audio, text, SCALE, clips),
-        loss(audio[order], text[order], SCALE, clips[order]),
+        loss(audio, text, LOGIT_SCALE, clips),
+        loss(audio[order], text[order], LOGIT_SCALE, clips[order]),
     )
 
 
 def test_both_directions_count_the_same():
     audio, text = unit(8, 4, seed=1), unit(8, 4, seed=2)
     torch.testing.assert_close(
-        InfoNCE()(audio, text, SCALE), InfoNCE()(text, audio, SCALE)
+        InfoNCE()(audio, text, LOGIT_SCALE), InfoNCE()(text, audio, LOGIT_SCALE)
     )
 
 
 def test_autocast_changes_nothing():
     audio, text = unit(16, 8, seed=1), unit(16, 8, seed=2)
-    expected = InfoNCE()(audio, text, SCALE)
+    expected = InfoNCE()(audio, text, LOGIT_SCALE)
     with torch.autocast("cpu", torch.bfloat16):
-        found = InfoNCE()(audio, text, SCALE)
+        found = InfoNCE()(audio, text, LOGIT_SCALE)
     assert found.dtype == torch.float32
     assert torch.equal(found, expected)
 
 
 def test_scale_gets_its_gradient():
-    scale = SCALE.clone().requires_grad_()
     audio, text = unit(5, 8, seed=1), unit(5, 8, seed=2)
-    (found,) = torch.autograd.grad(InfoNCE()(audio, text, scale), scale)
+    loss = InfoNCE()(audio, text, LOGIT_SCALE)
+    (found,) = torch.autograd.grad(loss, LOGIT_SCALE.log_scale)
     similarity = audio @ text.T
     weight = sum(((SCALE * similarity).softmax(dim) - torch.eye(5)) for dim in (0, 1))
-    torch.testing.assert_close(found, (weight * similarity).sum() / 10)
+    # d exp(t) / dt = exp(t)
+    torch.testing.assert_close(found, SCALE * (weight * similarity).sum() / 10)
 
 
 def test_unequal_batches_are_refused():
     with pytest.raises(ValueError, match=r"\(3, 4\) and \(2, 4\)"):
-        InfoNCE()(unit(3, 4), unit(2, 4), SCALE)
+        InfoNCE()(unit(3, 4), unit(2, 4), LOGIT_SCALE)

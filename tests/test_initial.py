@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,11 @@ import torch
 from builders import tiny_clap
 from small_checkpoints import laion_state, write_tokenizer
 
+from clap_sb.checkpoints.architecture import Part
 from clap_sb.checkpoints.errors import CheckpointError
+from clap_sb.checkpoints.loading import Loaded, load_weights
+from clap_sb.checkpoints.reading import read_weights
+from clap_sb.checkpoints.speechbrain_folder import write_speechbrain_folder
 from clap_sb.config import Config, ConfigError, join
 from clap_sb.encoders.htsat import HTSAT
 from clap_sb.experiment.initial import _KEPT, architecture_keys, read_initial
@@ -22,9 +27,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def joined(
-    overrides: str = "", system: Path = ROOT / "hparams" / "small_cnn14.yaml"
+    overrides: str | dict = "",
+    system: Path = ROOT / "hparams" / "small_cnn14.yaml",
+    recipe: str = "Custom/train.yaml",
 ) -> Config:
-    names = ("common.yaml", "training.yaml", "Custom/train.yaml")
+    names = ("common.yaml", "training.yaml", recipe)
     return join([*(ROOT / "recipes" / name for name in names), system], overrides)
 
 
@@ -93,6 +100,43 @@ def test_a_setting_that_would_have_no_effect_is_an_error(key, sources, tmp_path)
     initial = read_initial(*sources["export"])
     with pytest.raises(ConfigError, match=f"{key} cannot be set together with --init"):
         initial.adopt(joined(f"{{{key}: 8}}"), tmp_path)
+
+
+def test_a_bias_that_the_checkpoint_lacks_starts_as_the_yaml_has_it(sources, tmp_path):
+    initial = read_initial(*sources["file"])
+    initial.write_text(tmp_path)
+    words = {"logit_scale": "{bias: -10}"}
+    by_yaml = replace(joined().updated({"logit_scale": {"bias": -10.0}}), given={})
+    for config in (by_yaml, joined(words)):
+        adopted = initial.adopt(config, tmp_path)
+        clap = adopted.build()["clap"]
+        initial.load_into(clap)
+        assert clap.logit_scale.bias.item() == -10.0
+        scale = initial.clap.logit_scale.log_scale
+        assert torch.equal(clap.logit_scale.log_scale, scale)
+        assert "bias: -10" in adopted.extract(["logit_scale"])
+    clap = initial.adopt(joined(), tmp_path).build()["clap"]
+    assert clap.logit_scale.bias is None
+    for word in ("{bias: -10, temperature: 0.1}", "{temperature: 0.1}"):
+        with pytest.raises(ConfigError, match="logit_scale cannot be set"):
+            initial.adopt(joined({"logit_scale": word}), tmp_path)
+
+
+def test_a_bias_of_the_checkpoint_is_kept(sources, tmp_path):
+    loaded = load_weights(read_weights(sources["file"][0]), sources["file"][1])
+    scale = Part("clap_sb.objectives.logit_scale.LogitScale", {"bias": 0.0})
+    loaded.clap.logit_scale = scale.build()
+    with torch.no_grad():
+        loaded.clap.logit_scale.bias.fill_(-3.0)
+    loaded = Loaded(loaded.clap, replace(loaded.architecture, logit_scale=scale))
+    write_speechbrain_folder(loaded, tmp_path / "export", sources["file"][1])
+    initial = read_initial(tmp_path / "export")
+    initial.write_text(tmp_path / "text")
+    for words in ({}, {"logit_scale": "{bias: -10.0}"}):
+        clap = initial.adopt(joined(words), tmp_path / "text").build()["clap"]
+        initial.load_into(clap)
+        assert clap.logit_scale.bias.item() == -3.0
+    assert CLAP.from_checkpoint(tmp_path / "export").logit_bias == -3.0
 
 
 def test_what_belongs_to_the_architecture():

@@ -10,9 +10,11 @@ import torch.nn.functional as F
 
 from clap_sb.objectives.caption_policy import objective_for
 from clap_sb.objectives.info_nce import InfoNCE
+from clap_sb.objectives.logit_scale import LogitScale
 from clap_sb.objectives.multi_positive import MultiPositive
 
-SCALE = torch.tensor(12.5)
+LOGIT_SCALE = LogitScale(temperature=1 / 12.5)
+SCALE = LOGIT_SCALE.scale().detach()
 
 
 def unit(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -56,7 +58,7 @@ def test_loss_equals_a_loop(size, with_keys):
         nothing_equal if clips is None else clips.tolist(),
         nothing_equal if captions is None else captions.tolist(),
     )
-    found = MultiPositive()(audio, text, SCALE, clips, captions)
+    found = MultiPositive()(audio, text, LOGIT_SCALE, clips, captions)
     assert found.item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -66,7 +68,7 @@ def test_gradient_is_softmax_minus_shared_target():
     clips = torch.tensor([0, 0, 0, 1, 1, 2])
     similarity = 0.3 * torch.randn(size, size)
     similarity.requires_grad_()
-    loss = MultiPositive()(similarity, torch.eye(size), SCALE, clips)
+    loss = MultiPositive()(similarity, torch.eye(size), LOGIT_SCALE, clips)
     (found,) = torch.autograd.grad(loss, similarity)
 
     target = torch.zeros(size, size)
@@ -81,12 +83,12 @@ def test_gradient_is_softmax_minus_shared_target():
 def test_without_several_positives_it_is_info_nce():
     audio, text = unit(7, 8, seed=1), unit(7, 8, seed=2)
     clips, captions = torch.arange(7), torch.arange(7) + 10
-    expected = InfoNCE()(audio, text, SCALE, clips, captions)
+    expected = InfoNCE()(audio, text, LOGIT_SCALE, clips, captions)
     torch.testing.assert_close(
-        MultiPositive()(audio, text, SCALE, clips, captions), expected
+        MultiPositive()(audio, text, LOGIT_SCALE, clips, captions), expected
     )
     clips[1] = clips[0]
-    found = MultiPositive()(audio, text, SCALE, clips, captions)
+    found = MultiPositive()(audio, text, LOGIT_SCALE, clips, captions)
     assert abs(found - expected) > 0.01
 
 
@@ -96,7 +98,7 @@ def test_the_second_caption_of_a_clip_is_drawn_to_it_too():
     moved = {}
     for objective in (InfoNCE(), MultiPositive()):
         similarity = unit(3, 3, seed=4).requires_grad_()
-        objective(similarity, torch.eye(3), SCALE, clips).backward()
+        objective(similarity, torch.eye(3), LOGIT_SCALE, clips).backward()
         moved[type(objective)] = similarity.grad[0, 1].item()
     assert moved[InfoNCE] == 0
     assert moved[MultiPositive] != 0
@@ -105,16 +107,16 @@ def test_the_second_caption_of_a_clip_is_drawn_to_it_too():
 def test_autocast_changes_nothing():
     audio, text = unit(16, 8, seed=1), unit(16, 8, seed=2)
     clips = keys_of(16, 5, seed=3)
-    expected = MultiPositive()(audio, text, SCALE, clips)
+    expected = MultiPositive()(audio, text, LOGIT_SCALE, clips)
     with torch.autocast("cpu", torch.bfloat16):
-        found = MultiPositive()(audio, text, SCALE, clips)
+        found = MultiPositive()(audio, text, LOGIT_SCALE, clips)
     assert found.dtype == torch.float32
     assert torch.equal(found, expected)
 
 
 def test_unequal_batches_are_refused():
     with pytest.raises(ValueError, match=r"\(3, 4\) and \(2, 4\)"):
-        MultiPositive()(unit(3, 4), unit(2, 4), SCALE)
+        MultiPositive()(unit(3, 4), unit(2, 4), LOGIT_SCALE)
 
 
 def test_each_policy_has_its_objective():

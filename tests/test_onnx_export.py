@@ -156,6 +156,7 @@ def test_what_is_known_of_the_model_is_beside_it_and_in_it(exported, session):
     assert (audio["sample_rate"], audio["clip_samples"]) == (RATE, SIZE)
     assert metadata["joint_dim"] == 12
     assert metadata["logit_scale"] == pytest.approx(clap.logit_scale)
+    assert metadata["logit_bias"] is None
     inside = session.get_modelmeta().custom_metadata_map
     assert json.loads(inside["clap_sb.clip_samples"]) == SIZE
     assert (metadata["text"] is None) == (not (folder / "text.onnx").exists())

@@ -7,7 +7,6 @@ import csv
 import pytest
 
 from clap_sb.data.manifest import Clip
-from clap_sb.data.missing import write_rows
 from clap_sb.data.overlap import (
     Overlap,
     find_overlaps,

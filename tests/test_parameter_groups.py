@@ -17,6 +17,8 @@ from clap_sb.encoders.cnn14 import CNN14
 from clap_sb.encoders.fusion import FUSIONS
 from clap_sb.encoders.text import TransformersText
 from clap_sb.features import LogMel
+from clap_sb.objectives.info_nce import InfoNCE
+from clap_sb.objectives.logit_scale import LogitScale
 from clap_sb.training.parameter_groups import parameter_groups
 
 RATES = {"lr": 0.1, "audio_lr": 0.2, "text_lr": 0.3}
@@ -83,6 +85,26 @@ def test_an_optimizer_takes_them(tmp_path):
     groups = parameter_groups(clap, **RATES, weight_decay=0.05)
     optimizer = torch.optim.AdamW(groups)
     assert {group["base_lr"] for group in optimizer.param_groups} == {0.1, 0.2, 0.3}
+
+
+def test_a_bias_and_an_objective_have_their_place(tmp_path):
+    clap = tiny_clap(tmp_path)
+    before = len(parameter_groups(clap, **RATES, weight_decay=0.05))
+    clap.logit_scale = LogitScale(bias=-10.0)
+    assert by_name(clap)["logit_scale.bias"]["weight_decay"] == 0.0
+    objective = nn.ModuleDict({"a": nn.Linear(2, 2), "frozen": nn.Linear(3, 3)})
+    objective["frozen"].requires_grad_(False)
+    groups = parameter_groups(clap, **RATES, weight_decay=0.05, objective=objective)
+    assert [(g["base_lr"], g["weight_decay"]) for g in groups[before:]] == [
+        (0.1, 0.05),
+        (0.1, 0.0),
+    ]
+    assert [group["params"] for group in groups[before:]] == [
+        [objective["a"].weight],
+        [objective["a"].bias],
+    ]
+    groups = parameter_groups(clap, **RATES, weight_decay=0.05, objective=InfoNCE())
+    assert len(groups) == before
 
 
 def test_nothing_to_train_is_an_error(tmp_path):

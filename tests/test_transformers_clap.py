@@ -10,11 +10,13 @@ import torch
 from small_checkpoints import clap_model, feature_extractor
 from small_tokenizers import word_tokenizer
 
+from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.loading import load_weights
 from clap_sb.checkpoints.reading import read_weights
 from clap_sb.checkpoints.transformers_clap import from_transformers, to_transformers
 from clap_sb.checkpoints.transformers_folder import write_transformers_folder
 from clap_sb.inference import CLAP
+from clap_sb.objectives.logit_scale import LogitScale
 
 RATE = 48000
 TOKENS = {
@@ -152,6 +154,14 @@ def test_an_export_is_loaded_by_transformers(saved, tmp_path):
             again.get_text_features(**TOKENS).pooler_output,
             model.get_text_features(**TOKENS).pooler_output,
         )
+
+
+def test_logits_with_a_bias_have_no_place_in_it(saved, tmp_path):
+    loaded = load_weights(read_weights(saved[0]))
+    loaded.clap.logit_scale = LogitScale(bias=-10.0)
+    with pytest.raises(CheckpointError, match="its logits have a bias"):
+        write_transformers_folder(loaded, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_processor_of_the_folder_is_followed(saved, tmp_path):

@@ -108,6 +108,7 @@ def _check(loaded: Loaded) -> None:
         "its projections are not LAION's": (
             not architecture.audio_projection.name.endswith("MLPProjection")
         ),
+        "its logits have a bias": loaded.clap.logit_scale.bias is not None,
         f"its fusion is not {_FUSION}": arguments.get("fusion", _FUSION) != _FUSION,
         "its filterbank is not the one that its numbers give": not is_built_by(
             loaded.clap.audio_encoder.log_mel.mel_filters,

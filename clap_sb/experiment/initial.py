@@ -16,6 +16,7 @@ from clap_sb.checkpoints.architecture import TextTower, write_text_source
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.loading import load_strictly
 from clap_sb.checkpoints.part import Part
+from clap_sb.checkpoints.run_description import plain
 from clap_sb.checkpoints.run_folder import MODEL_FILE, PARTS, TEXT_FOLDER, load_run
 from clap_sb.checkpoints.speechbrain_folder import hyperparams
 from clap_sb.config import Config, ConfigError, top_level_blocks
@@ -84,6 +85,9 @@ class Initial:
     def adopt(self, config: Config, text_folder: str | Path) -> Config:
         """Puts the checkpoint's architecture in the place of the YAML's.
 
+        A bias of the logits is the loss's, too: one that the YAML has starts as it is
+        there, where the checkpoint has none.
+
         Arguments
         ---------
         config : Config
@@ -102,18 +106,24 @@ class Initial:
             have no effect.
         """
         owned = architecture_keys(config.text)
-        given = sorted(owned & set(config.given))
+        given = owned & set(config.given)
+        if _is_bias(config.given.get("logit_scale")):
+            given.remove("logit_scale")
         if given:
             raise ConfigError(
-                f"{', '.join(given)} cannot be set together with --init: architecture, "
-                "front end and tokenizer are those of the checkpoint"
+                f"{', '.join(sorted(given))} cannot be set together with --init: "
+                "architecture, front end and tokenizer are those of the checkpoint"
             )
         kept = {k: v for k, v in config.overrides.items() if k not in owned}
         parts = _with_keys_there(self.parts, config.text)
         adopted = replace(config, overrides=kept).redefined(parts)
-        if not has_source(adopted.values()):
-            return adopted
-        return adopted.updated({_TEXT_SOURCE: str(text_folder)})
+        settled: dict[str, Any] = {}
+        if has_source(adopted.values()):
+            settled[_TEXT_SOURCE] = str(text_folder)
+        bias = plain(config.values()["logit_scale"]).arguments.get("bias")
+        if bias is not None and self.clap.logit_scale.bias is None:
+            settled["logit_scale"] = {"bias": bias}
+        return adopted.updated(settled) if settled else adopted
 
     def load_into(self, clap: CLAP) -> None:
         """Gives the weights to a model of the same architecture.
@@ -128,7 +138,15 @@ class Initial:
         CheckpointError
             If a tensor is missing, unexpected, or of another shape.
         """
-        load_strictly(clap, self.clap.state_dict(), self.description)
+        state = self.clap.state_dict()
+        if self.clap.logit_scale.bias is None and clap.logit_scale.bias is not None:
+            state["logit_scale.bias"] = clap.logit_scale.bias.detach()
+        load_strictly(clap, state, self.description)
+
+
+def _is_bias(given: Any) -> bool:
+    """Whether a bias of the logits is all that is given of ``logit_scale``."""
+    return isinstance(given, Mapping) and set(given) == {"bias"}
 
 
 def read_initial(

@@ -34,7 +34,7 @@ class Classification(NamedTuple):
     Arguments
     ---------
     out_prob : torch.Tensor
-        Log posteriors, ``[batch, labels]``: the softmax of the logits.
+        Log posteriors, ``[batch, labels]``; see :meth:`Encoder.log_probability`.
     score : torch.Tensor
         That of the best label, ``[batch]``.
     index : torch.Tensor
@@ -266,7 +266,7 @@ class CLAP(Encoder):
         template: str,
     ) -> Classification:
         chosen = Labels.of(labels, template)
-        out_prob = self.logits(audio, chosen.embed(self)).log_softmax(-1)
+        out_prob = self.log_probability(audio, chosen.embed(self))
         score, index = out_prob.max(-1)
         names = [chosen.names[place] for place in index.tolist()]
         return Classification(out_prob, score, index, names)

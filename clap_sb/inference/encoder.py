@@ -86,7 +86,13 @@ class Encoder(nn.Module):
     @property
     def logit_scale(self) -> float:
         """Factor from similarities to logits."""
-        return self.model.logit_scale().item()
+        return self.model.logit_scale.scale().item()
+
+    @property
+    def logit_bias(self) -> float | None:
+        """What is added to the scaled similarities; None if the model has no bias."""
+        bias = self.model.logit_scale.bias
+        return None if bias is None else bias.item()
 
     def forward(
         self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
@@ -307,9 +313,35 @@ class Encoder(nn.Module):
         Returns
         -------
         torch.Tensor
-            :meth:`similarity` times :attr:`logit_scale`, ``[clips, captions]``.
+            :meth:`similarity` times :attr:`logit_scale`, plus :attr:`logit_bias` where
+            there is one, ``[clips, captions]``.
         """
-        return self.logit_scale * self.similarity(audio, text)
+        return self.model.logit_scale(self.similarity(audio, text))
+
+    def log_probability(self, audio: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """Logarithms of probabilities, in the sense that the model was trained in.
+
+        Without a bias, that a caption is the one among these that fits a clip: the
+        softmax of the logits. With a bias, that a caption fits a clip, whatever the
+        others do: the sigmoid of the logits, as SigLIP (2303.15343) learns it; those of
+        a clip do not add up to 1.
+
+        Arguments
+        ---------
+        audio : torch.Tensor
+            ``[clips, joint_dim]``, from :meth:`encode_audio`.
+        text : torch.Tensor
+            ``[captions, joint_dim]``, from :meth:`encode_text`.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[clips, captions]``.
+        """
+        logits = self.logits(audio, text)
+        if self.logit_bias is None:
+            return logits.log_softmax(-1)
+        return F.logsigmoid(logits)
 
     def autocast(self) -> torch.autocast:
         """The context that the towers run in, by the precision that was chosen."""

@@ -151,6 +151,7 @@ def describe(clap: CLAP) -> dict[str, Any]:
         "model": clap.description,
         "joint_dim": joint_dim,
         "logit_scale": clap.logit_scale,
+        "logit_bias": clap.logit_bias,
         "audio": audio,
         "text": None
         if isinstance(model.text_encoder, NoTextTower)

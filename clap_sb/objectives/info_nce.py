@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from clap_sb.objectives.logit_scale import LogitScale
+
 
 class InfoNCE(nn.Module):
     """Mean of the audio-to-text and the text-to-audio cross-entropy.
@@ -20,7 +22,7 @@ class InfoNCE(nn.Module):
     Example
     -------
     >>> audio = F.normalize(torch.randn(4, 8), dim=1)
-    >>> loss = InfoNCE()(audio, audio, torch.tensor(100.0))
+    >>> loss = InfoNCE()(audio, audio, LogitScale(temperature=0.01))
     >>> loss.shape, loss.dtype
     (torch.Size([]), torch.float32)
     """
@@ -29,7 +31,7 @@ class InfoNCE(nn.Module):
         self,
         audio: torch.Tensor,
         text: torch.Tensor,
-        logit_scale: torch.Tensor,
+        logit_scale: LogitScale,
         clip_keys: torch.Tensor | None = None,
         caption_keys: torch.Tensor | None = None,
     ) -> torch.Tensor:
@@ -41,8 +43,8 @@ class InfoNCE(nn.Module):
             Unit-norm embeddings, ``[batch, dim]``.
         text : torch.Tensor
             Unit-norm embeddings of the matching captions, ``[batch, dim]``.
-        logit_scale : torch.Tensor
-            Scale of the similarities, a scalar.
+        logit_scale : LogitScale
+            The model's: makes logits of the similarities.
         clip_keys : torch.Tensor, optional
             ``[batch]``, equal for pairs of the same clip.
         caption_keys : torch.Tensor, optional
@@ -58,20 +60,14 @@ class InfoNCE(nn.Module):
         ValueError
             If the two batches are not of one shape.
         """
-        if audio.shape != text.shape:
-            raise ValueError(
-                "row i of audio matches row i of text, so both must have one shape: "
-                f"got {tuple(audio.shape)} and {tuple(text.shape)}"
-            )
-        with torch.autocast(device_type=audio.device.type, enabled=False):
-            logits = logit_scale.float() * audio.float() @ text.float().T
-            ignored = not_negatives(clip_keys, caption_keys)
-            if ignored is not None:
-                logits = logits.masked_fill(ignored, float("-inf"))
-            target = torch.arange(len(logits), device=logits.device)
-            by_audio = F.cross_entropy(logits, target)
-            by_text = F.cross_entropy(logits.T, target)
-            return (by_audio + by_text) / 2
+        logits = logit_scale.of_pairs(audio, text)
+        ignored = not_negatives(clip_keys, caption_keys)
+        if ignored is not None:
+            logits = logits.masked_fill(ignored, float("-inf"))
+        target = torch.arange(len(logits), device=logits.device)
+        by_audio = F.cross_entropy(logits, target)
+        by_text = F.cross_entropy(logits.T, target)
+        return (by_audio + by_text) / 2
 
 
 def not_negatives(

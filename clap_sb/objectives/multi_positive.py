@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from clap_sb.objectives.info_nce import not_negatives
+from clap_sb.objectives.logit_scale import LogitScale
 
 
 class MultiPositive(nn.Module):
@@ -27,7 +28,7 @@ class MultiPositive(nn.Module):
     -------
     >>> audio = F.normalize(torch.randn(4, 8), dim=1)
     >>> same_clip = torch.tensor([1, 1, 2, 3])
-    >>> MultiPositive()(audio, audio, torch.tensor(10.0), same_clip).shape
+    >>> MultiPositive()(audio, audio, LogitScale(), same_clip).shape
     torch.Size([])
     """
 
@@ -35,7 +36,7 @@ class MultiPositive(nn.Module):
         self,
         audio: torch.Tensor,
         text: torch.Tensor,
-        logit_scale: torch.Tensor,
+        logit_scale: LogitScale,
         clip_keys: torch.Tensor | None = None,
         caption_keys: torch.Tensor | None = None,
     ) -> torch.Tensor:
@@ -47,8 +48,8 @@ class MultiPositive(nn.Module):
             Unit-norm embeddings, ``[batch, dim]``.
         text : torch.Tensor
             Unit-norm embeddings of the matching captions, ``[batch, dim]``.
-        logit_scale : torch.Tensor
-            Scale of the similarities, a scalar.
+        logit_scale : LogitScale
+            The model's: makes logits of the similarities.
         clip_keys : torch.Tensor, optional
             ``[batch]``, equal for pairs of the same clip.
         caption_keys : torch.Tensor, optional
@@ -64,18 +65,12 @@ class MultiPositive(nn.Module):
         ValueError
             If the two batches are not of one shape.
         """
-        if audio.shape != text.shape:
-            raise ValueError(
-                "row i of audio matches row i of text, so both must have one shape: "
-                f"got {tuple(audio.shape)} and {tuple(text.shape)}"
-            )
-        with torch.autocast(device_type=audio.device.type, enabled=False):
-            logits = logit_scale.float() * audio.float() @ text.float().T
-            target = torch.eye(len(logits), device=logits.device)
-            others = not_negatives(clip_keys, caption_keys)
-            if others is not None:
-                target = target + others
-            target = target / target.sum(1, keepdim=True)
-            by_audio = F.cross_entropy(logits, target)
-            by_text = F.cross_entropy(logits.T, target)
-            return (by_audio + by_text) / 2
+        logits = logit_scale.of_pairs(audio, text)
+        target = torch.eye(len(logits), device=logits.device)
+        others = not_negatives(clip_keys, caption_keys)
+        if others is not None:
+            target = target + others
+        target = target / target.sum(1, keepdim=True)
+        by_audio = F.cross_entropy(logits, target)
+        by_text = F.cross_entropy(logits.T, target)
+        return (by_audio + by_text) / 2

@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from clap_sb.search.hits import Hit
 from clap_sb.search.searcher import Searcher
 from clap_sb.serve.picture import spectrogram_png
 from clap_sb.serve.playback import Playable, Playback, first_unchanged
+
+if TYPE_CHECKING:
+    import torch
 
 _FOLD = 0.98
 _MOST_HITS = 100
@@ -111,7 +114,7 @@ class Service:
                 row, *_ = index.window(like, window)
                 vectors.append(index.embeddings(np.array([row]))[0])
             if example is not None:
-                vectors.append(self._embedding(example, is_picture))
+                vectors.append(self._embedding(example, is_picture)[0].numpy())
             texts = [text] if text.strip() else []
             weights = [words] * len(texts) + [1 - words] * len(vectors)
             hits = self._searcher.find(
@@ -141,7 +144,8 @@ class Service:
         Returns
         -------
         dict
-            ``tags``: label and probability among these labels, the best first.
+            ``tags``: label and probability, the best first: among these labels, or,
+            where the model's logits have a bias, each on its own.
 
         Raises
         ------
@@ -156,10 +160,8 @@ class Service:
         with self._lock:
             clap = self._searcher.clap
             embedding = self._embedding(example, is_picture)
-            text = clap.encode_text([prompt(label) for label in labels]).numpy()
-            logits = clap.logit_scale * (text @ embedding)
-        shares = np.exp(logits - logits.max())
-        shares /= shares.sum()
+            text = clap.encode_text([prompt(label) for label in labels])
+            shares = clap.log_probability(embedding, text)[0].exp().numpy()
         tags = [
             {"label": labels[place], "probability": float(shares[place])}
             for place in np.argsort(-shares, kind="stable")
@@ -221,13 +223,12 @@ class Service:
         wav = read_wav(path, clap.sample_rate, start, end - start)
         return spectrogram_png(clap, wav)
 
-    def _embedding(self, example: bytes, is_picture: bool) -> np.ndarray:
+    def _embedding(self, example: bytes, is_picture: bool) -> torch.Tensor:
         if not example:
             raise AudioError("the file is empty (0 bytes)")
         clap, file = self._searcher.clap, io.BytesIO(example)
         file.name = "dropped"  # what an error calls it
-        rows = clap.encode_image(file) if is_picture else clap.embed_files([file])
-        return rows[0].numpy()
+        return clap.encode_image(file) if is_picture else clap.embed_files([file])
 
     def _takes_pictures(self) -> bool:
         try:

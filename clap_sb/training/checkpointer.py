@@ -95,6 +95,30 @@ class AtomicCheckpointer(Checkpointer):
         """
         super().save_and_keep_only(*args, **{"importance_keys": [], **kwargs})
 
+    def check_shared(self, name: str) -> None:
+        """Makes sure that what is gone on with has a part just where this run has it.
+
+        Arguments
+        ---------
+        name : str
+            A part that not every run has.
+
+        Raises
+        ------
+        ValueError
+            If one of the two, the latest checkpoint and this run, has it alone.
+        """
+        saved = self.find_checkpoint()
+        if saved is None or (name in saved.paramfiles) == (name in self.recoverables):
+            return
+        there, here = "learns", "does not"
+        if name in self.recoverables:
+            there, here = "does not learn", "does"
+        raise ValueError(
+            f"{saved.path} is of a run whose {name} {there}, and this one's {here}: "
+            f"give the same {name}, or choose another output_folder"
+        )
+
     def recover_best(self, metric: str) -> Checkpoint:
         """Loads the checkpoint with the highest score, the latest of equals.
 

@@ -10,7 +10,12 @@ from clap_sb.model import CLAP
 
 
 def parameter_groups(
-    clap: CLAP, lr: float, audio_lr: float, text_lr: float, weight_decay: float
+    clap: CLAP,
+    lr: float,
+    audio_lr: float,
+    text_lr: float,
+    weight_decay: float,
+    objective: nn.Module | None = None,
 ) -> list[dict[str, Any]]:
     """Groups the parameters that are trained.
 
@@ -22,13 +27,16 @@ def parameter_groups(
     clap : CLAP
         The model, not wrapped.
     lr : float
-        Learning rate of the projections and of the logit scale.
+        Learning rate of the projections, of the logit scale and its bias, and of the
+        objective.
     audio_lr : float
         Learning rate of the audio tower.
     text_lr : float
         Learning rate of the text tower.
     weight_decay : float
         Weight decay.
+    objective : nn.Module, optional
+        The loss, which may have parameters of its own; not wrapped.
 
     Returns
     -------
@@ -40,16 +48,18 @@ def parameter_groups(
     ValueError
         If nothing is left to train.
     """
-    rates = {
-        "audio_encoder": audio_lr,
-        "text_encoder": text_lr,
-        "audio_projection": lr,
-        "text_projection": lr,
-        "logit_scale": lr,
-    }
+    rates = [
+        (clap.audio_encoder, audio_lr),
+        (clap.text_encoder, text_lr),
+        (clap.audio_projection, lr),
+        (clap.text_projection, lr),
+        (clap.logit_scale, lr),
+    ]
+    if objective is not None:
+        rates.append((objective, lr))
     groups = []
-    for name, rate in rates.items():
-        decayed, plain = _split(getattr(clap, name))
+    for part, rate in rates:
+        decayed, plain = _split(part)
         for parameters, decay in ((decayed, weight_decay), (plain, 0.0)):
             if parameters:
                 group = {"params": parameters, "lr": rate, "base_lr": rate}

@@ -10,12 +10,14 @@ from clap_sb.clips import window_starts
 from clap_sb.data.keys import generator_for
 from clap_sb.data.pairs import caption_key, clip_key
 from clap_sb.evaluation.embedding import Embedded
+from clap_sb.objectives.logit_scale import LogitScale
 
 
+@torch.no_grad()
 def validation_loss(
     objective: Callable[..., torch.Tensor],
     embedded: Embedded,
-    logit_scale: torch.Tensor,
+    logit_scale: LogitScale,
     clips: int,
     captions: int = 1,
 ) -> float:
@@ -34,8 +36,8 @@ def validation_loss(
         As in training.
     embedded : Embedded
         All clips, with their captions.
-    logit_scale : torch.Tensor
-        Scale, on the CPU.
+    logit_scale : LogitScale
+        The model's; the loss is computed where it is.
     clips : int
         Clips in a block.
     captions : int
@@ -50,10 +52,11 @@ def validation_loss(
     -------
     >>> from clap_sb.data.manifest import Clip
     >>> from clap_sb.objectives.info_nce import InfoNCE
+    >>> from clap_sb.objectives.logit_scale import LogitScale
     >>> sounds = [Clip(name, f"{name}.wav", 1.0, ("a", "b")) for name in "xy"]
     >>> unit, owner = torch.eye(2), torch.tensor([0, 0, 1])
     >>> embedded = Embedded(sounds, unit, ["a", "b", "c"], unit[owner], owner)
-    >>> validation_loss(InfoNCE(), embedded, torch.tensor(9.0), clips=64) < 0.01
+    >>> validation_loss(InfoNCE(), embedded, LogitScale(0.1), clips=64) < 0.01
     True
     """
     owner = embedded.caption_clip
@@ -71,12 +74,15 @@ def validation_loss(
             [row for clip in drawn for row in rows_of[clip][:captions]],
             dtype=torch.int64,
         )
-        loss = objective(
-            embedded.audio[owner[rows]],
-            embedded.text[rows],
-            logit_scale,
-            clip_keys[owner[rows]],
-            caption_keys[rows],
+        audio, text, *keys = (
+            part.to(logit_scale.log_scale.device)
+            for part in (
+                embedded.audio[owner[rows]],
+                embedded.text[rows],
+                clip_keys[owner[rows]],
+                caption_keys[rows],
+            )
         )
+        loss = objective(audio, text, logit_scale, *keys)
         losses.append(float(loss))
     return sum(losses) / len(losses)
