@@ -322,3 +322,13 @@ def test_spans_of_mp3_at_the_lowest_bit_rates(tmp_path, rate):
         for begin in (0, *random.integers(0, len(wav) - 2000, 40), len(wav) - 2000):
             span = file.read(int(begin), int(begin) + 2000)
             assert (span - whole[begin : begin + 2000]).abs().max() <= 1e-6
+
+
+@pytest.mark.parametrize("name", ["mp3_in.wav", "aac.m4a", "aac.mka"])
+def test_tags_need_not_be_utf8(tmp_path, name):
+    path, _, rate = make(tmp_path, name, 1.0)
+    content = path.read_bytes()
+    assert b"Lavf" in content
+    heard = read_wav(path, rate)
+    path.write_bytes(content.replace(b"Lavf", b"La\xe8f"))
+    assert torch.equal(read_wav(path, rate), heard)

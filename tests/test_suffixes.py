@@ -63,7 +63,6 @@ FFMPEG = {
     ".ac3": ("ac3", "ac3", RATE),
     ".eac3": ("eac3", "eac3", RATE),
     ".ec3": ("eac3", "eac3", RATE),
-    ".amr": ("amr", "libopencore_amrnb", 8000),
     ".g722": ("g722", "g722", 16000),
     ".ra": ("rm", "real_144", 8000),
     ".adx": ("adx", "adpcm_adx", RATE),
@@ -85,7 +84,7 @@ FFMPEG = {
     ".flv": ("flv", "aac", RATE),
     ".f4v": ("f4v", "aac", RATE),
     ".ogv": ("ogv", "flac", RATE),
-    ".3gp": ("3gp", "libopencore_amrnb", 8000),
+    ".3gp": ("3gp", "aac", 44100),
     ".3g2": ("3g2", "aac", RATE),
     ".rm": ("rm", "ac3", RATE),
     ".wtv": ("wtv", "mp2", RATE),
@@ -104,6 +103,8 @@ NO_ENCODER = {
     ".mpc": ("mpc8", "mpc8"),
     ".dts": ("dts", "dca"),
     ".dtshd": ("dtshd", "dca"),
+    # of AMR not all builds of FFmpeg have the encoder
+    ".amr": ("amr", "amrnb"),
     ".awb": ("amr", "amrwb"),
     ".gsm": ("gsm", "gsm"),
     ".oma": ("oma", "atrac3plus"),
@@ -114,7 +115,7 @@ NO_ENCODER = {
     ".mxf": ("mxf", "pcm_s24le"),
 }
 # Codecs that know one channel.
-MONO = {"libopencore_amrnb", "real_144", "g722"}
+MONO = {"real_144", "g722"}
 
 
 def tone(rate: int) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clap_sb.data.audio_source import (
     AudioError,
@@ -25,6 +25,9 @@ CONTAINERS = (
     "mpegts mpegvideo nist nut ogg oma qcp rm rso shn sln sox spdif tak truehd tta voc "
     "vqf w64 wav wsaud wv xwma"
 ).split()
+
+# The first PyAV that reads tags that are not UTF-8 without being told how.
+_TAGS_OF_ANY_BYTES = 19
 
 
 @contextmanager
@@ -54,10 +57,12 @@ def open_container(source: AudioSource) -> Iterator[av.container.InputContainer]
             f"{source_name(source)}: is read by PyAV, which is not installed: "
             "pip install av"
         ) from None
-    options = {"format_whitelist": ",".join(CONTAINERS)}
+    options: dict[str, Any] = {"options": {"format_whitelist": ",".join(CONTAINERS)}}
+    if int(av.__version__.partition(".")[0]) < _TAGS_OF_ANY_BYTES:
+        options["metadata_errors"] = "replace"
     with opened(source) as file:
         try:
-            container = av.open(file, metadata_errors="replace", options=options)
+            container = av.open(file, **options)
         except (av.FFmpegError, ValueError) as error:
             raise UnknownFormatError(
                 f"{source_name(source)}: cannot be decoded ({ffmpeg_reason(error)})"
