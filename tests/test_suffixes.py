@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from clap_sb.data.audio import probe_to_end
+from clap_sb.data.ffmpeg_container import CONTAINERS
 from clap_sb.data.suffixes import SOUND_SUFFIXES, counted, kind_of, sound_order
 from clap_sb.search.scan import scan
 
@@ -164,15 +166,14 @@ def test_what_ffmpeg_writes_it_reads(suffix, tmp_path):
     path = tmp_path / f"x{suffix}"
     container, codec, rate = FFMPEG[suffix]
     write_by_ffmpeg(path, container, codec, rate)
-    with av.open(str(path)) as file:
-        samples = sum(frame.samples for frame in file.decode(audio=0))
-    assert samples > 0.4 * rate
+    assert probe_to_end(path).duration > 0.4
     assert list(scan([str(tmp_path)]).files) == [str(path)]
 
 
 @pytest.mark.parametrize("suffix", NO_ENCODER)
 def test_of_what_it_does_not_write_ffmpeg_has_a_decoder(suffix):
     container, codec = NO_ENCODER[suffix]
+    assert container in CONTAINERS
     assert av.ContainerFormat(container, "r").is_input
     assert av.Codec(codec, "r").type == "audio"
 

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 # FFmpeg's names for the containers that may be read. Others, such as playlists, can
 # make it open further files.
 CONTAINERS = (
-    "aac ac3 act aiff amr ape apm asf au avi caf dsf dts dtshd eac3 flac flv gsm iff "
-    "ircam latm loas matroska webm mlp mov mp4 m4a 3gp 3g2 mj2 mp3 mpc mpc8 mpeg "
-    "mpegts mpegvideo nist nut ogg oma qcp rm rso shn sln sox spdif tak truehd tta voc "
-    "vqf w64 wav wsaud wv xwma"
+    "aac ac3 act adx aiff amr ape apm asf au avi caf dsf dts dtshd eac3 flac flv g722 "
+    "gsm iff ircam latm loas matroska webm mlp mov mp4 m4a 3gp 3g2 mj2 mp3 mpc mpc8 "
+    "mpeg mpegts mpegvideo mxf nist nut ogg oma qcp qoa rm rso shn sln sox spdif tak "
+    "truehd tta voc vqf w64 wav wsaud wtv wv xwma"
 ).split()
 
 # The first PyAV that reads tags that are not UTF-8 without being told how.
