@@ -69,9 +69,11 @@ def test_two_ranks_equal_one_process_with_the_joint_batch(name, ranks, clips, tm
         torch.load(ranks / f"{name} {rank}.pt", weights_only=True) for rank in (0, 1)
     )
     start, alone = train(clips, CASES[name], 1, tmp_path / "text")
+    # a sigmoid's first gradients are small, and AdamW scales their rounding up
+    atol = 1e-4 if name == "bias" else 1e-5
     for key, tensor in alone.items():
         assert torch.equal(first[key], second[key]), key
-        assert torch.allclose(first[key], tensor, rtol=0, atol=1e-5), key
+        assert torch.allclose(first[key], tensor, rtol=0, atol=atol), key
         error, moved = (first[key] - tensor).abs(), (tensor - start[key]).abs()
         # no parameter moved so little that the line above says nothing of it
         assert error.max() <= 0.01 * moved.max() + 2e-7, key

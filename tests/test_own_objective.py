@@ -225,15 +225,14 @@ def test_another_bias_is_another_model(trained, tmp_path):
 
 def test_what_an_objective_learns_is_trained_and_saved_with_the_run(trained):
     run = trained("predicting.Predicting")
-    first, last = (checkpoints(run)[epoch] for epoch in (1, 2))
+    last = checkpoints(run)[2]
     assert last["objective"].keys() == {"predict.weight", "predict.bias"}
     assert last["logit_scale"].keys() == {"log_scale"}
-    for name, value in last["objective"].items():
-        assert (value - first["objective"][name]).abs().max() > 1e-4, name
     *_, matrix, vector = last["optimizer"]["param_groups"]
     for group, decay in ((matrix, 0.1), (vector, 0.0)):
         assert (len(group["params"]), group["base_lr"]) == (1, 0.003)
         assert group["weight_decay"] == decay
+        assert last["optimizer"]["state"][group["params"][0]]["exp_avg"].any()
     assert not (run / "export" / "objective.ckpt").exists()
     assert CLAP.from_hparams(run / "export").logit_bias is None
 

@@ -194,6 +194,7 @@ def test_a_class_that_has_changed_since_is_told(mine, tmp_path, monkeypatch):
     sys.modules.pop("my_tower")
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="-P is new in Python 3.11")
 def test_commands_take_it_from_the_current_folder(mine):
     words = ["embed", "--checkpoint", "run", "0.wav", "--json"]
     code = "import sys; from clap_sb.cli.main import main; sys.exit(main(sys.argv[1:]))"

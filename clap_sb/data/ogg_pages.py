@@ -62,7 +62,7 @@ def ogg_links(file: BinaryIO) -> list[OggLink]:
     begin, end, was_first, open_streams = 0, 0, True, set()
     for page in _pages(file):
         if page.flags & _BEGINS and not was_first:
-            links.append(OggLink(begin, page.begin, not open_streams))
+            links.append(OggLink(begin, end, not open_streams))
             begin, open_streams = page.begin, set()
         was_first = bool(page.flags & _BEGINS)
         if page.flags & _BEGINS:
