@@ -9,7 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import IO, NoReturn
 
 from clap_sb.cli import (
     calibrate,
@@ -80,21 +80,36 @@ class _Parser(argparse.ArgumentParser):
 
     words: Sequence[str] = ()
 
+    def print_help(self, file: IO[str] | None = None) -> None:
+        """Prints help, unless what asks for it is a file: -h.wav, to Python 3.13."""
+        if any(word.startswith("-h") for word in self._files_like_options()):
+            self.error("no help was asked for")
+        super().print_help(file)
+
     def error(self, message: str) -> NoReturn:
         """Ends the program, as argparse does."""
-        end = self.words.index("--") if "--" in self.words else None
-        for word in self.words[:end]:
-            looks_like_one = word.startswith("-") and word != "-"
-            is_one = word in self._option_string_actions
-            if looks_like_one and not is_one and os.path.lexists(word):
-                message += (
-                    f"\n{word} is a file here, and looks like an option: write "
-                    f"./{word}, or -- before the files, after all options"
-                )
-                break
+        for word in self._files_like_options():
+            message += (
+                f"\n{word} is a file here, and looks like an option: write "
+                f"./{word}, or -- before the files, after all options"
+            )
+            break
         else:
-            message += self._hint(message, end)
+            message += self._hint(message, self._end_of_options())
         super().error(message)
+
+    def _end_of_options(self) -> int | None:
+        return self.words.index("--") if "--" in self.words else None
+
+    def _files_like_options(self) -> list[str]:
+        return [
+            word
+            for word in self.words[: self._end_of_options()]
+            if word.startswith("-")
+            and word != "-"
+            and word not in self._option_string_actions
+            and os.path.lexists(word)
+        ]
 
     def _hint(self, message: str, end: int | None) -> str:
         """What to do about a word that is no option, and was taken for one."""
