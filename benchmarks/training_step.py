@@ -33,8 +33,8 @@ from clap_sb.config import Config, join
 from clap_sb.data.builtin import write_audiocaps
 from clap_sb.data.manifest import Clip
 from clap_sb.data.pairs import PairBatch, PairCollate, PairDataset
-from clap_sb.experiment.threads import set_threads
-from clap_sb.training.parameter_groups import parameter_groups
+from clap_sb.experiment.command_line import set_threads
+from clap_sb.training.optimization import parameter_groups
 from clap_sb.training.text_tower import settle_text_tower
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"

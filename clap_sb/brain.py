@@ -18,17 +18,18 @@ from clap_sb.data.pairs import PairBatch
 from clap_sb.data.whole_clips import WindowBatch
 from clap_sb.evaluation.embedding import Embedded, Embedder
 from clap_sb.evaluation.retrieval import Retrieval, retrieval
+from clap_sb.evaluation.validation_loss import validation_loss
 from clap_sb.model import CLAP
 from clap_sb.objectives.gather import gather_rows
 from clap_sb.objectives.info_nce import not_negatives
-from clap_sb.training.best_metric import BEST_METRICS, LAST, check_best_metric
-from clap_sb.training.data_parallel import check_run_options, unwrap, wrap
-from clap_sb.training.loader_brain import LoaderBrain
-from clap_sb.training.parameter_groups import parameter_groups
-from clap_sb.training.schedule import warmup_cosine
-from clap_sb.training.step_seed import seed_step
-from clap_sb.training.unreadable import tell_unreadable
-from clap_sb.training.validation_loss import validation_loss
+from clap_sb.training.epoch_counter import BEST_METRICS, LAST, check_best_metric
+from clap_sb.training.loader_brain import (
+    LoaderBrain,
+    check_run_options,
+    tell_unreadable,
+    unwrap,
+)
+from clap_sb.training.optimization import parameter_groups, seed_step, warmup_cosine
 from clap_sb.training.wav_augment import augmented, move_augmenter
 
 # of a parameter group: the schedule makes the learning rate of the first and the step
@@ -339,11 +340,3 @@ class CLAPBrain(LoaderBrain):
         # in between, the gradients of an accumulation window would be lost
         at_step = self.step % self.grad_accumulation_factor == 0
         return at_step and super()._should_save_intra_epoch_ckpt(*args)
-
-    def _wrap_distributed(self) -> None:
-        """Wraps in DDP what is trained: the model, and an objective that learns."""
-        if not self.distributed_launch:
-            return super()._wrap_distributed()
-        for name, module in list(self.modules.items()):
-            if any(parameter.requires_grad for parameter in module.parameters()):
-                self.modules[name] = wrap(module, self.device)

@@ -22,8 +22,8 @@ _HEAVY = [
     "matplotlib.pyplot",
     "clap_sb.brain",
     "clap_sb.evaluation.plots",
-    "clap_sb.experiment.captioned_sets",
-    "clap_sb.experiment.finish",
+    "clap_sb.experiment.settle",
+    "clap_sb.experiment.testing",
     "clap_sb.inference.any_checkpoint",
 ]
 _ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}

@@ -23,9 +23,8 @@ from clap_sb.model import CLAP
 from clap_sb.objectives.info_nce import InfoNCE
 from clap_sb.training.checkpointer import AtomicCheckpointer
 from clap_sb.training.epoch_counter import PatientEpochCounter
-from clap_sb.training.history import History
-from clap_sb.training.pair_statistics import PairStatistics
-from clap_sb.training.schedule import warmup_cosine
+from clap_sb.training.history import History, PairStatistics
+from clap_sb.training.optimization import warmup_cosine
 
 BATCH = 4
 NO_CLIPPING = 1e9

@@ -17,7 +17,8 @@ from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
 from clap_sb.encoders.cut_captions import CutCaptions, counting, report
 from clap_sb.encoders.sentencepiece_tokenizer import train_sentencepiece
 from clap_sb.encoders.text import TransformersText
-from clap_sb.experiment.training import _tell_of_cut_captions, _train_loader
+from clap_sb.experiment.training_run import _tell_of_cut_captions
+from clap_sb.training.loaders import dataio_prep
 
 CAPTIONS = ["a dog barks!", "rain", "a dog barks at rain and at a dog"]
 END = " <|endoftext|>"
@@ -214,8 +215,10 @@ def test_training_tells_once_before_it_begins(tmp_path, caplog):
     """Of each caption once, however many clips have it; its workers say nothing."""
     train_sentencepiece(CAPTIONS, tmp_path, 40)
     tokenize = CaptionTokenizer.from_folder(tmp_path, 5)
-    hparams = {"text_encoder": SimpleNamespace(tokenize=tokenize)}
-    hparams |= {"batch_size": 2, "num_workers": 0, "pin_memory": False}
+    clap = SimpleNamespace(sample_rate=1, clip_samples=4, takes_whole_clips=False)
+    hparams = {"text_encoder": SimpleNamespace(tokenize=tokenize), "clap": clap}
+    hparams |= dict.fromkeys(("train_dataset", "valid_dataset"), _no_set)
+    hparams |= {"train_dataloader_opts": {}, "valid_dataloader_opts": {}}
     long = CAPTIONS[2]
     told = [("rain", long), (long,), ("rain",)]
     clips = [
@@ -224,8 +227,13 @@ def test_training_tells_once_before_it_begins(tmp_path, caplog):
     _tell_of_cut_captions(hparams, clips)
     said = "1 of 2 captions has more than the 5 tokens"
     assert said in caplog.text and len(caplog.records) == 1
-    collate = _train_loader(hparams)["collate_fn"]
+    dataio_prep(hparams, {"train": clips, "valid": [], "test": []})
+    collate = hparams["train_dataloader_opts"]["collate_fn"]
     batch = collate(
         [Pair("c0", torch.ones(4), long), Pair("c2", torch.ones(2), "rain")]
     )
     assert batch.tokens["input_ids"].shape == (2, 5) and len(caplog.records) == 1
+
+
+def _no_set(*args: object, **kwargs: object) -> None:
+    """Stands in for a data set that is not looked at."""

@@ -10,8 +10,8 @@ import torch
 from builders import SAMPLE_RATE, tiny_clap
 
 from clap_sb.data.manifest import Clip
+from clap_sb.evaluation.embedded_once import EmbeddedOnce
 from clap_sb.evaluation.embedding import Embedded, embed_clips
-from clap_sb.experiment.embedded_once import EmbeddedOnce
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from clap_sb.encoders.text import TransformersText
 from clap_sb.features import LogMel
 from clap_sb.objectives.info_nce import InfoNCE
 from clap_sb.objectives.logit_scale import LogitScale
-from clap_sb.training.parameter_groups import parameter_groups
+from clap_sb.training.optimization import parameter_groups
 
 RATES = {"lr": 0.1, "audio_lr": 0.2, "text_lr": 0.3}
 TOWERS = {"audio_encoder": 0.2, "text_encoder": 0.3}

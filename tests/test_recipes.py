@@ -33,7 +33,6 @@ from scripts import (
 from clap_sb.config import join
 from clap_sb.data.builtin import write_audiocaps, write_esc50
 from clap_sb.data.manifest import read_manifest
-from clap_sb.experiment.naming import named
 from clap_sb.experiment.run import Experiment
 
 DEMO = "hparams/demo.yaml"
@@ -428,7 +427,7 @@ def test_a_run_that_is_named_by_its_data_stays_in_its_folder():
     files = [recipes / "common.yaml", recipes / "training.yaml"]
     files += [recipes / "ESC-50" / "train.yaml", ROOT / DEMO]
     asked = Experiment(join(files, "data_folder: x"), run_opts=None)
-    found = named(asked, "ESC-10")
+    found = asked.of_dataset("ESC-10")
     assert (found.dataset_name, found.values["trained_on"]) == ("ESC-10", "ESC-10")
     assert found.folder == asked.folder
     assert found.values["save_folder"] == asked.values["save_folder"]

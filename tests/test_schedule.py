@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from clap_sb.training.schedule import warmup_cosine
+from clap_sb.training.optimization import warmup_cosine
 
 
 @pytest.mark.parametrize(("warmup", "total"), [(0, 10), (1, 10), (4, 20), (100, 1000)])

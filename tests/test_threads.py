@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from clap_sb.config import join
-from clap_sb.experiment.threads import set_threads
+from clap_sb.experiment.command_line import set_threads
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = [ROOT / "recipes" / name for name in ("common.yaml", "training.yaml")]

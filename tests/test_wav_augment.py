@@ -20,7 +20,7 @@ from speechbrain.augment.time_domain import (
     SpeedPerturb,
 )
 
-from clap_sb.training.step_seed import seed_step
+from clap_sb.training.optimization import seed_step
 from clap_sb.training.wav_augment import augmented
 
 RATE = 8000

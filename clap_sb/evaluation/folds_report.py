@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from clap_sb.data.listing import Listing
 from clap_sb.evaluation.bootstrap import bootstrap_interval
 from clap_sb.evaluation.embedding import Embedded
 from clap_sb.evaluation.plots import plot_confusion
 from clap_sb.evaluation.report import write_results
 from clap_sb.evaluation.retrieval_report import Origin
+from clap_sb.evaluation.zero_shot import ZeroShot
+
+LABEL_TEXT = "the data set's names, underscores turned to spaces"
+"""What is put in the place of ``{label}``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +82,25 @@ class FoldedClasses:
             self.targets * size + self.predictions, minlength=size * size
         )
         return cells.view(size, size)
+
+
+@dataclass(frozen=True)
+class HeldOutFold:
+    """A held-out fold, classified by a model that was trained on the others.
+
+    Arguments
+    ---------
+    embedded : Embedded
+        Its clips.
+    outcome : ZeroShot
+        The classes they were given.
+    origin : Origin
+        Where the model comes from.
+    """
+
+    embedded: Embedded
+    outcome: ZeroShot
+    origin: Origin
 
 
 def report_folds(
@@ -140,3 +166,64 @@ def report_folds(
     lines[-1] += f"{100 * high:.2f}]"
     lines.append(f"  report           {path} (and .json)")
     return "\n".join(lines)
+
+
+def report_trained_folds(
+    folder: str | Path,
+    tested: Mapping[int, HeldOutFold],
+    prompt: str,
+    listing: Listing | None = None,
+) -> str:
+    """Reports mean and deviation over folds that each a model of its own classified.
+
+    Arguments
+    ---------
+    folder : str or Path
+        The output folder.
+    tested : mapping of int to HeldOutFold
+        Two folds or more.
+    prompt : str
+        The template that they were classified by.
+    listing : Listing, optional
+        What the data set's list has, where that is known.
+
+    Returns
+    -------
+    str
+        Some lines for the terminal.
+    """
+    folds = list(tested.values())
+    outcomes = [fold.outcome for fold in folds]
+    classes = FoldedClasses(
+        outcomes[0].labels,
+        torch.cat([outcome.targets for outcome in outcomes]),
+        torch.cat([outcome.predictions for outcome in outcomes]),
+        torch.cat([outcome.folds for outcome in outcomes]),
+    )
+    origin = replace(
+        folds[0].origin,
+        split=f"{len(folds)} folds",
+        listing=listing and listing.of_folds(tested),
+        checkpoint=", ".join(f"fold_{fold}" for fold in tested),
+        selection=f"of each fold: {folds[0].origin.selection}",
+    )
+    return report_folds(
+        folder,
+        "trained on the other folds, classified by prompt",
+        classes,
+        _together([fold.embedded for fold in folds]),
+        origin,
+        prompt=prompt,
+        label_text=LABEL_TEXT,
+    )
+
+
+def _together(parts: Sequence[Embedded]) -> Embedded:
+    """Several sets as one; captions are left out."""
+    return Embedded(
+        clips=list(itertools.chain(*(part.clips for part in parts))),
+        audio=torch.cat([part.audio for part in parts]),
+        unreadable={k: v for part in parts for k, v in part.unreadable.items()},
+        silent=list(itertools.chain(*(part.silent for part in parts))),
+        crop_rule=parts[0].crop_rule,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import typing
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ import speechbrain as sb
 import torch
 from speechbrain.utils.run_opts import HELP_TEXTS, RunOptions
 
-from clap_sb.config import ConfigError
+from clap_sb.config import Config, ConfigError
 from clap_sb.kinds import NUMBER, SWITCH, TEXT, WHOLE, Kind, NotReadError, one_of
 
 _OPTION = re.compile(r"--([A-Za-z_][\w.-]*)(?:=(.*))?", re.DOTALL)
@@ -177,3 +178,41 @@ def _file(
         if spare and words[-1].endswith((".yaml", ".yml")):
             return words.pop()
     raise ConfigError("give the YAML file of a system first: hparams/NAME.yaml")
+
+
+def set_threads(config: Config) -> None:
+    """Sets the number of threads that the settings ask for.
+
+    It is never chosen by what else the machine does at the time: sums are added up in
+    another order by another number of threads, and a run that is gone on with would not
+    end in the same bits.
+
+    Arguments
+    ---------
+    config : Config
+        ``num_threads``: on the command line it wins; a YAML file's gives way to the
+        variable ``OMP_NUM_THREADS``. None leaves it to torch: a thread a core.
+
+    Raises
+    ------
+    ConfigError
+        If it is no whole number of 1 or more.
+
+    Example
+    -------
+    >>> set_threads(Config("num_threads: 0"))
+    Traceback (most recent call last):
+    ...
+    clap_sb.config.ConfigError: num_threads is 0: give a whole number of 1 or more, or \
+null for a thread a core
+    """
+    count = config.values()["num_threads"]
+    if count is None:
+        return
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise ConfigError(
+            f"num_threads is {count!r}: give a whole number of 1 or more, or null for "
+            "a thread a core"
+        )
+    if "num_threads" in config.given or "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(count)

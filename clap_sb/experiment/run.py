@@ -1,4 +1,4 @@
-"""What every recipe's script does first: read its settings, and make its folder."""
+"""What every recipe's script begins with: its settings, and where it writes."""
 
 from __future__ import annotations
 
@@ -17,16 +17,20 @@ import torch
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.run_opts import RunOptions
 
-from clap_sb.config import BUILTIN, Config
+from clap_sb.config import BUILTIN, Config, ConfigError
 from clap_sb.data.manifest import FOLDER
-from clap_sb.data.whole_clips import WindowCollate
-from clap_sb.experiment.command_line import read_command_line, run_option_kinds
-from clap_sb.experiment.threads import set_threads
+from clap_sb.experiment.command_line import (
+    read_command_line,
+    run_option_kinds,
+    set_threads,
+)
 from clap_sb.run_yaml import command_config, run_yaml
 
 logger = logging.getLogger(__name__)
 
 BUILTIN_NAME = "builtin (synthetic)"
+STAGES = ("all", "prepare", "train", "evaluate")
+"""What ``--stage`` may name."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +81,37 @@ class Experiment:
         return BUILTIN_NAME if self.is_builtin else self.values["dataset"]
 
     @property
+    def stage(self) -> str:
+        """The stage that a command for training asks for.
+
+        ``prepare`` ends when the manifests are written; ``train`` takes them from
+        there, and leaves a checkpoint; ``evaluate`` scores the best one, without
+        training on; ``all`` does everything, and goes on where a run was interrupted.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such stage.
+        """
+        stage = self.values["stage"]
+        if stage not in STAGES:
+            raise ConfigError(
+                f"there is no stage {stage!r}: choose one of {', '.join(STAGES)}"
+            )
+        return stage
+
+    @property
     def trains(self) -> bool:
         """Whether this command trains, or tests alone what is trained already."""
-        return not self.run_opts.test_only and self.values.get("stage") != "evaluate"
+        return not self.run_opts.test_only and self.stage != "evaluate"
+
+    @property
+    def trusts_manifests(self) -> bool:
+        """Whether manifests are taken as they are, unseen.
+
+        So it is for ``skip_prep``, and for the stages that come after the preparation.
+        """
+        return self.values["skip_prep"] or self.stage in ("train", "evaluate")
 
     def updated(self, settings: Mapping[str, Any]) -> Experiment:
         """The same run with some settings changed.
@@ -94,6 +126,23 @@ class Experiment:
         Experiment
         """
         return replace(self, config=self.config.updated(settings))
+
+    def of_dataset(self, name: str) -> Experiment:
+        """The same run, with the data under the name of what they turned out to be.
+
+        Arguments
+        ---------
+        name : str
+            The name.
+
+        Returns
+        -------
+        Experiment
+            It writes where it did: the folder is that of the name that was asked for.
+        """
+        if name == self.values["dataset"]:
+            return self
+        return self.updated({"dataset": name, "output_folder": str(self.folder)})
 
     def keep_settings(self) -> None:
         """Writes, on the main process, what the results come from.
@@ -119,7 +168,7 @@ class Experiment:
         Arguments
         ---------
         write_builtin : callable
-            Writes the set into the folder it is given.
+            Writes the set into the folder it is given, by the settings.
 
         Returns
         -------
@@ -128,7 +177,7 @@ class Experiment:
         if not self.is_builtin:
             return Path(self.values["data_folder"])
         folder = Path(self.values["builtin_folder"])
-        run_on_main(write_builtin, args=[folder])
+        run_on_main(write_builtin, args=[folder, self.values])
         return folder
 
     def prepare(self, function: Callable[..., Any], **arguments: Any) -> Any:
@@ -170,13 +219,13 @@ def run_recipe(main: Callable[[list[str]], None]) -> None:
         sys.exit(f"error: {error}")
     finally:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()  # it was made by `begin`
+            torch.distributed.destroy_process_group()  # of `parse_arguments`
 
 
-def begin(argv: Sequence[str], files: Sequence[Path]) -> Experiment:
-    """Reads the command line and the YAML files, and makes the output folder.
+def parse_arguments(argv: Sequence[str], files: Sequence[Path]) -> Experiment:
+    """Reads the command line and the YAML files, and joins the other ranks.
 
-    Nothing that a finished training has left there is touched yet.
+    Nothing is written yet.
 
     Arguments
     ---------
@@ -192,25 +241,47 @@ def begin(argv: Sequence[str], files: Sequence[Path]) -> Experiment:
     Raises
     ------
     ConfigError
-        If there is no such option, or its value is of another kind: nothing is written.
+        If there is no such option, or its value is of another kind.
     """
     line = read_command_line(argv)
     _find_classes_beside(line.file)
-    run_opts = line.run_opts
     path, others = Path(line.file), run_option_kinds()
     config = command_config(path, files, line.settings, others)
-    sb.utils.distributed.ddp_init_group(run_opts)
-    config = _with_run_options(config, run_opts)
+    sb.utils.distributed.ddp_init_group(line.run_opts)
+    config = _with_run_options(config, line.run_opts)
     set_threads(config)
-    experiment = Experiment(config, run_opts, config, files)
+    return Experiment(config, line.run_opts, config, files)
+
+
+def create_experiment_directory(experiment: Experiment) -> None:
+    """Makes the output folder, as SpeechBrain does, and begins ``log.txt`` there.
+
+    Nothing that a finished training has left there is touched yet.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        The run.
+    """
     sb.create_experiment_directory(str(experiment.folder), save_env_desc=False)
     if if_main_process():
         # SpeechBrain copies the file that calls it, which is this one
         (experiment.folder / Path(__file__).name).unlink(missing_ok=True)
-        if "stage" not in config.values():  # a training keeps what it is settled on
+        if "stage" not in experiment.values:  # a training keeps what it is settled on
             experiment.keep_settings()
         _tell_builtin(experiment)
-    return experiment
+
+
+def tell(what: str) -> None:
+    """Prints on the main process.
+
+    Arguments
+    ---------
+    what : str
+        A line or more.
+    """
+    if if_main_process():
+        print(what)
 
 
 def _find_classes_beside(file: str) -> None:
@@ -241,23 +312,3 @@ def _tell_builtin(experiment: Experiment) -> None:
     )
     for key in experiment.config.replaced_for_builtin:
         print(f"  {key}: {experiment.values[key]}")
-
-
-def whole_clip_loader(hparams: dict[str, Any]) -> dict[str, Any]:
-    """Options of the loaders for validation and test.
-
-    Arguments
-    ---------
-    hparams : dict
-        Built settings.
-
-    Returns
-    -------
-    dict
-    """
-    clap = hparams["clap"]
-    return {
-        "batch_size": hparams["valid_batch_size"],
-        "num_workers": hparams["num_workers"],
-        "collate_fn": WindowCollate(clap.clip_samples, clap.takes_whole_clips),
-    }

@@ -1,4 +1,4 @@
-"""A Brain that takes data sets, or the loaders that it made of them."""
+"""A Brain that takes data sets, or the loaders that it made of them, on any ranks."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from typing import Any
 import speechbrain as sb
 import torch
 from speechbrain.dataio.dataloader import LoopedLoader
+from speechbrain.utils.logger import get_logger
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from clap_sb.data.manifest import Clip
-from clap_sb.training.train_loader import train_loader
-from clap_sb.training.training_plan import TrainingPlan
-from clap_sb.training.validation_clips import validation_clips
+from clap_sb.data.printable import printable
+from clap_sb.training.loaders import TrainingPlan, train_loader, validation_clips
+
+logger = get_logger(__name__)
 
 _LOADERS = (DataLoader, LoopedLoader)
 
@@ -139,3 +143,117 @@ class LoaderBrain(sb.Brain):
         if self.checkpointer is not None and ckpt_prefix is not None:
             name = ckpt_prefix + sb.Stage.TRAIN.name
             self.checkpointer.add_recoverable(name, loader)
+
+    def _wrap_distributed(self) -> None:
+        """Wraps in DDP what is trained: the model, and an objective that learns."""
+        if not self.distributed_launch:
+            return super()._wrap_distributed()
+        for name, module in list(self.modules.items()):
+            if any(parameter.requires_grad for parameter in module.parameters()):
+                self.modules[name] = wrap(module, self.device)
+
+
+def check_run_options(data_parallel: bool, find_unused_parameters: bool) -> None:
+    """Refuses ways of training on several devices that would fail in the first step.
+
+    Arguments
+    ---------
+    data_parallel : bool
+        SpeechBrain's ``--data_parallel_backend``.
+    find_unused_parameters : bool
+        SpeechBrain's ``--find_unused_parameters``.
+
+    Raises
+    ------
+    ValueError
+        If one of them is asked for.
+
+    Example
+    -------
+    >>> check_run_options(False, True)
+    Traceback (most recent call last):
+    ...
+    ValueError: leave out --find_unused_parameters: every part of a CLAP takes part in \
+every step, and the temperature, which enters the loss alone, would be taken for unused
+    """
+    if data_parallel:
+        raise ValueError(
+            "leave out --data_parallel_backend, which does not synchronise batch norm: "
+            "for several GPUs, start the script with torchrun --nproc-per-node GPUS"
+        )
+    if find_unused_parameters:
+        raise ValueError(
+            "leave out --find_unused_parameters: every part of a CLAP takes part in "
+            "every step, and the temperature, which enters the loss alone, would be "
+            "taken for unused"
+        )
+
+
+def wrap(module: nn.Module, device: str | torch.device) -> DistributedDataParallel:
+    """Wraps a model in DDP; batch norm is synchronised where it can be.
+
+    SpeechBrain converts to synchronised batch norm on a CPU too, where it fails.
+
+    Arguments
+    ---------
+    module : nn.Module
+        The model, on its device.
+    device : str or torch.device
+        This rank's device.
+
+    Returns
+    -------
+    DistributedDataParallel
+    """
+    on_cpu = torch.device(device).type == "cpu"
+    if not on_cpu:
+        module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
+    return DistributedDataParallel(module, device_ids=None if on_cpu else [device])
+
+
+def unwrap(module: nn.Module) -> nn.Module:
+    """The model itself, whether DDP is around it or not.
+
+    Arguments
+    ---------
+    module : nn.Module
+        What may be wrapped.
+
+    Returns
+    -------
+    nn.Module
+
+    Example
+    -------
+    >>> layer = nn.Linear(2, 2)
+    >>> unwrap(layer) is layer
+    True
+    """
+    return module.module if isinstance(module, DistributedDataParallel) else module
+
+
+def tell_unreadable(unreadable: Mapping[str, str], told: set[str]) -> None:
+    """Warns of clips that scores go without, once in a run.
+
+    Arguments
+    ---------
+    unreadable : mapping of str to str
+        Id of each clip that could not be read, and why.
+    told : set of str
+        The ids that were told before; the others are added.
+
+    Example
+    -------
+    >>> told = {"a"}
+    >>> tell_unreadable({"a": "a.wav: is empty"}, told)
+    >>> told
+    {'a'}
+    """
+    new = [name for name in unreadable if name not in told]
+    if not new:
+        return
+    logger.warning(
+        "%d clips could not be read, and the scores go without them, such as %s",
+        *(len(new), printable(unreadable[new[0]])),
+    )
+    told.update(new)

@@ -28,6 +28,9 @@ COLUMNS = ("audiocap_id", "youtube_id", "start_time", "caption")
 # in that of aac-datasets. Lists without a folder are taken for those of 1.0.
 LISTS = {"1.0": ("dataset", "csv_files_v1", ""), "2.0": ("dataset2.0", "csv_files_v2")}
 
+# What the setting `dataset` may say: the version.
+NAMES = {"AudioCaps": "1.0", "AudioCaps-2.0": "2.0"}
+
 # Split: the names its folder may have. The first is that of its caption list, too.
 SPLITS = {
     "train": ("train",),
@@ -100,6 +103,36 @@ def prepare_audiocaps(
             entries = _read_entries(_caption_list(data_folder, split, version))
             prepare_manifest(manifest, entries, _audio_folders(data_folder, split))
     return manifests
+
+
+def version_of(dataset: str) -> str:
+    """The version of the caption lists by a data set's name.
+
+    Arguments
+    ---------
+    dataset : str
+        Name.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If there is no such data set.
+
+    Example
+    -------
+    >>> version_of("AudioCaps-2.0")
+    '2.0'
+    """
+    if dataset not in NAMES:
+        raise ValueError(
+            f"there is no data set {dataset!r} here: dataset is one of "
+            f"{', '.join(NAMES)}"
+        )
+    return NAMES[dataset]
 
 
 def _caption_list(data_folder: Path, split: str, version: str) -> Path:

@@ -14,13 +14,18 @@ Authors
  * The clap_sb developers 2026
 """
 
+import functools
 from pathlib import Path
 
+from audiocaps_prepare import prepare_audiocaps, version_of
 from clap_sb.data.builtin import write_audiocaps
-from clap_sb.experiment.evaluation import open_evaluation
-from clap_sb.experiment.known_sets import load_preparation
-from clap_sb.experiment.retrieval import retrieve_split
-from clap_sb.experiment.run import begin, run_recipe
+from clap_sb.evaluation.retrieval_by_protocol import retrieve_split
+from clap_sb.experiment.run import (
+    create_experiment_directory,
+    parse_arguments,
+    run_recipe,
+)
+from clap_sb.experiment.testing import open_evaluation
 
 HERE = Path(__file__).resolve().parent
 FILES = [
@@ -33,19 +38,20 @@ FILES = [
 
 def main(argv: list[str]) -> None:
     """Loads the checkpoint, prepares the clips, scores and reports."""
-    experiment = begin(argv, FILES)
-    values = experiment.values
-
-    def write_builtin(folder: Path) -> Path:
-        sizes = values["builtin_train_clips"], values["builtin_valid_clips"], 100
-        return write_audiocaps(folder, *sizes, seed=values["seed"])
-
+    experiment = parse_arguments(argv, FILES)
+    create_experiment_directory(experiment)
     evaluation = open_evaluation(experiment)
     data_folder = experiment.data_folder(write_builtin)
     # the built-in set has no versions
-    name = "AudioCaps" if experiment.is_builtin else values["dataset"]
-    prepare = load_preparation(name, HERE.parent)
+    name = "AudioCaps" if experiment.is_builtin else experiment.values["dataset"]
+    prepare = functools.partial(prepare_audiocaps, version=version_of(name))
     print("\n" + retrieve_split(evaluation, prepare, data_folder))
+
+
+def write_builtin(folder: Path, values: dict[str, object]) -> Path:
+    """Writes a small synthesised set in AudioCaps' layout."""
+    sizes = values["builtin_train_clips"], values["builtin_valid_clips"], 100
+    return write_audiocaps(folder, *sizes, seed=values["seed"])
 
 
 if __name__ == "__main__":

@@ -13,18 +13,24 @@ Authors
  * The clap_sb developers 2026
 """
 
-from collections.abc import Sequence
+import functools
 from pathlib import Path
 
-from clap_sb.brain import CLAPBrain
+from audiocaps_prepare import prepare_audiocaps, version_of
 from clap_sb.data.builtin import write_audiocaps
 from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import Clip
-from clap_sb.experiment.captioned_sets import CaptionedSets
-from clap_sb.experiment.finish import finish_by_retrieval
-from clap_sb.experiment.known_sets import load_preparation
-from clap_sb.experiment.run import Experiment, begin, run_recipe
-from clap_sb.experiment.stages import Splits, run_stages
+from clap_sb.experiment.prepared_aside import prepared_aside
+from clap_sb.experiment.run import (
+    Experiment,
+    create_experiment_directory,
+    parse_arguments,
+    run_recipe,
+)
+from clap_sb.experiment.settle import settle
+from clap_sb.experiment.testing import report_test
+from clap_sb.experiment.training_sets import TrainingSets
+from clap_sb.training.loaders import dataio_prep
 
 HERE = Path(__file__).resolve().parent
 RECIPES = HERE.parent
@@ -38,28 +44,60 @@ FILES = [
 
 def main(argv: list[str]) -> None:
     """Prepares the data, trains, tests and reports."""
-    experiment = begin(argv, FILES)
-    values = experiment.values
-
-    def write_builtin(folder: Path) -> Path:
-        sizes = values["builtin_train_clips"], values["builtin_valid_clips"], 100
-        return write_audiocaps(folder, *sizes, seed=values["seed"])
-
+    experiment = parse_arguments(argv, FILES)
+    create_experiment_directory(experiment)
     data_folder = experiment.data_folder(write_builtin)
+    with prepared_aside(experiment.folder, [experiment.folder]) as manifests:
+        experiment, clips = prepare(experiment, data_folder, manifests)
+        run = settle(experiment, clips)
+    if run is None:  # --stage prepare
+        return
+    hparams, describe = run.build()
+    datasets = dataio_prep(hparams, clips)
+    brain = hparams["brain_class"](
+        modules=hparams["modules"],
+        opt_class=hparams["opt_class"],
+        hparams=hparams,
+        run_opts=run.run_opts,
+        checkpointer=hparams["checkpointer"],
+    )
+    brain.before_training = describe
+    brain.fit(
+        hparams["epoch_counter"],
+        datasets["train"],
+        datasets["valid"],
+        train_loader_kwargs=hparams["train_dataloader_opts"],
+        valid_loader_kwargs=hparams["valid_dataloader_opts"],
+    )
+    run.export(brain)
+    if run.tests:  # not for --stage train
+        brain.evaluate(
+            datasets["test"],
+            max_key=hparams["best_metric"],
+            test_loader_kwargs=hparams["valid_dataloader_opts"],
+        )
+        report_test(
+            run.experiment,
+            brain,
+            pairs_file=data_folder / "dataset" / "attribute_pairs.csv",
+            listing=Listing.read(experiment.manifests / "test.json"),
+        )
+
+
+def prepare(
+    experiment: Experiment, data_folder: Path, manifests: Path
+) -> tuple[Experiment, dict[str, list[Clip]]]:
+    """Writes the manifests of this set and of those that are trained on beside it."""
     # the built-in set has no versions
-    name = "AudioCaps" if experiment.is_builtin else values["dataset"]
-    own = load_preparation(name, RECIPES)
-    pairs_file = data_folder / "dataset" / "attribute_pairs.csv"
+    name = "AudioCaps" if experiment.is_builtin else experiment.values["dataset"]
+    own = functools.partial(prepare_audiocaps, version=version_of(name))
+    return TrainingSets(experiment, own, data_folder, RECIPES, manifests).splits()
 
-    def prepare(trust: bool, aside: Path) -> tuple[Experiment, Splits]:
-        sets = CaptionedSets(experiment, own, data_folder, RECIPES, aside)
-        return sets.splits(trust)
 
-    def evaluate(run: Experiment, brain: CLAPBrain, testing: Sequence[Clip]) -> None:
-        listing = Listing.read(run.manifests / "test.json")
-        finish_by_retrieval(run, brain, testing, pairs_file, listing)
-
-    run_stages(experiment, prepare, evaluate)
+def write_builtin(folder: Path, values: dict[str, object]) -> Path:
+    """Writes a small synthesised set in AudioCaps' layout."""
+    sizes = values["builtin_train_clips"], values["builtin_valid_clips"], 100
+    return write_audiocaps(folder, *sizes, seed=values["seed"])
 
 
 if __name__ == "__main__":

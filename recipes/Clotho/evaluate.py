@@ -17,9 +17,13 @@ Authors
 from pathlib import Path
 
 from clap_sb.data.builtin.clotho import write_clotho
-from clap_sb.experiment.evaluation import open_evaluation
-from clap_sb.experiment.retrieval import retrieve_split
-from clap_sb.experiment.run import begin, run_recipe
+from clap_sb.evaluation.retrieval_by_protocol import retrieve_split
+from clap_sb.experiment.run import (
+    create_experiment_directory,
+    parse_arguments,
+    run_recipe,
+)
+from clap_sb.experiment.testing import open_evaluation
 from clotho_prepare import prepare_clotho
 
 HERE = Path(__file__).resolve().parent
@@ -33,16 +37,17 @@ FILES = [
 
 def main(argv: list[str]) -> None:
     """Loads the checkpoint, prepares the clips, scores and reports."""
-    experiment = begin(argv, FILES)
-    values = experiment.values
-
-    def write_builtin(folder: Path) -> Path:
-        sizes = values["builtin_train_clips"], values["builtin_valid_clips"], 100
-        return write_clotho(folder, *sizes, seed=values["seed"])
-
+    experiment = parse_arguments(argv, FILES)
+    create_experiment_directory(experiment)
     evaluation = open_evaluation(experiment)
     data_folder = experiment.data_folder(write_builtin)
     print("\n" + retrieve_split(evaluation, prepare_clotho, data_folder))
+
+
+def write_builtin(folder: Path, values: dict[str, object]) -> Path:
+    """Writes a small synthesised set in Clotho's layout."""
+    sizes = values["builtin_train_clips"], values["builtin_valid_clips"], 100
+    return write_clotho(folder, *sizes, seed=values["seed"])
 
 
 if __name__ == "__main__":

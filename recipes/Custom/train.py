@@ -16,12 +16,6 @@ Authors
 
 from pathlib import Path
 
-import clap_sb.experiment  # noqa: F401  first: see there
-
-# isort: split
-from speechbrain.utils.distributed import if_main_process
-
-from clap_sb.brain import CLAPBrain
 from clap_sb.config import ConfigError
 from clap_sb.data.captioned import captioned_only
 from clap_sb.data.captions_csv import prepare_captions_csv
@@ -29,11 +23,18 @@ from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import Clip, read_manifest
 from clap_sb.data.overlap import find_overlaps
 from clap_sb.data.split import split_clips
-from clap_sb.experiment.fine_tuning import report_gain
-from clap_sb.experiment.finish import finish_by_retrieval
-from clap_sb.experiment.run import Experiment, begin, run_recipe
-from clap_sb.experiment.small_sets import suit_settings
-from clap_sb.experiment.stages import run_stages
+from clap_sb.experiment.prepared_aside import prepared_aside
+from clap_sb.experiment.run import (
+    Experiment,
+    create_experiment_directory,
+    parse_arguments,
+    run_recipe,
+    tell,
+)
+from clap_sb.experiment.settle import settle
+from clap_sb.experiment.testing import report_gain, report_test
+from clap_sb.training.loaders import dataio_prep
+from clap_sb.training.optimization import suited_settings
 
 HERE = Path(__file__).resolve().parent
 FILES = [
@@ -46,27 +47,44 @@ SPLITS = ("train", "valid", "test")
 
 def main(argv: list[str]) -> None:
     """Reads the lists, trains, tests and reports."""
-    experiment = begin(argv, FILES)
+    experiment = parse_arguments(argv, FILES)
+    create_experiment_directory(experiment)
+    with prepared_aside(experiment.folder, [experiment.folder]) as manifests:
+        experiment, clips = prepare(experiment, manifests)
+        run = settle(experiment, clips)
+    if run is None:  # --stage prepare
+        return
+    hparams, describe = run.build()
+    datasets = dataio_prep(hparams, clips)
+    brain = hparams["brain_class"](
+        modules=hparams["modules"],
+        opt_class=hparams["opt_class"],
+        hparams=hparams,
+        run_opts=run.run_opts,
+        checkpointer=hparams["checkpointer"],
+    )
+    brain.before_training = describe
+    brain.fit(
+        hparams["epoch_counter"],
+        datasets["train"],
+        datasets["valid"],
+        train_loader_kwargs=hparams["train_dataloader_opts"],
+        valid_loader_kwargs=hparams["valid_dataloader_opts"],
+    )
+    run.export(brain)
+    if run.tests:  # not for --stage train, and where there are clips to test on
+        brain.evaluate(
+            datasets["test"],
+            max_key=hparams["best_metric"],
+            test_loader_kwargs=hparams["valid_dataloader_opts"],
+        )
+        report_test(run.experiment, brain, **preparation_of(run.experiment))
+        report_gain(run.experiment, brain, clips["test"])
 
-    def prepare(trust: bool, aside: Path) -> tuple[Experiment, dict[str, list[Clip]]]:
-        clips = read_splits(experiment, trust, aside)
-        counts = ", ".join(f"{len(clips[split])} clips to {split}" for split in SPLITS)
-        if if_main_process():
-            print(counts)
-        name = Path(experiment.values["train_csv"]).name
-        named = experiment.updated({"trained_on": name})
-        return suit_settings(named, len(clips["train"])), clips
 
-    def evaluate(run: Experiment, brain: CLAPBrain, testing: list[Clip]) -> None:
-        finish_by_retrieval(run, brain, testing, **preparation_of(run))
-        report_gain(run, brain, testing)
-
-    run_stages(experiment, prepare, evaluate)
-
-
-def read_splits(
-    experiment: Experiment, trust: bool, folder: Path
-) -> dict[str, list[Clip]]:
+def prepare(
+    experiment: Experiment, folder: Path
+) -> tuple[Experiment, dict[str, list[Clip]]]:
     """Reads the lists that were given, and splits the training clips for the others."""
     values = experiment.values
     if values["train_csv"] is None:
@@ -75,7 +93,7 @@ def read_splits(
             "path and caption"
         )
     found = {
-        split: _read(experiment, split, trust, folder)
+        split: read_list(experiment, split, folder)
         for split in SPLITS
         if values[f"{split}_csv"] is not None
     }
@@ -84,9 +102,12 @@ def read_splits(
         for split in ("test", "valid")
         if split not in found
     }
-    splits = {**found, **split_clips(found["train"], values["split_seed"], shares)}
-    _check_disjoint(splits)
-    return splits
+    clips = {**found, **split_clips(found["train"], values["split_seed"], shares)}
+    check_disjoint(clips)
+    tell(", ".join(f"{len(clips[split])} clips to {split}" for split in SPLITS))
+    experiment = experiment.updated({"trained_on": Path(values["train_csv"]).name})
+    suited = suited_settings(experiment.config, len(clips["train"]))
+    return experiment.updated(suited), clips
 
 
 def preparation_of(experiment: Experiment) -> dict[str, object]:
@@ -102,16 +123,19 @@ def preparation_of(experiment: Experiment) -> dict[str, object]:
     return {"notes": (note,)}
 
 
-def _read(experiment: Experiment, split: str, trust: bool, folder: Path) -> list[Clip]:
-    manifest = folder / f"{split}.json"
+def read_list(experiment: Experiment, split: str, folder: Path) -> list[Clip]:
+    """The captioned clips of a list, after preparing it where that is wanted."""
+    values, manifest = experiment.values, folder / f"{split}.json"
     # nothing else tells whether a list to test on is the one of the last time
-    if not trust or (split == "test" and not experiment.values["skip_prep"]):
-        path = experiment.values[f"{split}_csv"]
+    trusted = experiment.trusts_manifests
+    if not trusted or (split == "test" and not values["skip_prep"]):
+        path = values[f"{split}_csv"]
         experiment.prepare(prepare_captions_csv, path=path, manifest=manifest)
     return captioned_only(read_manifest(manifest), f"{split}_csv")
 
 
-def _check_disjoint(splits: dict[str, list[Clip]]) -> None:
+def check_disjoint(splits: dict[str, list[Clip]]) -> None:
+    """Refuses clips to score on that are of recordings that are trained on."""
     for split, other in (("valid", "train"), ("test", "train"), ("test", "valid")):
         found = find_overlaps({split: splits[split]}, {other: splits[other]})
         if found:

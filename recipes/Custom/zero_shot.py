@@ -18,10 +18,13 @@ from pathlib import Path
 from clap_sb.data.labels_csv import prepare_labels_csv, read_label_set
 from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import read_manifest
-from clap_sb.experiment.classification import classify
-from clap_sb.experiment.evaluation import open_evaluation
-from clap_sb.experiment.run import begin, run_recipe
-from clap_sb.experiment.tagging import tag
+from clap_sb.evaluation.classes_by_protocol import classify, tag
+from clap_sb.experiment.run import (
+    create_experiment_directory,
+    parse_arguments,
+    run_recipe,
+)
+from clap_sb.experiment.testing import open_evaluation
 
 HERE = Path(__file__).resolve().parent
 FILES = [
@@ -34,7 +37,8 @@ FILES = [
 
 def main(argv: list[str]) -> None:
     """Loads the checkpoint, prepares the clips, scores and reports."""
-    experiment = begin(argv, FILES)
+    experiment = parse_arguments(argv, FILES)
+    create_experiment_directory(experiment)
     values = experiment.values
     if values["csv"] is None:
         raise ValueError("give --csv FILE, with the columns path,label")

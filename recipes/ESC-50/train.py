@@ -26,25 +26,24 @@ from clap_sb.config import ConfigError
 from clap_sb.data.builtin import write_esc50
 from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import Clip, in_place, read_manifest
-from clap_sb.evaluation.prompts import read_descriptions
-from clap_sb.experiment.folds import (
-    HeldOutFold,
-    finish_fold,
+from clap_sb.evaluation.folds_report import HeldOutFold, report_trained_folds
+from clap_sb.experiment.label_brain import (
+    captioned,
+    descriptions_of,
     probe_folds,
-    report_trained_folds,
+    report_fold,
 )
-from clap_sb.experiment.label_brain import LabelBrain, captioned
-from clap_sb.experiment.naming import named
 from clap_sb.experiment.prepared_aside import prepared_aside
-from clap_sb.experiment.run import Experiment, begin, run_recipe
-from clap_sb.experiment.small_sets import suit_settings
-from clap_sb.experiment.stages import (
-    Splits,
-    refuse_others,
-    run_stages,
-    stage_of,
-    trusts_manifests,
+from clap_sb.experiment.run import (
+    Experiment,
+    create_experiment_directory,
+    parse_arguments,
+    run_recipe,
+    tell,
 )
+from clap_sb.experiment.settle import refuse_others, settle
+from clap_sb.training.loaders import dataio_prep
+from clap_sb.training.optimization import suited_settings
 from esc50_prepare import SUBSET, WHOLE, prepare_esc50, set_name
 
 HERE = Path(__file__).resolve().parent
@@ -57,47 +56,98 @@ FILES = [
 
 def main(argv: list[str]) -> None:
     """Prepares the data, trains on each fold's complement, tests and reports."""
-    experiment = begin(argv, FILES)
-    mode, stage = experiment.values["mode"], stage_of(experiment)
-    check_mode(mode, stage)
-    check_prompt(experiment.values["prompt"])
+    experiment = parse_arguments(argv, FILES)
+    check_settings(experiment)
+    create_experiment_directory(experiment)
     trained = experiment.folder.glob("fold_*")
-    with prepared_aside(experiment.folder, trained) as aside:
-        experiment, clips, listing = read_clips(experiment, aside)
-        folds = held_out(experiment, clips)
-        if mode == "contrastive":
-            described = descriptions_of(experiment)
-            runs = {f: run_without(experiment, clips, f, described) for f in folds}
-            refuse_others(runs.values())
-    if stage == "prepare":
+    with prepared_aside(experiment.folder, trained) as manifests:
+        experiment, clips, listing = prepare(experiment, manifests)
+        runs = fold_runs(experiment, clips)
+        refuse_others(runs.values())
+    if experiment.stage == "prepare":
         return
-    if mode == "probe":
+    if experiment.values["mode"] == "probe":
         probe_folds(experiment, clips, listing)
         if experiment.trains:
             experiment.keep_settings()
         return
-    tested: dict[int, HeldOutFold] = {}
+    tested = {}
     for fold, (run, splits) in runs.items():
         tested |= train_without(experiment, fold, run, splits, listing)
-    report_trained_folds(experiment, tested, listing)
+    if len(tested) > 1 and if_main_process():
+        prompt = experiment.values["prompt"]
+        told = report_trained_folds(experiment.folder, tested, prompt, listing)
+        print(f"\n{told}")
 
 
-def read_clips(
+def train_without(
+    experiment: Experiment,
+    fold: int,
+    fold_run: Experiment,
+    splits: dict[str, list[Clip]],
+    listing: Listing | None,
+) -> dict[int, HeldOutFold]:
+    """Trains on the clips of the other folds, and classifies those of this one."""
+    run = settle(fold_run, splits)
+    hparams, describe = run.build()
+    datasets = dataio_prep(hparams, splits)
+    brain = hparams["brain_class"](
+        modules=hparams["modules"],
+        opt_class=hparams["opt_class"],
+        hparams=hparams,
+        run_opts=run.run_opts,
+        checkpointer=hparams["checkpointer"],
+    )
+    brain.before_training = describe
+    brain.fit(
+        hparams["epoch_counter"],
+        datasets["train"],
+        datasets["valid"],
+        train_loader_kwargs=hparams["train_dataloader_opts"],
+        valid_loader_kwargs=hparams["valid_dataloader_opts"],
+    )
+    run.export(brain)
+    if brain.epoch > 0:  # of all folds
+        experiment.keep_settings()
+    if not run.tests:
+        return {}
+    brain.evaluate(
+        datasets["test"],
+        max_key=hparams["best_metric"],
+        test_loader_kwargs=hparams["valid_dataloader_opts"],
+    )
+    return {fold: report_fold(run.experiment, brain, listing)}
+
+
+def prepare(
     experiment: Experiment, folder: Path
 ) -> tuple[Experiment, list[Clip], Listing | None]:
     """The run, named by its data and with its labels, and the clips of all folds."""
-    manifest = prepare(experiment, folder)
+    # the built-in set has no subset
+    is_subset = experiment.values["dataset"] == SUBSET and not experiment.is_builtin
+    manifest = experiment.prepare(
+        prepare_esc50,
+        data_folder=experiment.data_folder(write_builtin),
+        save_folder=folder,
+        skip_prep=experiment.trusts_manifests,
+        subset=SUBSET if is_subset else None,
+    )
     clips, listing = read_manifest(manifest), Listing.read(manifest)
-    if if_main_process():
-        print(f"in {in_place(manifest)}: {len(clips)} clips")
+    tell(f"in {in_place(manifest)}: {len(clips)} clips")
     if experiment.values["dataset"] == WHOLE:
-        experiment = named(experiment, set_name(clips))
+        experiment = experiment.of_dataset(set_name(clips))
     labels = sorted({clip.label for clip in clips})
     return experiment.updated({"labels": labels}), clips, listing
 
 
-def check_mode(mode: str, stage: str) -> None:
-    """Says what there is where there is no such mode, or no such stage of it."""
+def write_builtin(folder: Path, values: dict[str, object]) -> Path:
+    """Writes a small synthesised set in ESC-50's layout."""
+    return write_esc50(folder, values["builtin_clips_per_class"], values["seed"])
+
+
+def check_settings(experiment: Experiment) -> None:
+    """Says what there is where there is no such mode, stage of it, or prompt."""
+    mode, stage = experiment.values["mode"], experiment.stage
     if mode not in ("contrastive", "probe"):
         raise ConfigError(f"mode is contrastive or probe, not {mode!r}")
     if mode == "probe" and stage in ("train", "evaluate"):
@@ -105,33 +155,12 @@ def check_mode(mode: str, stage: str) -> None:
             f"a probe is fitted and scored at once, without a stage {stage!r} of its "
             "own: choose all, or prepare"
         )
-
-
-def check_prompt(prompt: str | list[str]) -> None:
-    """Refuses several prompts, which a test of a checkpoint averages."""
+    prompt = experiment.values["prompt"]
     if not isinstance(prompt, str):
         raise ConfigError(
             f"prompt is one sentence here, not {len(prompt)}: zero_shot.py averages "
             "several, of the checkpoint that this leaves"
         )
-
-
-def prepare(experiment: Experiment, folder: Path) -> Path:
-    """The manifest of all folds' clips; the one that is there where it is trusted."""
-    values = experiment.values
-
-    def write_builtin(folder: Path) -> Path:
-        return write_esc50(folder, values["builtin_clips_per_class"], values["seed"])
-
-    # the built-in set has no subset
-    is_subset = values["dataset"] == SUBSET and not experiment.is_builtin
-    return experiment.prepare(
-        prepare_esc50,
-        data_folder=experiment.data_folder(write_builtin),
-        save_folder=folder,
-        skip_prep=trusts_manifests(experiment),
-        subset=SUBSET if is_subset else None,
-    )
 
 
 def held_out(experiment: Experiment, clips: list[Clip]) -> list[int]:
@@ -149,66 +178,30 @@ def held_out(experiment: Experiment, clips: list[Clip]) -> list[int]:
     return folds
 
 
-def descriptions_of(experiment: Experiment) -> dict[str, tuple[str, ...]]:
-    """What a file, here or beside this recipe, says of the labels."""
-    file, labels = experiment.values["descriptions"], experiment.values["labels"]
-    if file is None:
+def fold_runs(
+    experiment: Experiment, clips: list[Clip]
+) -> dict[int, tuple[Experiment, dict[str, list[Clip]]]]:
+    """A run on the clips of the other folds, for each fold that is held out."""
+    values, folds = experiment.values, held_out(experiment, clips)
+    if values["mode"] == "probe":
         return {}
-    path = Path(file) if Path(file).is_file() else HERE / file
-    try:
-        described = read_descriptions(path)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"descriptions: {error}") from error
-    known = {label: described[label] for label in labels if label in described}
-    if not known and "descriptions" in experiment.config.given:
-        raise ConfigError(
-            f"{path} describes {', '.join(list(described)[:5])}, ..., and none of the "
-            f"set's labels: {', '.join(labels[:5])}, ..."
-        )
-    if if_main_process():
-        print(f"  {len(known)} of {len(labels)} labels are described, in {path.name}")
-    return known
-
-
-def run_without(
-    experiment: Experiment,
-    clips: list[Clip],
-    fold: int,
-    described: dict[str, tuple[str, ...]],
-) -> tuple[Experiment, Splits]:
-    """A run on the clips of the other folds, to classify those of this one."""
-    values = experiment.values
-    held = {fold, values["valid_fold"]}
+    described = descriptions_of(experiment, HERE)
     classified = captioned(clips, [values["prompt"]])
-    splits = {
-        "train": captioned(
-            [c for c in clips if c.fold not in held], values["templates"], described
-        ),
-        "valid": [c for c in classified if c.fold == values["valid_fold"]],
-        "test": [c for c in classified if c.fold == fold],
-    }
-    folder = str(experiment.folder / f"fold_{fold}")
-    experiment = replace(experiment, asked=experiment.asked.updated({"fold": fold}))
-    experiment = experiment.updated({"output_folder": folder})
-    return suit_settings(experiment, len(splits["train"])), splits
-
-
-def train_without(
-    experiment: Experiment,
-    fold: int,
-    run: Experiment,
-    splits: Splits,
-    listing: Listing | None,
-) -> dict[int, HeldOutFold]:
-    """Trains on the clips of the other folds, and classifies those of this one."""
-    tested: dict[int, HeldOutFold] = {}
-
-    def evaluate(run: Experiment, brain: LabelBrain, testing: list[Clip]) -> None:
-        tested[fold] = finish_fold(run, brain, testing, listing)
-
-    if run_stages(run, prepare=lambda trust, aside: (run, splits), evaluate=evaluate):
-        experiment.keep_settings()
-    return tested
+    runs = {}
+    for fold in folds:
+        held = {fold, values["valid_fold"]}
+        others = [clip for clip in clips if clip.fold not in held]
+        splits = {
+            "train": captioned(others, values["templates"], described),
+            "valid": [c for c in classified if c.fold == values["valid_fold"]],
+            "test": [c for c in classified if c.fold == fold],
+        }
+        folder = str(experiment.folder / f"fold_{fold}")
+        run = replace(experiment, asked=experiment.asked.updated({"fold": fold}))
+        run = run.updated({"output_folder": folder, "fold": fold})
+        suited = suited_settings(run.config, len(others))
+        runs[fold] = run.updated(suited), splits
+    return runs
 
 
 if __name__ == "__main__":

@@ -14,16 +14,18 @@ Authors
  * The clap_sb developers 2026
 """
 
-from dataclasses import replace
 from pathlib import Path
 
 from clap_sb.data.builtin import write_esc50
 from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import read_manifest
-from clap_sb.experiment.classification import classify
-from clap_sb.experiment.evaluation import open_evaluation
-from clap_sb.experiment.naming import named
-from clap_sb.experiment.run import begin, run_recipe
+from clap_sb.evaluation.classes_by_protocol import classify
+from clap_sb.experiment.run import (
+    create_experiment_directory,
+    parse_arguments,
+    run_recipe,
+)
+from clap_sb.experiment.testing import open_evaluation
 from esc50_prepare import SUBSET, WHOLE, prepare_esc50, set_name
 
 HERE = Path(__file__).resolve().parent
@@ -37,26 +39,27 @@ FILES = [
 
 def main(argv: list[str]) -> None:
     """Loads the checkpoint, prepares the clips, scores and reports."""
-    experiment = begin(argv, FILES)
+    experiment = parse_arguments(argv, FILES)
+    create_experiment_directory(experiment)
     values = experiment.values
     evaluation = open_evaluation(experiment)
-
-    def write_builtin(folder: Path) -> Path:
-        return write_esc50(folder, values["builtin_clips_per_class"], values["seed"])
-
     # the built-in set has no subset
     is_subset = values["dataset"] == SUBSET and not experiment.is_builtin
     manifest = prepare_esc50(
         data_folder=experiment.data_folder(write_builtin),
-        save_folder=experiment.folder / "manifests",
+        save_folder=experiment.manifests,
         skip_prep=values["skip_prep"],
         subset=SUBSET if is_subset else None,
     )
     clips, listing = read_manifest(manifest), Listing.read(manifest)
-    if values["dataset"] == WHOLE:
-        experiment = named(experiment, set_name(clips))
-    evaluation = replace(evaluation, experiment=experiment)
+    if values["dataset"] == WHOLE and not experiment.is_builtin:
+        evaluation = evaluation.of_dataset(set_name(clips))
     print("\n" + classify(evaluation, clips, listing=listing))
+
+
+def write_builtin(folder: Path, values: dict[str, object]) -> Path:
+    """Writes a small synthesised set in ESC-50's layout."""
+    return write_esc50(folder, values["builtin_clips_per_class"], values["seed"])
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from clap_sb.config import ConfigError, join
 from clap_sb.data.manifest import Clip
 from clap_sb.encoders.text_source import TextSourceError
 from clap_sb.experiment.run import Experiment
-from clap_sb.experiment.settling import Start, settle
+from clap_sb.experiment.settle import settle
+from clap_sb.experiment.training_run import TrainingRun
 
 FILES = [
     *(ROOT / "recipes" / f"{name}.yaml" for name in ("common", "training", "captions")),
@@ -44,11 +45,12 @@ class Folder:
         options: RunOptions | None = None,
         system: str = "demo",
         **settings: object,
-    ) -> Start:
+    ) -> TrainingRun:
         self.folder.mkdir(exist_ok=True)
         files = [*FILES, ROOT / "hparams" / f"{system}.yaml"]
         config = join(files, json.dumps(self.settings | settings))
-        return settle(Experiment(config, options or RunOptions()), clips, CLIPS)
+        splits = {"train": clips, "valid": CLIPS, "test": CLIPS}
+        return settle(Experiment(config, options or RunOptions()), splits)
 
     def train(self, **command: object) -> None:
         """Stands in for a training, as far as it leaves files."""

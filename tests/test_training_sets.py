@@ -20,9 +20,8 @@ from clap_sb.config import join
 from clap_sb.data.builtin import write_audiocaps, write_esc50
 from clap_sb.data.builtin.clotho import write_clotho
 from clap_sb.data.manifest import read_manifest
-from clap_sb.experiment.captioned_sets import CaptionedSets
-from clap_sb.experiment.known_sets import load_preparation
 from clap_sb.experiment.run import Experiment
+from clap_sb.experiment.training_sets import TrainingSets, load_preparation
 
 RECIPES = ROOT / "recipes"
 FILES = [
@@ -62,12 +61,13 @@ def prepare(data, tmp_path):
         settings |= {
             "data_folder": str(data / "AudioCaps"),
             "output_folder": str(tmp_path / "run"),
+            "stage": "train" if trust else "all",
         }
         run_opts = SimpleNamespace(device="cpu")
         experiment = Experiment(join(FILES, json.dumps(settings)), run_opts)
         own, folder = data / "AudioCaps", experiment.manifests
-        sets = CaptionedSets(experiment, prepare_audiocaps, own, RECIPES, folder)
-        return sets.splits(trust)
+        sets = TrainingSets(experiment, prepare_audiocaps, own, RECIPES, folder)
+        return sets.splits()
 
     return run
 
@@ -288,7 +288,8 @@ def test_a_preparation_is_loaded_from_its_recipe_alone(name, monkeypatch, tmp_pa
     """Also where no script has imported its module before."""
     for module in ("audiocaps_prepare", "clotho_prepare", "esc50_prepare"):
         monkeypatch.delitem(sys.modules, module, raising=False)
-    prepare = load_preparation(name, RECIPES)
+    known = join(FILES).values()["preparations"]
+    prepare = load_preparation(known[name], RECIPES)
     with pytest.raises(FileNotFoundError, match=str(tmp_path)):
         prepare(data_folder=tmp_path, save_folder=tmp_path)
 

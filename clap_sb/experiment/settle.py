@@ -4,49 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from speechbrain.utils.distributed import if_main_process, run_on_main
+from speechbrain.utils.run_opts import RunOptions
 
 from clap_sb.checkpoints.part import parts_in
 from clap_sb.checkpoints.run_description import PARTS, TEXT_FOLDER, plain
-from clap_sb.checkpoints.run_folder import SAVE_FOLDER
+from clap_sb.checkpoints.run_folder import SAVE_FOLDER, has_checkpoints
 from clap_sb.config import BUILTIN, ConfigError
 from clap_sb.data.manifest import Clip
 from clap_sb.experiment.identity import Identity, identity_of
 from clap_sb.experiment.initial import Initial, read_initial
-from clap_sb.experiment.run import Experiment
-from clap_sb.training.best_metric import LAST
+from clap_sb.experiment.run import Experiment, tell
+from clap_sb.experiment.training_run import Splits, TrainingRun
+from clap_sb.training.epoch_counter import LAST
 from clap_sb.training.text_tower import has_source, settle_text_tower
 
+# what a system says of itself and of how it is trained, besides its parts
+_SYSTEM = ("system", "clap", "number_of_epochs", "batch_size", "lr", "audio_lr")
+_SYSTEM += ("text_lr", "weight_decay", "warmup_steps", "opt_class")
 _FOUND = ("text_tower_origin", "freeze_text")
 
 
-@dataclass(frozen=True)
-class Start:
-    """What a training run starts from, or goes on from.
-
-    Arguments
-    ---------
-    experiment : Experiment
-        The run, with the files of its text tower in place.
-    initial : Initial or None
-        What the whole model starts from.
-    goes_on : bool
-        Whether there are checkpoints of this run.
-    """
-
-    experiment: Experiment
-    initial: Initial | None
-    goes_on: bool
-
-
-def settle(
-    experiment: Experiment, train_clips: Sequence[Clip], valid_clips: Sequence[Clip]
-) -> Start:
-    """Settles what the model is made of and starts from.
+def settle(experiment: Experiment, splits: Splits) -> TrainingRun | None:
+    """Settles what the model is made of and starts from, before it is built.
 
     A run that has checkpoints goes on with its own text tower and tokenizer, which need
     not be fetched again. Before anything is written, it is made sure that they are of
@@ -56,28 +40,61 @@ def settle(
     ---------
     experiment : Experiment
         The run.
-    train_clips : sequence of Clip
-        Training clips.
-    valid_clips : sequence of Clip
-        Validation clips.
+    splits : mapping
+        The clips of the splits train, valid and test.
 
     Returns
     -------
-    Start
+    TrainingRun or None
+        None for ``--stage prepare``, which ends here.
 
     Raises
     ------
     ConfigError
-        If there is a run of something else in the folder, nothing to test, a checkpoint
-        is to be selected by a score of no clips, settings contradict each other, or
-        ``--debug`` would write over what a run has left.
+        If the system's YAML lacks a setting, there is a run of something else in the
+        folder, nothing to test, a checkpoint is to be selected by a score of no clips,
+        settings contradict each other, or ``--debug`` would write over what a run has
+        left.
     CheckpointError
         If the checkpoint to start from cannot be used, or a class that the YAML names
         is not to be found.
     TextSourceError
         If the pretrained text tower is not to be had.
     """
-    _check_selection(experiment, valid_clips)
+    _check_system(experiment.values)
+    if experiment.stage == "prepare":
+        refuse_others([(experiment, splits)])
+        _tell_prepared(experiment, splits)
+        return None
+    if experiment.stage == "evaluate":
+        experiment = replace(experiment, run_opts=_test_only(experiment.run_opts))
+    if not experiment.trains and not splits["test"]:
+        raise ConfigError("there are no test clips to evaluate with: give some")
+    run = _settled(experiment, splits)
+    tell(f"text tower: {run.experiment.values['text_tower_origin']}")
+    return run
+
+
+def refuse_others(runs: Iterable[tuple[Experiment, Splits]]) -> None:
+    """Makes sure that the runs that have checkpoints can be gone on with.
+
+    Arguments
+    ---------
+    runs : iterable of Experiment and Splits
+        Runs, and their clips.
+
+    Raises
+    ------
+    ConfigError
+        If there are checkpoints of something else in the folder of one.
+    """
+    for run, splits in runs:
+        if has_checkpoints(run.folder):
+            _settled(run, splits)
+
+
+def _settled(experiment: Experiment, splits: Splits) -> TrainingRun:
+    _check_selection(experiment, splits["valid"])
     folder = experiment.folder / TEXT_FOLDER
     initial = _find_initial(experiment)
     if initial is not None:
@@ -87,7 +104,7 @@ def settle(
         experiment = experiment.updated({"trained_on": trained_on})
     _find_classes(experiment.values)
     beginning = _beginning(experiment.values, initial)
-    identity = identity_of(experiment.values, train_clips, beginning)
+    identity = identity_of(experiment.values, splits["train"], beginning)
     settled = identity.settled_in(experiment.folder, experiment.trains)
     if settled is not None:
         _check_debug(experiment)
@@ -96,16 +113,23 @@ def settle(
             own = {"text_source": str(folder), "pretrained_text": False}
         experiment = experiment.updated({**settled, **own})
     elif experiment.trains:
-        experiment = _begin(experiment, identity, train_clips, initial)
+        experiment = _begin(experiment, identity, splits["train"], initial)
     else:
         raise ConfigError(
             f"there is no checkpoint in {experiment.folder / SAVE_FOLDER} to test: the "
             "run has not finished an epoch yet (train first, with the same "
             "--output_folder)"
         )
-    if if_main_process():
-        print(f"text tower: {experiment.values['text_tower_origin']}")
-    return Start(experiment, initial, goes_on=settled is not None)
+    return TrainingRun(experiment, splits, initial, goes_on=settled is not None)
+
+
+def _check_system(values: Mapping[str, Any]) -> None:
+    missing = [key for key in (*PARTS, *_SYSTEM) if key not in values]
+    if missing:
+        raise ConfigError(
+            f"the system's YAML lacks {', '.join(missing)}: hparams/small_cnn14.yaml "
+            "shows what they are"
+        )
 
 
 def _find_classes(values: Mapping[str, Any]) -> None:
@@ -170,8 +194,7 @@ def _find_initial(experiment: Experiment) -> Initial | None:
     if values["audio_weights"] is not None:
         raise ConfigError("--init gives both towers: leave --audio_weights out")
     initial = read_initial(values["init"], values["init_tokenizer"], values["trust"])
-    if if_main_process():
-        print(f"model: starts from {initial.description}")
+    tell(f"model: starts from {initial.description}")
     return initial
 
 
@@ -193,3 +216,18 @@ def _check_debug(experiment: Experiment) -> None:
             f"{experiment.folder} holds a run, and --debug would write over its "
             "history and results: choose another --output_folder"
         )
+
+
+def _test_only(run_opts: RunOptions) -> RunOptions:
+    """As if ``--test_only`` stood on the command line."""
+    given = {*run_opts.overridden_args, "test_only"}
+    return replace(run_opts, test_only=True, overridden_args=given)
+
+
+def _tell_prepared(experiment: Experiment, splits: Splits) -> None:
+    counts = [
+        f"{split}: {len(clips)} clips, {sum(len(clip.captions) for clip in clips)} "
+        "captions"
+        for split, clips in splits.items()
+    ]
+    tell(f"prepared in {experiment.manifests}: {'; '.join(counts)}")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
+import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from speechbrain.utils.distributed import if_main_process, infer_device
 
@@ -15,7 +20,6 @@ from clap_sb.data.keyword_captions import add_keyword_captions
 from clap_sb.data.manifest import Clip, in_place, read_manifest
 from clap_sb.data.overlap import find_overlaps, read_recordings, tell_overlaps
 from clap_sb.data.write_rows import write_rows
-from clap_sb.experiment.known_sets import KNOWN_SETS, folder_of, load_preparation
 from clap_sb.experiment.run import Experiment
 
 EVALUATED = ("valid", "test")
@@ -24,8 +28,13 @@ Clips = Mapping[str, Sequence[Clip]]
 
 
 @dataclass(frozen=True)
-class CaptionedSets:
+class TrainingSets:
     """Prepares a recipe's own data set, and the others that it is trained with.
+
+    A preparation takes ``data_folder``, ``save_folder``, ``skip_prep`` and, where the
+    set is divided into train, valid and test, ``splits``; then it gives the manifest
+    of each split, else the one manifest of all clips. Others' are found by the setting
+    ``preparations``.
 
     Arguments
     ---------
@@ -36,7 +45,7 @@ class CaptionedSets:
     data_folder : Path
         Where that lies.
     recipes : Path
-        The folder of the recipes, for the other sets' preparations.
+        The folder that the files of ``preparations`` lie in.
     folder : Path
         Where the manifests go.
     """
@@ -47,13 +56,8 @@ class CaptionedSets:
     recipes: Path
     folder: Path
 
-    def splits(self, trust: bool = False) -> tuple[Experiment, dict[str, list[Clip]]]:
+    def splits(self) -> tuple[Experiment, dict[str, list[Clip]]]:
         """Prepares everything.
-
-        Arguments
-        ---------
-        trust : bool
-            Whether to trust manifests from an earlier stage, unseen.
 
         Returns
         -------
@@ -70,17 +74,16 @@ class CaptionedSets:
             If a training set has no captions, and none are made.
         """
         values = self.experiment.values
-        trust = trust or values["skip_prep"]
         names = _checked(values["train_sets"])
         own = values["dataset"]
         wanted = ("train", *EVALUATED) if own in names else EVALUATED
-        splits = self._run(self.prepare, self.data_folder, self.folder, trust, wanted)
+        splits = self._run(self.prepare, self.data_folder, self.folder, wanted)
         train = {
-            name: splits["train"] if name == own else self._others(name, place, trust)
+            name: splits["train"] if name == own else self._others(name, place)
             for place, name in enumerate(names)
         }
         evaluated = {f"{own} {split}": splits[split] for split in EVALUATED}
-        evaluated |= self._evaluation_sets(trust)
+        evaluated |= self._evaluation_sets()
         train, about = self._without_overlaps(train, evaluated)
         clips = self._captioned(train)
         experiment = self._named(names, about)
@@ -91,60 +94,73 @@ class CaptionedSets:
         prepare: Callable[..., dict[str, Path]],
         data_folder: Path,
         save_folder: Path,
-        trust: bool,
         splits: Sequence[str],
     ) -> dict[str, list[Clip]]:
         manifests = self.experiment.prepare(
             prepare,
             data_folder=data_folder,
             save_folder=save_folder,
-            skip_prep=trust,
+            skip_prep=self.experiment.trusts_manifests,
             splits=splits,
         )
         return {split: read_manifest(path) for split, path in manifests.items()}
 
-    def _others(self, name: str, place: int, trust: bool) -> list[Clip]:
+    def _others(self, name: str, place: int) -> list[Clip]:
         """The training clips of a set that is not the recipe's own."""
         if name.endswith(".csv"):
             manifest = self.folder / f"{place}_{Path(name).stem}" / "train.json"
-            if not trust:
+            if not self.experiment.trusts_manifests:
                 self.experiment.prepare(
                     prepare_captions_csv, path=name, manifest=manifest
                 )
             return read_manifest(manifest)
-        prepare = load_preparation(name, self.recipes)
-        folder = folder_of(name, self.experiment.values["set_folders"])
-        if KNOWN_SETS[name].has_captions:
-            save = self.folder / name
-            return self._run(prepare, folder, save, trust, ["train"])["train"]
-        return self._labelled(prepare, name, folder, trust)
+        prepare, folder = self._known(name)
+        save = self.folder / name
+        if _is_split(prepare):
+            return self._run(prepare, folder, save, ["train"])["train"]
+        return self._whole(prepare, folder, save)
 
-    def _labelled(
-        self, prepare: Callable[..., Path], name: str, folder: Path, trust: bool
+    def _whole(
+        self, prepare: Callable[..., Path], folder: Path, save: Path
     ) -> list[Clip]:
+        """All clips of a set that is not divided."""
         manifest = self.experiment.prepare(
             prepare,
             data_folder=folder,
-            save_folder=self.folder / name,
-            skip_prep=trust,
+            save_folder=save,
+            skip_prep=self.experiment.trusts_manifests,
         )
         return read_manifest(manifest)
 
-    def _evaluation_sets(self, trust: bool) -> dict[str, list[Clip]]:
+    def _evaluation_sets(self) -> dict[str, list[Clip]]:
         """The sets besides the recipe's own that will be evaluated with."""
         found = {}
         for name in self.experiment.values["evaluation_sets"]:
             if name.endswith(".csv"):
                 found[name] = read_recordings(name)
                 continue
-            prepare = load_preparation(name, self.recipes)
-            folder = folder_of(name, self.experiment.values["set_folders"])
-            if not KNOWN_SETS[name].has_captions:
-                found[name] = self._labelled(prepare, name, folder, trust)
+            prepare, folder = self._known(name)
+            if not _is_split(prepare):
+                found[name] = self._whole(prepare, folder, self.folder / name)
                 continue
-            splits = self._run(prepare, folder, self.folder / name, trust, EVALUATED)
+            splits = self._run(prepare, folder, self.folder / name, EVALUATED)
             found |= {f"{name} {split}": clips for split, clips in splits.items()}
         return found
+
+    def _known(self, name: str) -> tuple[Callable[..., Any], Path]:
+        """The preparation of a set that a setting names, and where the set lies."""
+        values = self.experiment.values
+        known, folders = values["preparations"], values["set_folders"]
+        if name not in known:
+            raise ConfigError(
+                f"there is no data set {name!r}: name one of {', '.join(known)}, or a "
+                "CSV file (NAME.csv); the setting preparations adds one"
+            )
+        if name not in folders:
+            raise ConfigError(
+                f"where does {name} lie? Give --set_folders '{{{name}: FOLDER}}'"
+            )
+        return load_preparation(known[name], self.recipes), Path(folders[name])
 
     def _without_overlaps(self, train: Clips, evaluated: Clips) -> tuple[Clips, str]:
         """Tells which recordings are on both sides; drops them where asked to."""
@@ -194,6 +210,54 @@ class CaptionedSets:
         name = " + ".join(told) + about
         config = self.experiment.config.updated({"trained_on": name})
         return replace(self.experiment, config=config)
+
+
+def load_preparation(told: Mapping[str, Any], recipes: Path) -> Callable[..., Any]:
+    """Loads a preparation from its file.
+
+    Arguments
+    ---------
+    told : mapping
+        ``file``, in the folder of the recipes or anywhere; ``function``; whatever else
+        there is, the function is given.
+    recipes : Path
+        The folder of the recipes.
+
+    Returns
+    -------
+    callable
+
+    Raises
+    ------
+    ConfigError
+        If there is no such file, or no such function in it.
+
+    Example
+    -------
+    >>> recipes = Path(__file__).parents[2] / "recipes"
+    >>> told = {"file": "ESC-50/esc50_prepare.py", "function": "prepare_esc50"}
+    >>> load_preparation({**told, "subset": "ESC-10"}, recipes).keywords
+    {'subset': 'ESC-10'}
+    """
+    options = dict(told)
+    try:
+        file, function = options.pop("file"), options.pop("function")
+    except KeyError as error:
+        raise ConfigError(f"preparations: {dict(told)} lacks {error}") from error
+    path = recipes / file
+    if not path.is_file():
+        raise ConfigError(f"preparations: there is no file {path}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # its dataclasses look for themselves there
+    spec.loader.exec_module(module)
+    if not hasattr(module, function):
+        raise ConfigError(f"preparations: {path} has no function {function}")
+    return functools.partial(getattr(module, function), **options)
+
+
+def _is_split(prepare: Callable[..., Any]) -> bool:
+    return "splits" in inspect.signature(prepare).parameters
 
 
 def _checked(names: Sequence[str]) -> list[str]:

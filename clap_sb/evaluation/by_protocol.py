@@ -1,28 +1,24 @@
-"""What every script that evaluates a checkpoint does: load it, embed, tell."""
+"""A checkpoint that is evaluated by one published protocol or several."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from speechbrain.utils.distributed import infer_device
-
-from clap_sb.checkpoints.errors import CheckpointError
-from clap_sb.checkpoints.run_folder import LoadedModel
 from clap_sb.data.crop_rules import crop_rule
 from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import Clip
 from clap_sb.evaluation.card import ProtocolCard
+from clap_sb.evaluation.embedded_once import EmbeddedOnce
 from clap_sb.evaluation.embedding import Embedded, embed_clips
 from clap_sb.evaluation.markdown import markdown_table
 from clap_sb.evaluation.protocols import Protocol, protocols_named
 from clap_sb.evaluation.report import write_results
 from clap_sb.evaluation.retrieval_report import Origin
-from clap_sb.experiment.embedded_once import EmbeddedOnce
-from clap_sb.experiment.run import Experiment
-from clap_sb.inference.any_checkpoint import load_any
+from clap_sb.model import CLAP
 
 
 @dataclass(frozen=True)
@@ -31,25 +27,42 @@ class Evaluation:
 
     Arguments
     ---------
-    experiment : Experiment
-        Settings, and where results go.
-    model : LoadedModel
-        The checkpoint.
+    clap : CLAP
+        The model, on its device.
+    about : Origin
+        What is known of it and of the data; of no split yet.
+    values : mapping
+        Settings: ``dataset``, ``protocol``, ``crop_rule``, ``valid_batch_size``,
+        ``num_workers``, and those of the kind of test.
+    folder : Path
+        Where results go.
     device : str
-        Where it is.
+        Where the model is.
     once : EmbeddedOnce
         What was embedded already.
     """
 
-    experiment: Experiment
-    model: LoadedModel
+    clap: CLAP
+    about: Origin
+    values: Mapping[str, Any]
+    folder: Path
     device: str
     once: EmbeddedOnce = field(default_factory=EmbeddedOnce)
 
-    @property
-    def values(self) -> Mapping[str, Any]:
-        """Plain settings."""
-        return self.experiment.values
+    def of_dataset(self, name: str) -> Evaluation:
+        """The same, of data under the name of what they turned out to be.
+
+        Arguments
+        ---------
+        name : str
+            The name.
+
+        Returns
+        -------
+        Evaluation
+        """
+        about = replace(self.about, dataset=name)
+        return replace(self, about=about, values={**self.values, "dataset": name})
 
     @property
     def protocols(self) -> list[Protocol]:
@@ -70,17 +83,7 @@ class Evaluation:
         -------
         Origin
         """
-        return Origin(
-            system=self.model.system,
-            dataset=self.experiment.dataset_name,
-            split=split,
-            checkpoint=str(self.model.path),
-            selection=f"{self.model.selection}; trained on {self.model.trained_on}",
-            text_tower_origin=self.model.text_tower_origin,
-            seed=self.values["seed"],
-            num_resamples=self.values["num_resamples"],
-            listing=listing,
-        )
+        return replace(self.about, split=split, listing=listing)
 
     def notes(
         self, protocol: Protocol, num_clips: int, split: str = ""
@@ -101,7 +104,7 @@ class Evaluation:
         tuple of str
         """
         # a published pool is that of the real set, never of the built-in one
-        pool = protocol.pool_notes(num_clips, self.experiment.dataset_name, split)
+        pool = protocol.pool_notes(num_clips, self.about.dataset, split)
         return protocol.notes(self.values["dataset"]) + pool
 
     def embed(
@@ -130,7 +133,7 @@ class Evaluation:
         if known is not None:
             return known
         embedded = embed_clips(
-            self.model.clap,
+            self.clap,
             clips,
             batch_size=self.values["valid_batch_size"],
             num_workers=self.values["num_workers"],
@@ -159,40 +162,6 @@ class Evaluation:
         names = [name for name in ("crop_rule", *changed) if self.values[name]]
         other = " and ".join(name.replace("_", " ") for name in names)
         return f"{protocol.name}, but for {other}" if names else protocol.name
-
-
-def open_evaluation(experiment: Experiment) -> Evaluation:
-    """Loads the checkpoint that was asked for.
-
-    Arguments
-    ---------
-    experiment : Experiment
-        The script's run.
-
-    Returns
-    -------
-    Evaluation
-
-    Raises
-    ------
-    CheckpointError
-        If none was asked for, it cannot be loaded, or it is of a training run of
-        another system than the command names.
-    """
-    values = experiment.values
-    if values["checkpoint"] is None:
-        raise CheckpointError(
-            "there is nothing to evaluate: give --checkpoint, the output folder of a "
-            "recipe's train.py, one checkpoint of it, an export, or a public file"
-        )
-    device = experiment.run_opts.device or infer_device()
-    model = load_any(values["checkpoint"], device, values["tokenizer"], values["trust"])
-    if model.run is not None and model.system != values["system"]:
-        raise CheckpointError(
-            f"{values['checkpoint']} is a {model.system!r} model, the command names "
-            f"{values['system']!r}: run it with hparams/{model.system}.yaml"
-        )
-    return Evaluation(experiment, model, device)
 
 
 def suffix_of(protocol: Protocol) -> str:
@@ -260,7 +229,7 @@ def compare_protocols(
         ]
     title = f"{origin.system} on {origin.dataset}, {origin.split}: protocols"
     _, path = write_results(
-        evaluation.experiment.folder / "results",
+        evaluation.folder / "results",
         "protocols",
         title,
         {"num_protocols": len(rows)},

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import Clip, read_manifest
+from clap_sb.evaluation.by_protocol import Evaluation, compare_protocols, suffix_of
 from clap_sb.evaluation.embedding import Embedded
 from clap_sb.evaluation.protocols import Protocol
 from clap_sb.evaluation.query_bank import QueryBank
@@ -15,7 +16,6 @@ from clap_sb.evaluation.rescoring import described, rescore
 from clap_sb.evaluation.retrieval import Retrieval, retrieval
 from clap_sb.evaluation.retrieval_report import Origin, report_retrieval
 from clap_sb.evaluation.similarity import similarity
-from clap_sb.experiment.evaluation import Evaluation, compare_protocols, suffix_of
 
 
 def retrieve_split(
@@ -40,7 +40,7 @@ def retrieve_split(
     split = evaluation.values["split"]
     manifests = prepare(
         data_folder=data_folder,
-        save_folder=evaluation.experiment.folder / "manifests",
+        save_folder=evaluation.folder / "manifests",
         splits=[split, *(["train"] if evaluation.values["rescoring"] else [])],
         skip_prep=evaluation.values["skip_prep"],
     )
@@ -148,7 +148,7 @@ def _report(
         "rescoring": rescoring and described(rescoring, values["rescoring_numbers"]),
         "notes": notes,
     }
-    folder = evaluation.experiment.folder
+    folder = evaluation.folder
     summary, path = report_retrieval(
         folder,
         embedded,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import Clip
+from clap_sb.evaluation.by_protocol import Evaluation, compare_protocols
 from clap_sb.evaluation.protocols import NotApplicable, Protocol
 from clap_sb.evaluation.retrieval_report import Origin
-from clap_sb.experiment.evaluation import Evaluation, compare_protocols
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,274 @@
+"""What loaders ask of a data set, and what the training loop goes by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from speechbrain.dataio.dataloader import SaveableDataLoader
+
+from clap_sb.data.epoch_sampler import EpochSampler
+from clap_sb.data.manifest import Clip
+from clap_sb.data.pairs import PairCollate
+from clap_sb.data.whole_clips import WindowCollate
+from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
+
+
+class TrainingSet(Protocol):
+    """Pairs to train on, as :class:`~clap_sb.data.pairs.PairDataset` has them.
+
+    What is drawn for an item must follow from the epoch and the item alone: then a run
+    that was killed ends with the same bits, on any number of workers.
+    """
+
+    captions_an_item: int
+    """Captions that an item has, rounded where they differ: a validation loss goes over
+    as many."""
+
+    def __len__(self) -> int:
+        """Number of items."""
+
+    def __getitem__(self, key: tuple[int, int]) -> Any:
+        """The item for ``(epoch, index)``, such as a ``Pair``, for the collate_fn."""
+
+
+class WholeSet(Protocol):
+    """Whole clips, as :class:`~clap_sb.data.whole_clips.WholeClipDataset` has them."""
+
+    clips: Sequence[Clip]
+    """What is known of each item, in the same order; a path is told, and not read."""
+
+    def __len__(self) -> int:
+        """Number of clips."""
+
+    def __getitem__(self, index: int) -> Any:
+        """The clip in a place, such as a ``WholeClip``, for the collate_fn."""
+
+
+def check_set(dataset: Any, protocol: type) -> None:
+    """Makes sure, before anything is trained or scored, that a data set can be used.
+
+    Arguments
+    ---------
+    dataset : Any
+        What was given.
+    protocol : type
+        :class:`TrainingSet` or :class:`WholeSet`.
+
+    Raises
+    ------
+    ValueError
+        If it lacks something; what, is named.
+
+    Example
+    -------
+    >>> check_set([1, 2, 3], WholeSet)
+    Traceback (most recent call last):
+    ...
+    ValueError: a list is no WholeSet: it lacks clips. Give a WholeClipDataset, or see \
+docs/extending.md, "A data set of your own"
+    """
+    members = ("__len__", "__getitem__", *protocol.__annotations__)
+    lacking = [name for name in members if not hasattr(dataset, name)]
+    if not lacking:
+        return
+    known = "PairDataset" if protocol is TrainingSet else "WholeClipDataset"
+    raise ValueError(
+        f"a {type(dataset).__name__} is no {protocol.__name__}: it lacks "
+        f"{', '.join(lacking)}. Give a {known}, or see docs/extending.md, "
+        '"A data set of your own"'
+    )
+
+
+def train_loader(
+    dataset: TrainingSet, seed: int, accumulation: int, **options: Any
+) -> SaveableDataLoader:
+    """Builds the loader of this rank's share.
+
+    All batches are full: every rank needs batches of one size, since embeddings are
+    gathered across ranks. The global random generator is not drawn from.
+
+    Arguments
+    ---------
+    dataset : TrainingSet
+        Pairs.
+    seed : int
+        Seed of the order.
+    accumulation : int
+        Batches a step.
+    **options : Any
+        ``batch_size`` and further options of the data loader.
+
+    Returns
+    -------
+    SaveableDataLoader
+        Its ``sampler`` is an :class:`~clap_sb.data.epoch_sampler.EpochSampler`.
+
+    Raises
+    ------
+    ValueError
+        If it is no such set, or does not fill one step on each rank.
+    """
+    check_set(dataset, TrainingSet)
+    rank, ranks = 0, 1
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        rank = torch.distributed.get_rank()
+        ranks = torch.distributed.get_world_size()
+    loader = SaveableDataLoader(
+        dataset,
+        sampler=EpochSampler(len(dataset), seed, rank, ranks),
+        drop_last=True,
+        generator=torch.Generator(),
+        **options,
+    )
+    if len(loader) < accumulation:
+        raise ValueError(
+            f"{len(dataset)} training clips over {ranks} rank(s) do not fill one step "
+            f"of batch_size {options['batch_size']} x grad_accumulation_factor "
+            f"{accumulation}: make one of them smaller"
+        )
+    return loader
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """Lengths that the schedule and the losses depend on.
+
+    Arguments
+    ---------
+    steps : int
+        Optimizer steps an epoch.
+    clips : int
+        Clips that a training loss goes over: a batch of each rank.
+    captions : int
+        Captions of each that it goes over, on average.
+
+    Example
+    -------
+    >>> TrainingPlan.of([1, 2, 3], accumulation=1)
+    Traceback (most recent call last):
+    ...
+    ValueError: a training loader is one that brain.make_dataloader(data_set, \
+Stage.TRAIN, batch_size=..., collate_fn=...) builds, not a list: what is drawn for a \
+clip and where a killed run goes on depend on it. Give fit that, or the data set
+    """
+
+    steps: int
+    clips: int
+    captions: int
+
+    @classmethod
+    def of(cls, loader: Any, accumulation: int) -> TrainingPlan:
+        """Reads it off a loader.
+
+        Arguments
+        ---------
+        loader : SaveableDataLoader
+            As :func:`train_loader` builds it.
+        accumulation : int
+            Batches a step.
+
+        Returns
+        -------
+        TrainingPlan
+
+        Raises
+        ------
+        ValueError
+            If the loader is of another kind, or its data set is none to train on.
+        """
+        known = isinstance(loader, SaveableDataLoader)
+        if not (known and isinstance(loader.sampler, EpochSampler)):
+            raise ValueError(
+                "a training loader is one that brain.make_dataloader(data_set, "
+                "Stage.TRAIN, batch_size=..., collate_fn=...) builds, not a "
+                f"{type(loader).__name__}: what is drawn for a clip and where a killed "
+                "run goes on depend on it. Give fit that, or the data set"
+            )
+        check_set(loader.dataset, TrainingSet)
+        ranks = 1
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            ranks = torch.distributed.get_world_size()
+        captions = loader.dataset.captions_an_item
+        steps = len(loader) // accumulation
+        return cls(steps, ranks * loader.batch_size, captions)
+
+
+def validation_clips(loader: Any) -> Sequence[Clip]:
+    """Clips that a loader's batches are drawn from.
+
+    Arguments
+    ---------
+    loader : torch.utils.data.DataLoader
+        Over a :class:`WholeSet`.
+
+    Returns
+    -------
+    sequence of Clip
+
+    Raises
+    ------
+    ValueError
+        If the loader is over something else, or its clips are fewer or more than it.
+
+    Example
+    -------
+    >>> from torch.utils.data import DataLoader
+    >>> from clap_sb.data.whole_clips import WholeClipDataset
+    >>> clip = Clip("a", "/audio/a.wav", 5.0, ("a dog",))
+    >>> loader = DataLoader(WholeClipDataset([clip], 16000))
+    >>> validation_clips(loader) == [clip]
+    True
+    """
+    dataset = getattr(loader, "dataset", loader)
+    check_set(dataset, WholeSet)
+    if len(dataset.clips) != len(dataset):
+        raise ValueError(
+            f"a {type(dataset).__name__} has {len(dataset)} items and tells of "
+            f"{len(dataset.clips)} clips: they must be the same, in one order"
+        )
+    return dataset.clips
+
+
+def dataio_prep(
+    hparams: dict[str, Any], splits: Mapping[str, Sequence[Clip]]
+) -> dict[str, Any]:
+    """Makes the data sets of a run, and how their batches are put together.
+
+    Arguments
+    ---------
+    hparams : dict
+        Built settings: ``train_dataset`` and ``valid_dataset`` make a data set of
+        clips, for the model's ``clap``; ``train_dataloader_opts`` and
+        ``valid_dataloader_opts`` are given a ``collate_fn``, unless they have one.
+    splits : mapping
+        The clips of train, valid and test.
+
+    Returns
+    -------
+    dict
+        A :class:`TrainingSet` for train, a :class:`WholeSet` each for valid and test,
+        or None where there are no clips.
+    """
+    clap = hparams["clap"]
+    tokenize = hparams["text_encoder"].tokenize
+    if isinstance(tokenize, CaptionTokenizer):  # what is cut is told once, beforehand
+        tokenize = tokenize.silently
+    whole = WindowCollate(clap.clip_samples, clap.takes_whole_clips)
+    hparams["train_dataloader_opts"].setdefault("collate_fn", PairCollate(tokenize))
+    hparams["valid_dataloader_opts"].setdefault("collate_fn", whole)
+    datasets = {
+        split: hparams["valid_dataset"](clips, clap.sample_rate) if clips else None
+        for split, clips in splits.items()
+        if split != "train"
+    }
+    return datasets | {
+        "train": hparams["train_dataset"](
+            splits["train"],
+            clap.sample_rate,
+            clap.clip_samples,
+            whole_clips=clap.takes_whole_clips,
+        )
+    }
