@@ -9,12 +9,12 @@ import torch
 from torch.nn.functional import normalize
 
 from clap_sb.data.manifest import Clip
+from clap_sb.evaluation import validation_loss as module
 from clap_sb.evaluation.embedding import Embedded
 from clap_sb.evaluation.validation_loss import validation_loss
 from clap_sb.objectives.info_nce import InfoNCE
 from clap_sb.objectives.logit_scale import LogitScale
 from clap_sb.objectives.multi_positive import MultiPositive
-from clap_sb.evaluation import validation_loss as module
 
 SCALE = LogitScale(temperature=1 / 7)
 
