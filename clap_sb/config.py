@@ -131,7 +131,7 @@ class Config:
         known = _keys(self.text)
         for key in keys:
             if key not in known:
-                near = difflib.get_close_matches(key, [*known, *others], n=3)
+                near = _near(key, [*known, *others])
                 hint = f": did you mean {', '.join(near)}?" if near else ""
                 raise ConfigError(f"there is no setting {key!r}{hint}")
 
@@ -307,6 +307,18 @@ def top_level_blocks(text: str) -> dict[str, str]:
         key: "".join(lines[start:end])
         for key, start, end in zip(values, starts, starts[1:], strict=False)
     }
+
+
+def _near(key: str, names: list[str]) -> list[str]:
+    """Names like a mistyped one: of its initials, with it in them, or of like letters.
+
+    So ``learning_rate`` is told of ``lr``, and ``epochs`` of ``number_of_epochs``.
+    """
+    initials = "".join(word[:1] for word in key.split("_"))
+    named = [name for name in names if "_" in key and name == initials]
+    holding = [name for name in names if len(key) > 3 and key in name.split("_")]
+    close = difflib.get_close_matches(key, names, n=3)
+    return list(dict.fromkeys([*named, *sorted(holding, key=len)[::-1], *close]))[:4]
 
 
 @functools.lru_cache(maxsize=8)

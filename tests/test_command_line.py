@@ -8,7 +8,7 @@ import pytest
 from scripts import ROOT, run_script
 from speechbrain.utils.run_opts import HELP_TEXTS, RunOptions
 
-from clap_sb.config import ConfigError
+from clap_sb.config import ConfigError, join
 from clap_sb.experiment.command_line import read_command_line, run_option_kinds
 
 CUSTOM_TRAIN = "recipes/Custom/train.py"
@@ -191,3 +191,39 @@ def test_the_docs_name_a_command_that_works():
     command = next(x for x in docs.splitlines() if x.startswith("python recipes/"))
     line = read_command_line(command.split()[2:])
     assert (ROOT / line.file).is_file() and line.settings["freeze_text"] is None
+
+
+# ----------------------------------------------------------------------------- help
+
+
+def test_help_lists_the_settings_and_ends(tmp_path):
+    words = ["hparams/small_cnn14.yaml", "--help"]
+    finished = run_script("recipes/ESC-50/train.py", words, tmp_path / "log")
+    assert finished.code == 0
+    for line in (
+        "Trains on the labels of ESC-50",
+        "settings of recipes/training.yaml:",
+        "--stage all                      # or one of them: prepare, train, evaluate",
+        "settings of ESC-50/train.yaml:",
+        "--fold 5                         # held out; 'all' holds out each in turn",
+        "settings of hparams/small_cnn14.yaml:",
+        "--precision                    one of fp32, fp16, bf16",
+    ):
+        assert line in finished.output, line
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("learning_rate", "lr"),
+        ("epochs", "number_of_epochs"),
+        ("batch", "batch_size"),
+        ("bach_size", "batch_size"),
+    ],
+)
+def test_a_mistyped_setting_is_told_its_likes(typed, meant):
+    names = ("common", "training", "captions", "AudioCaps/recipe")
+    files = [ROOT / "recipes" / f"{name}.yaml" for name in names]
+    config = join([*files, ROOT / SYSTEM])
+    with pytest.raises(ConfigError, match=rf"did you mean .*\b{meant}\b"):
+        config.read({typed: "1"})

@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import sys
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-import speechbrain as sb
 import torch
 from speechbrain.utils.run_opts import HELP_TEXTS, RunOptions
 
-from clap_sb.config import Config, ConfigError
+from clap_sb.config import Config, ConfigError, read_yaml
 from clap_sb.kinds import NUMBER, SWITCH, TEXT, WHOLE, Kind, NotReadError, one_of
 
 _OPTION = re.compile(r"--([A-Za-z_][\w.-]*)(?:=(.*))?", re.DOTALL)
@@ -69,8 +70,6 @@ def read_command_line(argv: Sequence[str]) -> CommandLine:
     >>> line.file, line.run_opts.debug, dict(line.settings)
     ('my.yaml', False, {'lr': '-1', 'freeze': None})
     """
-    if "-h" in argv or "--help" in argv:
-        sb.parse_arguments(list(argv))  # tells, and ends
     kinds = run_option_kinds()
     before, options = _options(argv)
     file = _file(before, options, [name for name in kinds if kinds[name].bare])
@@ -92,6 +91,77 @@ def read_command_line(argv: Sequence[str]) -> CommandLine:
     given = set(run_options)
     run_opts = RunOptions(**run_options, param_file=file, overridden_args=given)
     return CommandLine(file, run_opts, settings)
+
+
+def tell_help(argv: Sequence[str], files: Sequence[Path]) -> None:
+    """Prints what a command may say, and ends, where it asks for ``--help``.
+
+    Arguments
+    ---------
+    argv : sequence of str
+        The words; a YAML file among them is told of as well.
+    files : sequence of Path
+        The recipe's YAML files.
+
+    Example
+    -------
+    >>> tell_help(["my.yaml", "--lr", "0.1"], [])
+    """
+    if "-h" not in argv and "--help" not in argv:
+        return
+    script = Path(sys.argv[0]).name
+    named = [Path(word) for word in argv if word.endswith((".yaml", ".yml"))]
+    lines = [(sys.modules["__main__"].__doc__ or "").partition("\nAuthors")[0].strip()]
+    lines += ["", f"usage: {script} SYSTEM.yaml [--setting value ...]"]
+    for path in [*files, *named]:
+        lines += ["", f"settings of {path.parent.name}/{path.name}:"]
+        lines += settings_told(path)
+    if not named:
+        lines += ["", f"those of a system: {script} hparams/NAME.yaml --help"]
+    kinds = run_option_kinds()
+    lines += ["", "options of SpeechBrain:"]
+    lines += [f"  --{name:<28} {kinds[name].takes}" for name in sorted(kinds)]
+    print("\n".join(lines))
+    sys.exit()
+
+
+def settings_told(path: Path) -> list[str]:
+    """The settings of a YAML file, with their values and comments.
+
+    Arguments
+    ---------
+    path : Path
+        The file. What is built of several settings is left out.
+
+    Returns
+    -------
+    list of str
+        A line each; comments that stand above some settings stand above them.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.yaml"
+    >>> _ = path.write_text(
+    ...     "# How.\\n\\n# Speed.\\nlr: 0.1    # a step's\\nnet: {a: 1}\\n"
+    ... )
+    >>> print("\\n".join(settings_told(path)))
+      # Speed.
+      --lr 0.1                         # a step's
+      --net {a: 1}
+    """
+    own = read_yaml(path)[1]
+    told, above = [], []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            above.append(f"  {line}")
+            continue
+        key, _, rest = line.partition(":")
+        value, hash_, comment = rest.replace("!ref ", "").strip().partition(" #")
+        if key in own and value and "!" not in value:
+            setting = f"  --{key} {value.strip()}"
+            told += [*above, f"{setting:<34} #{comment}" if hash_ else setting]
+        above = []
+    return told
 
 
 def run_option_kinds() -> dict[str, Kind]:

@@ -31,6 +31,7 @@ from clap_sb.evaluation.zero_shot import ZeroShot, prompt, zero_shot
 from clap_sb.evaluation.zero_shot_report import report_zero_shot
 from clap_sb.experiment.initial import read_initial
 from clap_sb.experiment.run import Experiment, tell
+from clap_sb.experiment.testing import where_kept
 from clap_sb.training.epoch_counter import LAST
 
 
@@ -203,7 +204,7 @@ def report_fold(
                 experiment.folder / "training_curves.png",
                 f"{origin.system} on {origin.dataset}, {origin.split} held out",
             )
-        print(f"\n{told}\n  use it           --checkpoint {experiment.folder}\n")
+        print("\n".join(["", told, *where_kept(experiment, brain), ""]))
     return HeldOutFold(brain.embedded, brain.outcome, origin)
 
 

@@ -23,6 +23,7 @@ from clap_sb.experiment.command_line import (
     read_command_line,
     run_option_kinds,
     set_threads,
+    tell_help,
 )
 from clap_sb.run_yaml import command_config, run_yaml
 
@@ -243,6 +244,7 @@ def parse_arguments(argv: Sequence[str], files: Sequence[Path]) -> Experiment:
     ConfigError
         If there is no such option, or its value is of another kind.
     """
+    tell_help(argv, files)
     line = read_command_line(argv)
     _find_classes_beside(line.file)
     path, others = Path(line.file), run_option_kinds()

@@ -91,21 +91,37 @@ def report_test(
             experiment.folder / "training_curves.png",
             f"{origin.system} on {origin.dataset}",
         )
-    print(f"\n{summary}\n{_where(experiment, path)}")
+    plots = sorted(experiment.folder.glob("*.png"))
+    told = [
+        f"  report        {path} (and .json)",
+        f"  plots         {', '.join(map(str, plots))}",
+    ]
+    print("\n".join(["", summary, *told, *where_kept(experiment, brain)]))
 
 
-def _where(experiment: Experiment, report: Path) -> str:
+def where_kept(experiment: Experiment, brain: CLAPBrain) -> list[str]:
+    """Where the model is; with ``--debug`` it is nowhere.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        The run.
+    brain : CLAPBrain
+        Its brain.
+
+    Returns
+    -------
+    list of str
+        Lines for the terminal.
+    """
     folder = experiment.folder
-    return "\n".join(
-        [
-            f"  report        {report} (and .json)",
-            f"  plots         {folder / 'training_curves.png'}, "
-            f"{folder / 'similarity.png'}",
-            f"  checkpoints   {folder / 'save'}",
-            f"  export        {folder / EXPORT_FOLDER}  (CLAP.from_hparams)",
-            f"  use it        --checkpoint {folder}",
-        ]
-    )
+    if brain.debug and not brain.debug_persistently:
+        return [f"  model         not kept (--debug): {folder} can be deleted"]
+    return [
+        f"  checkpoints   {folder / 'save'}",
+        f"  export        {folder / EXPORT_FOLDER}  (CLAP.from_hparams)",
+        f"  use it        --checkpoint {folder}",
+    ]
 
 
 def score_attributes(

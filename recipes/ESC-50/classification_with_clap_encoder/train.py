@@ -31,7 +31,11 @@ from clap_sb.config import join
 from clap_sb.data.audio import read_wav
 from clap_sb.data.builtin import write_esc50
 from clap_sb.data.manifest import read_manifest
-from clap_sb.experiment.command_line import read_command_line, run_option_kinds
+from clap_sb.experiment.command_line import (
+    read_command_line,
+    run_option_kinds,
+    tell_help,
+)
 from clap_sb.experiment.run import run_recipe
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # of the data set
@@ -174,6 +178,7 @@ def load_modules(hparams):
 
 def main(argv):
     """Prepares, trains and tests."""
+    tell_help(argv, [])
     line = read_command_line(argv)
     config = join([line.file], line.settings, run_option_kinds())
     sb.utils.distributed.ddp_init_group(line.run_opts)
