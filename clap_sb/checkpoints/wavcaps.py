@@ -7,6 +7,7 @@ hand.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 
@@ -64,8 +65,10 @@ def describe(weights: Weights) -> Architecture:
         **({"last_pool": 2} if cnn14 else {}),
     )
     text = bert_tower(under(weights.state, _TEXT), "cls", MAX_TOKENS)
+    arguments = {**text.part.arguments, "strip_punctuation": True}
+    text = replace(text, part=replace(text.part, arguments=arguments))
     heads = (under(weights.state, f"{side}_proj.") for side in ("audio", "text"))
-    return two_towers(NAME, audio, text, *heads, strip_punctuation=True, verified=False)
+    return two_towers(NAME, audio, text, *heads, verified=False)
 
 
 def from_wavcaps(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -9,8 +9,9 @@ from typing import Any
 
 from speechbrain.utils.distributed import infer_device
 
+from clap_sb.checkpoints.checkpoint import Checkpoint
 from clap_sb.checkpoints.errors import CheckpointError
-from clap_sb.checkpoints.run_folder import LoadedModel
+from clap_sb.checkpoints.open_checkpoint import open_checkpoint
 from clap_sb.data.crop_rules import crop_rule
 from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import Clip
@@ -22,7 +23,6 @@ from clap_sb.evaluation.report import write_results
 from clap_sb.evaluation.retrieval_report import Origin
 from clap_sb.experiment.embedded_once import EmbeddedOnce
 from clap_sb.experiment.run import Experiment
-from clap_sb.inference.any_checkpoint import load_any
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Evaluation:
     ---------
     experiment : Experiment
         Settings, and where results go.
-    model : LoadedModel
+    model : Checkpoint
         The checkpoint.
     device : str
         Where it is.
@@ -42,7 +42,7 @@ class Evaluation:
     """
 
     experiment: Experiment
-    model: LoadedModel
+    model: Checkpoint
     device: str
     once: EmbeddedOnce = field(default_factory=EmbeddedOnce)
 
@@ -74,7 +74,7 @@ class Evaluation:
             system=self.model.system,
             dataset=self.experiment.dataset_name,
             split=split,
-            checkpoint=str(self.model.path),
+            checkpoint=self.model.place,
             selection=f"{self.model.selection}; trained on {self.model.trained_on}",
             text_tower_origin=self.model.text_tower_origin,
             seed=self.values["seed"],
@@ -186,7 +186,9 @@ def open_evaluation(experiment: Experiment) -> Evaluation:
             "recipe's train.py, one checkpoint of it, an export, or a public file"
         )
     device = experiment.run_opts.device or infer_device()
-    model = load_any(values["checkpoint"], device, values["tokenizer"], values["trust"])
+    model = open_checkpoint(
+        values["checkpoint"], values["tokenizer"], device, values["trust"]
+    )
     if model.run is not None and model.system != values["system"]:
         raise CheckpointError(
             f"{values['checkpoint']} is a {model.system!r} model, the command names "

@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from clap_sb.encoders.caption_tokenizer import check_captions
+from clap_sb.encoders.caption_tokenizer import CaptionTokenizer, check_captions
 from clap_sb.encoders.cut_captions import counting
 from clap_sb.encoders.punctuation import without_punctuation
+from clap_sb.encoders.text_tower import TextTower
 from clap_sb.inference.audio_input import open_numbered, split_inputs
 from clap_sb.inference.batch_input import as_batch
 from clap_sb.inference.run_options import autocast_dtype
@@ -34,8 +35,6 @@ class Encoder(nn.Module):
     ---------
     model : clap_sb.model.CLAP
         The model.
-    strip_punctuation : bool
-        Whether captions lose their punctuation before they are tokenised (WavCaps).
     int16 : bool
         Whether waveforms are rounded to 16 bits first, as LAION-CLAP's interface does
         with files. It changes samples by at most 3.1e-5.
@@ -49,14 +48,12 @@ class Encoder(nn.Module):
     def __init__(
         self,
         model: Model,
-        strip_punctuation: bool = False,
         int16: bool = False,
         freeze_params: bool = True,
         precision: str = "fp32",
     ):
         super().__init__()
         self.mods = nn.ModuleDict({"clap": model})
-        self.strip_punctuation = strip_punctuation
         self.int16 = int16
         self.freeze_params = freeze_params
         self.autocast_dtype = autocast_dtype(precision)
@@ -271,16 +268,21 @@ class Encoder(nn.Module):
             groups = [dict(captions)]
         else:
             captions = _listed(captions)
-            check_captions(captions)
-            if self.strip_punctuation:
-                captions = [without_punctuation(caption) for caption in captions]
-                check_captions(captions)
+            self._check_captions(captions)
             starts = range(0, len(captions), batch_size)
             groups = [captions[start : start + batch_size] for start in starts]
         with self.autocast(), counting() as cut:
             rows = torch.cat([self.model.encode_text(group).cpu() for group in groups])
         cut.tell()
         return rows
+
+    def _check_captions(self, captions: list[str]) -> None:
+        """All of them, before they are divided: a place is that in the whole list."""
+        check_captions(captions)
+        tower = self.model.text_encoder
+        tokenize = tower.tokenize if isinstance(tower, TextTower) else None
+        if isinstance(tokenize, CaptionTokenizer) and tokenize.strip_punctuation:
+            check_captions([without_punctuation(caption) for caption in captions])
 
     def similarity(self, audio: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         """Compares embeddings.
