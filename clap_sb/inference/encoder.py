@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from clap_sb.clips import joined_windows
 from clap_sb.encoders.caption_tokenizer import CaptionTokenizer, check_captions
 from clap_sb.encoders.cut_captions import counting
 from clap_sb.encoders.punctuation import without_punctuation
@@ -170,18 +172,16 @@ class Encoder(nn.Module):
         """
         clips = split_inputs(wavs)
         total: dict[int, torch.Tensor] = {}
-        cut: set[int] = set()
+        count: Counter[int] = Counter()
         windows = self._windows(clips, sample_rate, batch_size)
         for group in batched(windows, self.model.clip_samples, batch_size):
             embedding = self.encode_windows([window for _, window in group])
             for (clip, _), row in zip(group, embedding, strict=True):
-                if clip in total:
-                    cut.add(clip)
-                    row = total[clip] + row
-                total[clip] = row
-        for clip in cut:
-            total[clip] = F.normalize(total[clip], dim=0)
-        return torch.stack([total[index] for index in range(len(clips))])
+                total[clip] = total[clip] + row if clip in total else row
+                count[clip] += 1
+        places = range(len(clips))
+        sums = torch.stack([total[place] for place in places])
+        return joined_windows(sums, torch.tensor([count[place] for place in places]))
 
     def _windows(
         self, clips: Sequence[AudioInput], sample_rate: int | None, at_once: int
