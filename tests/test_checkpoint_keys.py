@@ -16,7 +16,7 @@ from small_checkpoints import stft_kernels
 from clap_sb.checkpoints.detect import detect
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.public_file import describe_weights, load_weights
-from clap_sb.checkpoints.reading import Weights
+from clap_sb.checkpoints.weights_file import Weights
 from clap_sb.fusion_views import chunk_ranges
 
 KEYS = Path(__file__).parent / "fixtures" / "checkpoint_keys"

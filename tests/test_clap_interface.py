@@ -26,7 +26,7 @@ from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.find_checkpoint import check_sha256, find_checkpoint
 from clap_sb.checkpoints.open_checkpoint import open_checkpoint
 from clap_sb.checkpoints.public_file import load_weights
-from clap_sb.checkpoints.reading import Weights, read_weights
+from clap_sb.checkpoints.weights_file import Weights, read_weights
 from clap_sb.data.audio import AudioError
 from clap_sb.inference import CLAP
 from clap_sb.inference.encoder import Encoder

@@ -22,9 +22,9 @@ from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.front_end import LAION, MS_2023, PANNS, filters_of
 from clap_sb.checkpoints.open_checkpoint import open_checkpoint
 from clap_sb.checkpoints.public_file import describe_weights, load_weights
-from clap_sb.checkpoints.reading import Weights
 from clap_sb.checkpoints.run_folder import PARTS
 from clap_sb.checkpoints.speechbrain_folder import hyperparams, write_speechbrain_folder
+from clap_sb.checkpoints.weights_file import Weights
 from clap_sb.config import Config
 from clap_sb.encoders.htsat import HTSAT
 from clap_sb.features import LogMel

@@ -16,7 +16,7 @@ from small_checkpoints import CAPTIONS, laion_state, write_tokenizer
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.open_checkpoint import open_checkpoint
 from clap_sb.checkpoints.public_file import load_weights
-from clap_sb.checkpoints.reading import Weights, read_weights
+from clap_sb.checkpoints.weights_file import Weights, read_weights
 from clap_sb.encoders.text import TransformersText
 from clap_sb.encoders.tokenizer_file import load_tokenizer
 from clap_sb.encoders.tokenizer_file import write_tokenizer as pack

@@ -22,7 +22,7 @@ from small_checkpoints import stft_kernels
 from clap_sb.checkpoints.front_end import LAION, MS_2022, MS_2023, PANNS, filters_of
 from clap_sb.checkpoints.open_checkpoint import open_checkpoint
 from clap_sb.checkpoints.public_file import load_weights
-from clap_sb.checkpoints.reading import Weights
+from clap_sb.checkpoints.weights_file import Weights
 
 KEYS = Path(__file__).parent / "fixtures" / "checkpoint_keys"
 pytestmark = pytest.mark.parity

@@ -16,7 +16,7 @@ from clap_sb.checkpoints import (
 )
 from clap_sb.checkpoints.architecture import Architecture
 from clap_sb.checkpoints.errors import CheckpointError
-from clap_sb.checkpoints.reading import Weights
+from clap_sb.checkpoints.weights_file import Weights
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import hashlib
 from pathlib import Path
 
 from clap_sb.checkpoints.errors import CheckpointError
-from clap_sb.checkpoints.reading import FOLDER_FILES, SUFFIXES
 from clap_sb.checkpoints.run_folder import EXPORT_FOLDER
 from clap_sb.checkpoints.speechbrain_folder import DESCRIPTION_FILE
+from clap_sb.checkpoints.weights_file import FOLDER_FILES, SUFFIXES
 from clap_sb.encoders.missing_tokenizer import has_tokenizer
 from clap_sb.hub import HubError, fetch_snapshot, is_hub_name
 

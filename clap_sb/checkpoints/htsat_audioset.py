@@ -16,9 +16,9 @@ from clap_sb.checkpoints.audio_towers import (
     audio_state,
     under,
 )
-from clap_sb.checkpoints.describing import audio_alone, joined
+from clap_sb.checkpoints.family_models import audio_alone, joined
 from clap_sb.checkpoints.front_end import LAION, PANNS, is_built_by
-from clap_sb.checkpoints.reading import Weights
+from clap_sb.checkpoints.weights_file import Weights
 
 NAME = "HTSAT AudioSet"
 SECONDS = 10

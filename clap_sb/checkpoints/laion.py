@@ -14,10 +14,9 @@ from clap_sb.checkpoints.audio_towers import (
     fusion_of,
     under,
 )
-from clap_sb.checkpoints.describing import two_towers
 from clap_sb.checkpoints.errors import CheckpointError
+from clap_sb.checkpoints.family_models import two_towers
 from clap_sb.checkpoints.front_end import LAION, LAION_FUSED
-from clap_sb.checkpoints.reading import Weights
 from clap_sb.checkpoints.text_towers import (
     bart_tower,
     bert_tower,
@@ -26,6 +25,7 @@ from clap_sb.checkpoints.text_towers import (
     is_bert,
     is_clip,
 )
+from clap_sb.checkpoints.weights_file import Weights
 
 NAME = "LAION-CLAP"
 CLIP_SAMPLES = 480000

@@ -19,7 +19,6 @@ from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.find_checkpoint import find_checkpoint, find_tokenizer
 from clap_sb.checkpoints.part import Trust
 from clap_sb.checkpoints.public_file import describe_weights, load_weights, read_public
-from clap_sb.checkpoints.reading import FOLDER_FILES, Weights, read_part
 from clap_sb.checkpoints.run_description import MODEL_FILE, TEXT_FOLDER
 from clap_sb.checkpoints.run_folder import NOTES_FILE, SAVE_FOLDER, find_run, load_run
 from clap_sb.checkpoints.speechbrain_folder import (
@@ -28,6 +27,7 @@ from clap_sb.checkpoints.speechbrain_folder import (
     load_speechbrain_folder,
 )
 from clap_sb.checkpoints.tokenizer_fit import check_tokenizer
+from clap_sb.checkpoints.weights_file import FOLDER_FILES, Weights, read_part
 from clap_sb.encoders.text_tower import TextTower
 from clap_sb.model import CLAP
 

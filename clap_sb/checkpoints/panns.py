@@ -14,9 +14,9 @@ from clap_sb.checkpoints.audio_towers import (
     audio_part,
     audio_state,
 )
-from clap_sb.checkpoints.describing import audio_alone, joined
+from clap_sb.checkpoints.family_models import audio_alone, joined
 from clap_sb.checkpoints.front_end import PANNS, sample_rate_of
-from clap_sb.checkpoints.reading import Weights
+from clap_sb.checkpoints.weights_file import Weights
 
 NAME = "PANNs"
 SECONDS = 10

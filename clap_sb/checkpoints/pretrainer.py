@@ -6,8 +6,8 @@ from pathlib import Path
 
 from torch import nn
 
-from clap_sb.checkpoints.reading import read_part
 from clap_sb.checkpoints.strict_loading import load_strictly
+from clap_sb.checkpoints.weights_file import read_part
 
 
 def load_exactly(module: nn.Module, path: str | Path) -> None:

@@ -11,11 +11,11 @@ from clap_sb.checkpoints.architecture import Architecture
 from clap_sb.checkpoints.checkpoint import CheckpointDescription
 from clap_sb.checkpoints.detect import detect
 from clap_sb.checkpoints.front_end import check_stft
-from clap_sb.checkpoints.reading import Weights, read_weights
 from clap_sb.checkpoints.strict_loading import built_with_tokenizer, load_strictly
 from clap_sb.checkpoints.tokenizer_fit import check_tokenizer
 from clap_sb.checkpoints.transformers_clap import NAME as TRANSFORMERS
-from clap_sb.checkpoints.transformers_processor import tell_ignored
+from clap_sb.checkpoints.transformers_settings import tell_ignored
+from clap_sb.checkpoints.weights_file import Weights, read_weights
 from clap_sb.model import CLAP
 
 _FILTERS = "audio_encoder.log_mel.mel_filters"
@@ -31,7 +31,7 @@ def read_public(path: str | Path) -> Weights:
     Arguments
     ---------
     path : str or Path
-        As :func:`~clap_sb.checkpoints.reading.read_weights` takes it.
+        As :func:`~clap_sb.checkpoints.weights_file.read_weights` takes it.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def read_public(path: str | Path) -> Weights:
     Raises
     ------
     CheckpointError
-        As :func:`~clap_sb.checkpoints.reading.read_weights` does.
+        As :func:`~clap_sb.checkpoints.weights_file.read_weights` does.
     """
     return unwrapped(read_weights(path))
 

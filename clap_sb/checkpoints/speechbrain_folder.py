@@ -18,7 +18,7 @@ from clap_sb.checkpoints.architecture import (
     write_text_source,
 )
 from clap_sb.checkpoints.checkpoint import Checkpoint, CheckpointDescription
-from clap_sb.checkpoints.clip_beside import locate_clip, take_clip_along
+from clap_sb.checkpoints.clip_in_export import locate_clip, take_clip_along
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.model_card import model_card
 from clap_sb.checkpoints.part import Trust

@@ -12,8 +12,8 @@ from torch import nn
 
 from clap_sb.checkpoints.architecture import Architecture, write_text_source
 from clap_sb.checkpoints.errors import CheckpointError
-from clap_sb.checkpoints.reading import read_part
 from clap_sb.checkpoints.undrawn import build_undrawn
+from clap_sb.checkpoints.weights_file import read_part
 from clap_sb.model import CLAP
 
 _NAMED = 5

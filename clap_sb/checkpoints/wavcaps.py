@@ -13,10 +13,10 @@ import torch
 
 from clap_sb.checkpoints.architecture import Architecture
 from clap_sb.checkpoints.audio_towers import audio_part, audio_state, under
-from clap_sb.checkpoints.describing import joined, two_towers
+from clap_sb.checkpoints.family_models import joined, two_towers
 from clap_sb.checkpoints.front_end import PANNS
-from clap_sb.checkpoints.reading import Weights
 from clap_sb.checkpoints.text_towers import bert_tower
+from clap_sb.checkpoints.weights_file import Weights
 
 NAME = "WavCaps"
 MAX_TOKENS = 30
