@@ -21,9 +21,8 @@ from clap_sb.encoders.clip_joint_text import ClipJointText
 from clap_sb.encoders.text import TransformersText
 from clap_sb.features import LogMel
 from clap_sb.inference import CLAP
-from clap_sb.inference.dft_log_mel import DftLogMel
 from clap_sb.inference.onnx_export import describe
-from clap_sb.inference.onnx_graphs import AudioGraph
+from clap_sb.inference.onnx_graphs import AudioGraph, DftLogMel
 from clap_sb.inference.onnx_towers import ExportError, _difference, write_text
 
 onnxruntime = pytest.importorskip("onnxruntime")

@@ -283,9 +283,9 @@ def test_both_towers_may_be_strange(importable):
 
 
 def test_what_takes_our_towers_says_so(importable, tmp_path):
-    from clap_sb.inference.frame_embeddings import embed_frames
     from clap_sb.inference.onnx_graphs import AudioGraph
     from clap_sb.inference.tag_plot import spectrogram
+    from clap_sb.inference.window_embeddings import embed_frames
     from clap_sb.serve.picture import spectrogram_png
 
     run, wav = importable / "run", 0.1 * torch.randn(30000)

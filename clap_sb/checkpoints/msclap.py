@@ -8,9 +8,8 @@ import torch
 
 from clap_sb.checkpoints.architecture import Architecture, Part, TextTower
 from clap_sb.checkpoints.audio_towers import audio_name, audio_part, audio_state, under
-from clap_sb.checkpoints.family_models import joined, two_towers
+from clap_sb.checkpoints.family_models import joined, projection_part, two_towers
 from clap_sb.checkpoints.front_end import MS_2022, MS_2023
-from clap_sb.checkpoints.projections import projection_part
 from clap_sb.checkpoints.text_towers import bert_tower, gpt2_tower, is_bert
 from clap_sb.checkpoints.weights_file import Weights
 

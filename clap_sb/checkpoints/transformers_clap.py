@@ -15,11 +15,9 @@ import torch
 from clap_sb.checkpoints.architecture import Architecture, Part, TextTower
 from clap_sb.checkpoints.audio_towers import audio_part, under
 from clap_sb.checkpoints.errors import CheckpointError
-from clap_sb.checkpoints.family_models import audio_alone, two_towers
-from clap_sb.checkpoints.projections import projection_part
+from clap_sb.checkpoints.family_models import audio_alone, projection_part, two_towers
 from clap_sb.checkpoints.text_towers import bert_tower
-from clap_sb.checkpoints.transformers_config import spec_size, text_numbers
-from clap_sb.checkpoints.transformers_settings import hearing
+from clap_sb.checkpoints.transformers_settings import hearing, spec_size, text_numbers
 from clap_sb.checkpoints.weights_file import Weights
 
 NAME = "transformers ClapModel"

@@ -16,8 +16,8 @@ from clap_sb.encoders.cut_captions import counting
 from clap_sb.encoders.punctuation import without_punctuation
 from clap_sb.encoders.text_tower import TextTower
 from clap_sb.inference.audio_input import open_numbered, split_inputs
-from clap_sb.inference.batch_input import as_batch
 from clap_sb.inference.run_options import autocast_dtype
+from clap_sb.inference.waveform import as_batch
 from clap_sb.inference.windows import batched, read_windows
 from clap_sb.model import CLAP as Model
 
