@@ -44,7 +44,7 @@ SAID = "tells sentences hardly apart"
 
 
 @pytest.fixture(scope="module")
-def kinds(request, tmp_path_factory):
+def kinds(tmp_path_factory):
     """The same model as a checkpoint of each kind, with what each must be given."""
     return {name: _kinds(tmp_path_factory, name, FAMILIES[name]) for name in FAMILIES}
 
@@ -85,16 +85,25 @@ def run_of(export: Path, run: Path) -> Path:
     return run
 
 
-@pytest.fixture(params=FAMILIES)
-def family(request, kinds, monkeypatch):
-    """All kinds of one family; the hub is the folder of its export."""
-    ways = kinds[request.param]
-    export = ways["export"][0]
+def with_hub(ways: dict[str, tuple], monkeypatch) -> dict[str, tuple]:
+    """The same kinds, where the hub is the folder of the export."""
     monkeypatch.setattr(
         "clap_sb.checkpoints.find_checkpoint.fetch_snapshot",
-        lambda name, patterns, required="*": export,
+        lambda name, patterns, required="*": ways["export"][0],
     )
     return ways
+
+
+@pytest.fixture(params=FAMILIES)
+def family(request, kinds, monkeypatch):
+    """All kinds of one family."""
+    return with_hub(kinds[request.param], monkeypatch)
+
+
+@pytest.fixture
+def wavcaps_kinds(kinds, monkeypatch):
+    """Of the family that has a rule of its own for captions."""
+    return with_hub(kinds["WavCaps"], monkeypatch)
 
 
 def by_the_interface(source, words, tmp_path) -> Model:
@@ -143,11 +152,11 @@ def test_each_kind_by_each_way(kind, way, family, tmp_path):
     assert ((signs - none).abs().max() < 1e-6) == ("WavCaps" in str(family["file"][0]))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_commands_see_the_same(kind, family, tmp_path, capsys):
-    source, words = family[kind]
+@pytest.mark.parametrize("kind", ["file", "one of a run", "export"])
+def test_commands_see_the_same(kind, wavcaps_kinds, tmp_path, capsys):
+    source, words = wavcaps_kinds[kind]
     given = [] if words is None else ["--tokenizer", str(words)]
-    clap = CLAP.from_checkpoint(*family["file"])
+    clap = CLAP.from_checkpoint(*wavcaps_kinds["file"])
     wav = np.random.default_rng(1).normal(0, 0.1, clap.sample_rate)
     soundfile.write(tmp_path / "a.wav", wav, clap.sample_rate)
     expected = {
@@ -162,37 +171,39 @@ def test_commands_see_the_same(kind, family, tmp_path, capsys):
         torch.testing.assert_close(found, rows, atol=1e-6, rtol=0)
     assert main(["info", str(source), "--json", *given]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["towers"] == inform(*family[kind]).towers
+    assert told["towers"] == inform(*wavcaps_kinds[kind]).towers
     assert told["joint_dim"] == 12 and told["text_cosine"] is not None
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_index_knows_the_model_again(kind, family):
+def test_an_index_knows_the_model_again(kind, wavcaps_kinds):
     prints = [
         (fingerprint(clap), tokenizer_fingerprint(clap))
-        for clap in (CLAP.from_checkpoint(*family[name]) for name in ("file", kind))
+        for clap in (
+            CLAP.from_checkpoint(*wavcaps_kinds[name]) for name in ("file", kind)
+        )
     ]
     assert prints[0] == prints[1]
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", ["run", "export"])
-def test_a_tokenizer_that_is_given_is_the_one(kind, way, family, tmp_path):
+def test_a_tokenizer_that_is_given_is_the_one(kind, way, wavcaps_kinds, tmp_path):
     """Of a run as well, which has one of its own."""
     other = tmp_path / "other"
     train_sentencepiece(["a siren wails", "A dog, barks twice!", *"bcfg"], other, 40)
-    file = CLAP.from_checkpoint(family["file"][0], other).model
+    file = CLAP.from_checkpoint(wavcaps_kinds["file"][0], other).model
     expected = embed_captions(file, CAPTIONS)
-    assert not torch.allclose(expected, family["embedded"][1], atol=1e-3)
-    found = embed_captions(way(family[kind][0], str(other), tmp_path), CAPTIONS)
+    assert not torch.allclose(expected, wavcaps_kinds["embedded"][1], atol=1e-3)
+    found = embed_captions(way(wavcaps_kinds[kind][0], str(other), tmp_path), CAPTIONS)
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("kind", ["file", "export", "run", "one of a run"])
-def test_a_tokenizer_of_another_model_is_refused(kind, family, tmp_path):
+def test_a_tokenizer_of_another_model_is_refused(kind, wavcaps_kinds, tmp_path):
     wrong = word_tokenizer(tmp_path / "wrong", "roberta", 61)
     with pytest.raises(CheckpointError, match="of another model"):
-        open_checkpoint(family[kind][0], wrong)
+        open_checkpoint(wavcaps_kinds[kind][0], wrong)
 
 
 def test_a_tokenizer_for_nothing_is_refused(tmp_path):
@@ -207,26 +218,26 @@ def test_a_tokenizer_for_nothing_is_refused(tmp_path):
 # ------------------------------------------------------------- what is told of it
 
 
-def test_origin_is_told_by_a_run_and_by_its_exports(family, tmp_path):
-    run = open_checkpoint(family["run"][0])
-    convert(family["export in a run"][0], tmp_path / "again", "speechbrain")
+def test_origin_is_told_by_a_run_and_by_its_exports(wavcaps_kinds, tmp_path):
+    run = open_checkpoint(wavcaps_kinds["run"][0])
+    convert(wavcaps_kinds["export in a run"][0], tmp_path / "again", "speechbrain")
     names = ("system", "trained_on", "text_tower_origin", "selection", "facts")
-    for source in (family["export in a run"][0], tmp_path / "again"):
+    for source in (wavcaps_kinds["export in a run"][0], tmp_path / "again"):
         export = open_checkpoint(source)
         for name in (*names, "description"):
             assert getattr(export, name) == getattr(run, name)
         assert export.run is None and export.place == source.as_posix()
         assert read_initial(source).trained_on == "noise"
     assert run.trained_on == "noise" and "0.50 in epoch 1" in run.selection
-    assert run.run == family["run"][0].resolve()
+    assert run.run == wavcaps_kinds["run"][0].resolve()
     assert run.place == str(run.path)
     assert run.path.name == "CKPT+1"
-    file = open_checkpoint(*family["file"])
+    file = open_checkpoint(*wavcaps_kinds["file"])
     assert (file.trained_on, file.run, file.facts) == (UNKNOWN, None, {})
     assert file.architecture.family in file.system
 
 
-def test_what_is_on_the_hub_is_called_by_its_name_there(family):
+def test_what_is_on_the_hub_is_called_by_its_name_there(wavcaps_kinds):
     """And not by a place in this machine's cache."""
     found = open_checkpoint("somebody/clap")
     assert (found.source, found.place) == ("somebody/clap", "somebody/clap")
@@ -234,8 +245,8 @@ def test_what_is_on_the_hub_is_called_by_its_name_there(family):
 
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"system": 1}', "é".encode("latin-1")])
-def test_an_origin_that_is_none(family, tmp_path, text):
-    export = shutil.copytree(family["export"][0], tmp_path / "export")
+def test_an_origin_that_is_none(wavcaps_kinds, tmp_path, text):
+    export = shutil.copytree(wavcaps_kinds["export"][0], tmp_path / "export")
     content = text if isinstance(text, bytes) else text.encode()
     (export / "origin.json").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"origin\.json"):
@@ -245,27 +256,27 @@ def test_an_origin_that_is_none(family, tmp_path, text):
 # ------------------------------------------------------------------ what is a run
 
 
-def test_an_export_deep_in_a_run_is_no_checkpoint_of_it(family, tmp_path):
+def test_an_export_deep_in_a_run_is_no_checkpoint_of_it(wavcaps_kinds, tmp_path):
     """Its parts have the same names: it would be taken for one of the run's."""
     run = tmp_path / "run"
     (tmp_path / "run").mkdir()
     write_run(run, tmp_path / "source", {1: 5.0})
-    inside = shutil.copytree(family["export"][0], run / "exports" / "other")
+    inside = shutil.copytree(wavcaps_kinds["export"][0], run / "exports" / "other")
     found = open_checkpoint(inside)
     assert found.run is None and found.system != "tiny"
     assert inform(inside).family == found.architecture.family
     assert open_checkpoint(run).system == "tiny"
 
 
-def test_a_checkpoint_is_named_from_within_its_folder(family, monkeypatch):
-    run = family["run"][0]
+def test_a_checkpoint_is_named_from_within_its_folder(wavcaps_kinds, monkeypatch):
+    run = wavcaps_kinds["run"][0]
     monkeypatch.chdir(run / "save")
     assert CLAP.from_checkpoint("CKPT+1").description == "small, trained on noise"
     assert open_checkpoint("CKPT+1").run == run.resolve()
 
 
-def test_folders_that_hold_none(family, tmp_path):
-    run = shutil.copytree(family["run"][0], tmp_path / "run")
+def test_folders_that_hold_none(wavcaps_kinds, tmp_path):
+    run = shutil.copytree(wavcaps_kinds["run"][0], tmp_path / "run")
     for source, said in (
         (tmp_path / "nowhere", "no file or folder"),
         (tmp_path, "model.yaml of a training run.*export.*model.safetensors"),
@@ -279,8 +290,8 @@ def test_folders_that_hold_none(family, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["run", "export"])
-def test_a_part_that_is_missing(kind, family, tmp_path):
-    source = shutil.copytree(family[kind][0], tmp_path / "copy")
+def test_a_part_that_is_missing(kind, wavcaps_kinds, tmp_path):
+    source = shutil.copytree(wavcaps_kinds[kind][0], tmp_path / "copy")
     next(source.glob("**/text_encoder.ckpt")).unlink()
     if kind == "run":
         (source / "export" / "text_encoder.ckpt").unlink(missing_ok=True)
@@ -304,7 +315,7 @@ def test_texts_that_are_alike_are_told_of_once(way, tmp_path, caplog):
     assert SAID not in caplog.text
 
 
-def test_there_is_no_such_device(family):
+def test_there_is_no_such_device(wavcaps_kinds):
     with pytest.raises(ValueError, match="cannot be used"):
         open_checkpoint("nowhere", device="cuda:99")
 
@@ -313,10 +324,10 @@ def test_there_is_no_such_device(family):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_audio_tower_starts_from_any_kind(kind, family):
-    source, words = family[kind]
-    whole = CLAP.from_checkpoint(*family["file"]).model.audio_encoder
-    tower = open_checkpoint(*family["file"]).clap.audio_encoder
+def test_an_audio_tower_starts_from_any_kind(kind, wavcaps_kinds):
+    source, words = wavcaps_kinds[kind]
+    whole = CLAP.from_checkpoint(*wavcaps_kinds["file"]).model.audio_encoder
+    tower = open_checkpoint(*wavcaps_kinds["file"]).clap.audio_encoder
     with torch.no_grad():
         for parameter in tower.parameters():
             parameter.zero_()

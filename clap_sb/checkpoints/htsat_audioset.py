@@ -28,17 +28,7 @@ _FILTERS = "logmel_extractor.melW"
 
 
 def recognise(state: Mapping[str, torch.Tensor]) -> bool:
-    """Whether a state dict is that of HTSAT's training code.
-
-    Arguments
-    ---------
-    state : mapping
-        A state dict.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether a state dict is that of HTSAT's training code; see :class:`Family`."""
     return any(key.startswith(_AUDIO) for key in state)
 
 
@@ -47,15 +37,6 @@ def describe(weights: Weights) -> Architecture:
 
     The official models are for 32 kHz, LAION's own retraining is for 48 kHz: the
     filterbank in the file tells.
-
-    Arguments
-    ---------
-    weights : Weights
-        With such a state dict.
-
-    Returns
-    -------
-    Architecture
     """
     tower = under(weights.state, _AUDIO)
     laion = _FILTERS in tower and is_built_by(tower[_FILTERS], LAION)

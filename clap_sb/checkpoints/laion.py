@@ -58,32 +58,12 @@ _UNUSED = re.compile(
 
 
 def recognise(state: Mapping[str, torch.Tensor]) -> bool:
-    """Whether a state dict is LAION-CLAP's.
-
-    Arguments
-    ---------
-    state : mapping
-        A state dict.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether a state dict is LAION-CLAP's; see :class:`Family`."""
     return any(key.startswith(_AUDIO) for key in state)
 
 
 def describe(weights: Weights) -> Architecture:
-    """Reads the architecture from names and shapes.
-
-    Arguments
-    ---------
-    weights : Weights
-        With a LAION-CLAP state dict.
-
-    Returns
-    -------
-    Architecture
-    """
+    """Reads the architecture from names and shapes; see :class:`Family`."""
     tower = under(weights.state, _AUDIO)
     front_end = LAION if fusion_of(tower) is None else LAION_FUSED
     audio = audio_part(tower, front_end, clip_samples=CLIP_SAMPLES)

@@ -23,17 +23,7 @@ _HTSAT = "htsat."
 
 
 def recognise(state: Mapping[str, torch.Tensor]) -> bool:
-    """Whether a state dict is MS-CLAP's or clapcap's.
-
-    Arguments
-    ---------
-    state : mapping
-        A state dict.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether a state dict is MS-CLAP's or clapcap's; see :class:`Family`."""
     return any(key.startswith(("audio_encoder.base.", "clap.base.")) for key in state)
 
 
@@ -42,15 +32,6 @@ def describe(weights: Weights) -> Architecture:
 
     Of clapcap, which holds an audio tower and a captioner, the audio tower and its
     projection are taken.
-
-    Arguments
-    ---------
-    weights : Weights
-        With an MS-CLAP state dict.
-
-    Returns
-    -------
-    Architecture
     """
     encoder, captioning = _audio_encoder(weights.state)
     audio = _describe_audio(under(encoder, "base."))

@@ -53,17 +53,7 @@ _QKV = ("query", "key", "value")
 
 
 def recognise(state: Mapping[str, torch.Tensor]) -> bool:
-    """Whether a state dict is a ``ClapModel``'s, or that of one of its towers.
-
-    Arguments
-    ---------
-    state : mapping
-        A state dict.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether a state dict is a ``ClapModel``'s, or of one of its towers; see `Family`."""
     is_clap = any(key.startswith((_AUDIO, _TOWER_ALONE)) for key in state)
     return is_clap or _is_text_alone(state)
 
@@ -80,15 +70,6 @@ def describe(weights: Weights) -> Architecture:
     Without ``config.json`` and ``preprocessor_config.json``, heads, epsilons and front
     end are those of the published models. A ``ClapAudioModelWithProjection`` and a
     ``ClapAudioModel`` are audio towers alone, the former with its projection.
-
-    Arguments
-    ---------
-    weights : Weights
-        With the state dict of a ``ClapModel`` or of its audio tower.
-
-    Returns
-    -------
-    Architecture
 
     Raises
     ------

@@ -28,32 +28,12 @@ _TEXT = "text_encoder.text_encoder."
 
 
 def recognise(state: Mapping[str, torch.Tensor]) -> bool:
-    """Whether a state dict is WavCaps'.
-
-    Arguments
-    ---------
-    state : mapping
-        A state dict.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether a state dict is WavCaps'; see :class:`Family`."""
     return any(key.startswith(_AUDIO) for key in state)
 
 
 def describe(weights: Weights) -> Architecture:
-    """Reads the architecture from names and shapes.
-
-    Arguments
-    ---------
-    weights : Weights
-        With a WavCaps state dict.
-
-    Returns
-    -------
-    Architecture
-    """
+    """Reads the architecture from names and shapes; see :class:`Family`."""
     tower = under(weights.state, _AUDIO)
     cnn14 = "conv_block1.conv1.weight" in tower
     seconds = CNN14_SECONDS if cnn14 else HTSAT_SECONDS
