@@ -152,6 +152,22 @@ def test_each_kind_by_each_way(kind, way, family, tmp_path):
     assert ((signs - none).abs().max() < 1e-6) == ("WavCaps" in str(family["file"][0]))
 
 
+def test_an_export_of_wavcaps_from_before(wavcaps_kinds, tmp_path):
+    """Its rule was the model's own; SpeechBrain's interface takes the export, too."""
+    from speechbrain.inference.interfaces import Pretrained
+
+    export = shutil.copytree(wavcaps_kinds["export"][0], tmp_path / "export")
+    model = Pretrained.from_hparams(str(export), savedir=str(tmp_path / "kept"))
+    text = embed_captions(model.mods.clap, CAPTIONS)
+    torch.testing.assert_close(text, wavcaps_kinds["embedded"][1])
+    told = json.loads((export / "architecture.json").read_text())
+    assert told["text"]["part"]["arguments"].pop("strip_punctuation")
+    told["strip_punctuation"] = True
+    (export / "architecture.json").write_text(json.dumps(told))
+    text = embed_captions(open_checkpoint(export).clap, CAPTIONS)
+    torch.testing.assert_close(text, wavcaps_kinds["embedded"][1])
+
+
 @pytest.mark.parametrize("kind", ["file", "one of a run", "export"])
 def test_commands_see_the_same(kind, wavcaps_kinds, tmp_path, capsys):
     source, words = wavcaps_kinds[kind]

@@ -20,7 +20,13 @@ from clap_sb.checkpoints.find_checkpoint import find_checkpoint, find_tokenizer
 from clap_sb.checkpoints.part import Trust
 from clap_sb.checkpoints.public_file import describe_weights, load_weights, read_public
 from clap_sb.checkpoints.run_description import MODEL_FILE, TEXT_FOLDER
-from clap_sb.checkpoints.run_folder import NOTES_FILE, SAVE_FOLDER, find_run, load_run
+from clap_sb.checkpoints.run_folder import (
+    NOTES_FILE,
+    SAVE_FOLDER,
+    find_run,
+    load_run,
+    run_of,
+)
 from clap_sb.checkpoints.speechbrain_folder import (
     DESCRIPTION_FILE,
     describe_speechbrain_folder,
@@ -170,7 +176,7 @@ class _Seen(NamedTuple):
 
 def _look(source: str | Path, trust: Trust) -> _Seen:
     path = find_checkpoint(source)
-    if is_run(path):
+    if run_of(path) is not None:
         found = find_run(path, trust)
         seen = _Seen(found, found.run / TEXT_FOLDER, partial(load_run, found))
     elif (path / DESCRIPTION_FILE).is_file():
@@ -184,28 +190,6 @@ def _look(source: str | Path, trust: Trust) -> _Seen:
         seen = _Seen(describe_weights(weights), path, load, weights)
     named = Path(source).as_posix()  # however it is spelled: it tells models apart
     return seen._replace(description=replace(seen.description, source=named))
-
-
-def is_run(path: Path) -> bool:
-    """Whether a folder is a training run's, or one checkpoint of it.
-
-    Arguments
-    ---------
-    path : Path
-        A file or folder.
-
-    Returns
-    -------
-    bool
-
-    Example
-    -------
-    >>> is_run(getfixture("tmp_path"))
-    False
-    """
-    path = path.resolve()
-    runs = [path, *([path.parent.parent] if path.parent.name == SAVE_FOLDER else [])]
-    return path.is_dir() and any((run / MODEL_FILE).is_file() for run in runs)
 
 
 def _check_folder(path: Path) -> None:

@@ -45,7 +45,12 @@ def find_run(path: str | Path, trust: Trust = False) -> CheckpointDescription:
     CheckpointError
         If there is no such run, or no finished epoch.
     """
-    run, chosen = locate_run(Path(path).resolve())
+    run, chosen = run_of(Path(path)), Path(path).resolve()
+    if run is None:
+        raise CheckpointError(
+            f"{path} is no training run: give its output folder, which holds "
+            f"{MODEL_FILE}, or a CKPT+... folder in its {SAVE_FOLDER}/"
+        )
     description = read_model_file(run, trust)
     metric = description["best_metric"]
     selection = f"the checkpoint {chosen.name}, as given"
@@ -163,34 +168,34 @@ def best_checkpoint(folder: Path, metric: str) -> tuple[Path, dict[str, Any]]:
     return path, meta
 
 
-def locate_run(path: Path) -> tuple[Path, Path]:
-    """Finds a run's folder, and the checkpoint that was named (or the run itself).
+def run_of(path: Path) -> Path | None:
+    """Finds the training run that a folder is, or is one checkpoint of.
 
     Arguments
     ---------
     path : Path
-        A run's output folder, or one of the ``CKPT+...`` folders in its ``save/``.
+        A file or folder.
 
     Returns
     -------
-    run : Path
-        The run's folder.
-    checkpoint : Path
-        What was named.
+    Path or None
+        The run's folder, in full; None for anything else, an export in a run's folder
+        among it, whose parts have the same names.
 
-    Raises
-    ------
-    CheckpointError
-        If there is no such run.
+    Example
+    -------
+    >>> run = getfixture("tmp_path").resolve()
+    >>> (run / "save" / "CKPT+1").mkdir(parents=True)
+    >>> _ = (run / MODEL_FILE).write_text("system: none")
+    >>> run_of(run) == run_of(run / "save" / "CKPT+1") == run, run_of(run / "save")
+    (True, None)
     """
-    for run in (path, path.parent.parent):
-        if (run / MODEL_FILE).is_file() and path.is_dir():
-            return run, path
-    what = "does not exist" if not path.exists() else f"holds no {MODEL_FILE}"
-    raise CheckpointError(
-        f"{path} {what}: give the output folder of a training run, or a CKPT+... "
-        f"folder in its {SAVE_FOLDER}/"
-    )
+    path = path.resolve()
+    is_within = path.parent.name == SAVE_FOLDER
+    for run in (path, path.parent.parent) if is_within else (path,):
+        if path.is_dir() and (run / MODEL_FILE).is_file():
+            return run
+    return None
 
 
 def has_checkpoints(folder: Path) -> bool:

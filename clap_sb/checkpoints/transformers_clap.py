@@ -53,7 +53,7 @@ _QKV = ("query", "key", "value")
 
 
 def recognise(state: Mapping[str, torch.Tensor]) -> bool:
-    """Whether a state dict is a ``ClapModel``'s, or of one of its towers; see `Family`."""
+    """Whether it is a ``ClapModel``'s, or of one of its towers; see :class:`Family`."""
     is_clap = any(key.startswith((_AUDIO, _TOWER_ALONE)) for key in state)
     return is_clap or _is_text_alone(state)
 
