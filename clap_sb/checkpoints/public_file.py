@@ -11,7 +11,7 @@ from clap_sb.checkpoints.architecture import Architecture
 from clap_sb.checkpoints.checkpoint import CheckpointDescription
 from clap_sb.checkpoints.detect import detect
 from clap_sb.checkpoints.front_end import check_stft
-from clap_sb.checkpoints.strict_loading import built_with_tokenizer, load_strictly
+from clap_sb.checkpoints.strict_loading import built, load_strictly
 from clap_sb.checkpoints.tokenizer_fit import check_tokenizer
 from clap_sb.checkpoints.transformers_clap import NAME as TRANSFORMERS
 from clap_sb.checkpoints.transformers_settings import tell_ignored
@@ -127,8 +127,7 @@ def load_weights(weights: Weights, tokenizer: str | Path | None = None) -> CLAP:
     tell_ignored(weights.processor)
     check_stft(weights.state)
     state = family.convert(weights.state)
-    what = f"{weights.path} ({family.name})"
-    clap = built_with_tokenizer(architecture, tokenizer, what)
+    clap = built(architecture, f"{weights.path} ({family.name})", tokenizer)
     what = f"{weights.path} ({family.name}, {architecture.description})"
     load_strictly(clap, _kept_outside(clap, architecture) | state, what)
     if architecture.text is not None:

@@ -15,11 +15,7 @@ from clap_sb.checkpoints.run_description import (
     describe_run,
     read_model_file,
 )
-from clap_sb.checkpoints.strict_loading import (
-    built,
-    built_with_tokenizer,
-    load_parts,
-)
+from clap_sb.checkpoints.strict_loading import built, load_parts
 from clap_sb.model import CLAP
 
 SAVE_FOLDER, EXPORT_FOLDER = "save", "export"
@@ -90,10 +86,8 @@ def load_run(found: CheckpointDescription, tokenizer: Path | None = None) -> CLA
         If the model cannot be built, or a file is missing or does not fit.
     """
     own, what = found.run / TEXT_FOLDER, str(found.run / MODEL_FILE)
-    if tokenizer in (None, own):
-        clap = built(found.architecture, own, what)
-    else:
-        clap = built_with_tokenizer(found.architecture, tokenizer, what)
+    source = own if tokenizer in (None, own) else None
+    clap = built(found.architecture, what, tokenizer, source)
     load_parts(clap, PARTS, found.path)
     return clap
 

@@ -23,7 +23,7 @@ from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.model_card import model_card
 from clap_sb.checkpoints.part import Trust
 from clap_sb.checkpoints.run_folder import PARTS, TEXT_FOLDER
-from clap_sb.checkpoints.strict_loading import built_with_tokenizer, load_parts
+from clap_sb.checkpoints.strict_loading import built, load_parts
 from clap_sb.encoders.tokenizer_file import write_tokenizer
 from clap_sb.model import CLAP
 
@@ -102,13 +102,12 @@ def load_speechbrain_folder(
     CheckpointError
         If a file is missing or does not fit.
     """
-    what = str(found.path / DESCRIPTION_FILE)
-    architecture, folder = found.architecture, tokenizer
     own = found.path / TEXT_FOLDER
-    if folder is None and own.is_dir():
-        folder = own  # a class of others may have other files there
-    clap = built_with_tokenizer(architecture, folder, what)
-    load_parts(clap, _parts(architecture), found.path)
+    if tokenizer is None and own.is_dir():
+        tokenizer = own  # a class of others may have other files there
+    what = str(found.path / DESCRIPTION_FILE)
+    clap = built(found.architecture, what, tokenizer)
+    load_parts(clap, _parts(found.architecture), found.path)
     return clap
 
 

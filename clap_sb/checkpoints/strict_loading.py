@@ -22,7 +22,10 @@ _UNBUILDABLE = (TypeError, ValueError, KeyError, RuntimeError, AssertionError)
 
 
 def built(
-    architecture: Architecture, text_source: str | Path | None, what: str
+    architecture: Architecture,
+    what: str,
+    tokenizer: str | Path | None = None,
+    text_source: Path | None = None,
 ) -> CLAP:
     """Builds a model whose weights are about to be loaded.
 
@@ -30,43 +33,13 @@ def built(
     ---------
     architecture : Architecture
         What to build.
-    text_source : str, Path or None
-        As :func:`~clap_sb.checkpoints.architecture.build` takes it.
     what : str
         What describes it, for the message.
-
-    Returns
-    -------
-    CLAP
-        In eval mode.
-
-    Raises
-    ------
-    CheckpointError
-        If there is no such model.
-    """
-    try:
-        return build_undrawn(architecture, text_source)
-    except _UNBUILDABLE as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise CheckpointError(
-            f"{what} describes no model that can be built: {reason}"
-        ) from error
-
-
-def built_with_tokenizer(
-    architecture: Architecture, tokenizer: str | Path | None, what: str
-) -> CLAP:
-    """Builds a model, its text tower of its description and a tokenizer.
-
-    Arguments
-    ---------
-    architecture : Architecture
-        What to build.
     tokenizer : str, Path or None
         Folder with the tokenizer; without, the text tower takes tokens only.
-    what : str
-        What describes it, for the message.
+    text_source : Path or None
+        Folder with all that the text tower is built from; made of the description and
+        the tokenizer unless given.
 
     Returns
     -------
@@ -78,10 +51,16 @@ def built_with_tokenizer(
     CheckpointError
         If there is no such model.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        if architecture.text is not None:
-            write_text_source(architecture.text, folder, tokenizer)
-        return built(architecture, folder, what)
+    with tempfile.TemporaryDirectory() as made:
+        if text_source is None and architecture.text is not None:
+            write_text_source(architecture.text, made, tokenizer)
+        try:
+            return build_undrawn(architecture, text_source or made)
+        except _UNBUILDABLE as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise CheckpointError(
+                f"{what} describes no model that can be built: {reason}"
+            ) from error
 
 
 def load_parts(clap: CLAP, names: Sequence[str], folder: Path) -> None:

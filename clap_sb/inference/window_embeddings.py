@@ -140,13 +140,20 @@ def stream_windows(
             f"is at most the {most / rate:g} s that the model hears at once, and the "
             "hop more than 0 and no longer than the window"
         )
-    starts = window_starts(sound.num_samples, size, step)
-    windows = read_windows(sound, size, step, batch_size)
-    for begin in grouped(starts, batch_size):
-        embedding = clap.encode_windows(list(islice(windows, len(begin))))
+    for begin, windows in _groups(sound, size, step, batch_size):
+        embedding = clap.encode_windows(windows)
         start = torch.tensor(begin, dtype=torch.float64)
         end = (start + size).clamp(max=sound.num_samples)
         yield WindowEmbeddings(start / rate, end / rate, embedding)
+
+
+def _groups(
+    sound: Sound, size: int, step: int, batch_size: int
+) -> Iterator[tuple[list[int], list[torch.Tensor]]]:
+    """Where some windows begin, in samples, and these windows."""
+    windows = read_windows(sound, size, step, batch_size)
+    for begin in grouped(window_starts(sound.num_samples, size, step), batch_size):
+        yield begin, list(islice(windows, len(begin)))
 
 
 @torch.no_grad()
@@ -229,10 +236,8 @@ def stream_frames(
         raise ValueError(
             f"a hop of {step / rate:g} s cannot be: the window is {size / rate:g} s"
         )
-    starts = window_starts(sound.num_samples, size, step)
-    windows = read_windows(sound, size, step, batch_size)
-    for begin in grouped(starts, batch_size):
-        parts = _embed_parts(clap, list(islice(windows, len(begin))))
+    for begin, windows in _groups(sound, size, step, batch_size):
+        parts = _embed_parts(clap, windows)
         edges = torch.arange(parts.shape[1] + 1, dtype=torch.float64) * size
         edges = torch.tensor(begin).double()[:, None] + edges / parts.shape[1]
         start = edges[:, :-1].flatten()
