@@ -239,8 +239,8 @@ def cut_windows(
     return windows, valid
 
 
-def mean_of_windows(embedding: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-    """Averages window embeddings over the windows that a clip really has.
+def sum_of_windows(embedding: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+    """Adds up window embeddings over the windows that a clip really has.
 
     Arguments
     ---------
@@ -256,12 +256,38 @@ def mean_of_windows(embedding: torch.Tensor, valid: torch.Tensor) -> torch.Tenso
 
     Example
     -------
-    >>> embedding = torch.tensor([[[2.0], [100.0]]])
-    >>> mean_of_windows(embedding, torch.tensor([[True, False]])).tolist()
-    [[2.0]]
+    >>> embedding = torch.tensor([[[2.0], [1.0], [100.0]]])
+    >>> sum_of_windows(embedding, torch.tensor([[True, True, False]])).tolist()
+    [[3.0]]
     """
-    weight = valid.unsqueeze(2).to(embedding.dtype)
     # zeroed before the sum, not multiplied: what was computed for a window that
     # does not exist must not matter even if it is not finite
-    kept = torch.where(valid.unsqueeze(2), embedding, embedding.new_zeros(()))
-    return kept.sum(1) / weight.sum(1)
+    return torch.where(valid.unsqueeze(2), embedding, embedding.new_zeros(())).sum(1)
+
+
+def joined_windows(total: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
+    """One embedding a clip: the mean of its windows' unit embeddings, normalised again.
+
+    The rule for long clips, wherever windows are embedded. That of one window is its
+    own, to the bit.
+
+    Arguments
+    ---------
+    total : torch.Tensor
+        Sums over each clip's windows, ``[batch, dim]``.
+    count : torch.Tensor
+        How many it has, ``[batch]``.
+
+    Returns
+    -------
+    torch.Tensor
+        ``[batch, dim]``, unit norm.
+
+    Example
+    -------
+    >>> total = torch.tensor([[3.0, 4.0], [0.6, 0.8]])
+    >>> joined_windows(total, torch.tensor([7, 1])).numpy().round(1).tolist()
+    [[0.6000000238418579, 0.800000011920929], [0.6000000238418579, 0.800000011920929]]
+    """
+    # the sum has the mean's direction
+    return torch.where((count > 1).unsqueeze(1), F.normalize(total, dim=1), total)

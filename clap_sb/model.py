@@ -6,7 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from clap_sb.clips import check_lengths, cut_windows, mean_of_windows, num_samples
+from clap_sb.clips import (
+    check_lengths,
+    cut_windows,
+    joined_windows,
+    num_samples,
+    sum_of_windows,
+)
 
 
 class CLAP(nn.Module):
@@ -137,7 +143,8 @@ class CLAP(nn.Module):
         batch, count, size = windows.shape
         share = (lengths.clamp(max=size) / size).repeat_interleave(count)
         embedding = self.encode_audio(windows.view(batch * count, size), share)
-        return _unit(mean_of_windows(embedding.view(batch, count, -1), valid))
+        total = sum_of_windows(embedding.view(batch, count, -1), valid)
+        return joined_windows(total, valid.sum(1))
 
     def encode_text(
         self, captions: list[str] | dict[str, torch.Tensor]

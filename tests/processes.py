@@ -24,7 +24,7 @@ _HEAVY = [
     "clap_sb.evaluation.plots",
     "clap_sb.experiment.settle",
     "clap_sb.experiment.testing",
-    "clap_sb.inference.any_checkpoint",
+    "clap_sb.checkpoints.open_checkpoint",
 ]
 _ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
 

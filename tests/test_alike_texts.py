@@ -9,10 +9,10 @@ import torch
 from small_checkpoints import clap_model, feature_extractor, write_tokenizer
 from small_run import write_run
 
+from clap_sb.checkpoints.alike_texts import ALIKE, SENTENCES, least_cosine
+from clap_sb.checkpoints.open_checkpoint import open_checkpoint
 from clap_sb.cli import main
 from clap_sb.inference import CLAP
-from clap_sb.inference.alike_texts import ALIKE, SENTENCES, least_cosine
-from clap_sb.inference.any_checkpoint import load_any
 
 SAID = "tells sentences hardly apart"
 
@@ -39,7 +39,7 @@ def test_loading_tells(folder, caplog):
     assert least_cosine(clap.model) == pytest.approx(least, abs=1e-6)
     assert (least > ALIKE) == collapsed == (SAID in caplog.text)
     assert len(caplog.records) == collapsed
-    load_any(path)
+    open_checkpoint(path)
     assert len(caplog.records) == 2 * collapsed
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import UserDict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,13 +23,14 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from clap_sb.checkpoints.detect import detect
 from clap_sb.checkpoints.errors import CheckpointError
-from clap_sb.checkpoints.loading import load_weights
-from clap_sb.checkpoints.reading import Weights, read_weights
+from clap_sb.checkpoints.find_checkpoint import check_sha256, find_checkpoint
+from clap_sb.checkpoints.open_checkpoint import open_checkpoint
+from clap_sb.checkpoints.public_file import load_weights
+from clap_sb.checkpoints.weights_file import Weights, read_weights
 from clap_sb.data.audio import AudioError
 from clap_sb.inference import CLAP
 from clap_sb.inference.encoder import Encoder
 from clap_sb.inference.labels import Labels
-from clap_sb.inference.source import check_sha256, find_checkpoint
 
 RATE = 48000
 
@@ -198,17 +201,25 @@ def test_an_empty_caption_is_named_by_its_place_in_the_list(clap):
         (5, "a list of texts, got int"),
     ],
 )
-@pytest.mark.parametrize("strip_punctuation", [False, True])
-def test_what_is_no_caption_is_named(clap, captions, said, strip_punctuation):
+@pytest.mark.parametrize("strips", [False, True])
+def test_what_is_no_caption_is_named(clap, captions, said, strips):
     """As a table without a caption gives ``nan``."""
-    encoder = Encoder(clap.model, strip_punctuation=strip_punctuation)
     with pytest.raises(ValueError, match=said):
-        encoder.encode_text(captions)
+        (stripping(clap) if strips else clap).encode_text(captions)
 
 
 def test_signs_alone_are_empty_without_punctuation(clap):
-    with pytest.raises(ValueError, match=r"captions \[1\] are empty"):
-        Encoder(clap.model, strip_punctuation=True).encode_text(["a dog", "..."])
+    captions = ["a dog"] * 70 + ["..."]  # the place is that in the whole list
+    with pytest.raises(ValueError, match=r"captions \[70\] are empty"):
+        stripping(clap).encode_text(captions)
+
+
+def stripping(clap: CLAP) -> Encoder:
+    """The same model, with WavCaps' rule for captions."""
+    model = copy.deepcopy(clap.model)
+    tower = model.text_encoder
+    tower.tokenize = replace(tower.tokenize, strip_punctuation=True)
+    return Encoder(model)
 
 
 def test_tokens_may_be_in_any_mapping(clap):
@@ -299,7 +310,7 @@ def test_what_does_not_fit_is_named(tmp_path, change, said):
     path = tmp_path / "model.pt"
     torch.save(state, path)
     with pytest.raises(CheckpointError, match=said):
-        load_weights(read_weights(path))
+        open_checkpoint(path)
 
 
 def test_the_filterbank_of_the_file_wins(tmp_path):
@@ -307,7 +318,7 @@ def test_the_filterbank_of_the_file_wins(tmp_path):
     state["audio_branch.logmel_extractor.melW"] *= 2
     path = tmp_path / "model.pt"
     torch.save(state, path)
-    filters = load_weights(read_weights(path)).clap.audio_encoder.log_mel.mel_filters
+    filters = open_checkpoint(path).clap.audio_encoder.log_mel.mel_filters
     assert torch.equal(filters, state["audio_branch.logmel_extractor.melW"])
 
 

@@ -17,10 +17,9 @@ from small_checkpoints import (
 )
 
 from clap_sb.checkpoints.errors import CheckpointError
-from clap_sb.checkpoints.loading import load_weights
-from clap_sb.checkpoints.reading import read_weights
+from clap_sb.checkpoints.open_checkpoint import open_checkpoint
 from clap_sb.checkpoints.run_folder import PARTS
-from clap_sb.checkpoints.speechbrain_folder import hyperparams, load_speechbrain_folder
+from clap_sb.checkpoints.speechbrain_folder import hyperparams
 from clap_sb.cli import main
 from clap_sb.config import Config
 from clap_sb.inference import CLAP
@@ -192,14 +191,14 @@ def test_a_description_cannot_name_other_code(export, tmp_path, name):
     assert changed != text
     (tmp_path / "architecture.json").write_text(changed)
     with pytest.raises(CheckpointError, match=name):
-        load_speechbrain_folder(tmp_path)
+        open_checkpoint(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"family": "x"}', "null", "{}"])
 def test_a_damaged_description_is_an_error(tmp_path, text):
     (tmp_path / "architecture.json").write_text(text)
     with pytest.raises(CheckpointError):
-        load_speechbrain_folder(tmp_path)
+        open_checkpoint(tmp_path)
 
 
 def test_an_export_that_lacks_a_file_names_it(export, tmp_path):
@@ -218,7 +217,7 @@ def test_an_export_that_lacks_a_file_names_it(export, tmp_path):
 def run(file, tokenizer, tmp_path_factory):
     """What training leaves: a description, the text tower's files, a checkpoint."""
     folder = tmp_path_factory.mktemp("run")
-    loaded = load_weights(read_weights(file), tokenizer)
+    loaded = open_checkpoint(file, tokenizer)
     loaded.clap.text_encoder.save_source(folder / "text")
     about = ["system: small", "trained_on: noise", "text_tower_origin: none"]
     lines = [*about, "best_metric: map", hyperparams(loaded.architecture, False)]

@@ -20,10 +20,11 @@ from clap_sb.checkpoints.architecture import Part
 from clap_sb.checkpoints.audio_weights import load_audio_weights
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.front_end import LAION, MS_2023, PANNS, filters_of
-from clap_sb.checkpoints.loading import load_weights
-from clap_sb.checkpoints.reading import Weights, read_weights
+from clap_sb.checkpoints.open_checkpoint import open_checkpoint
+from clap_sb.checkpoints.public_file import describe_weights, load_weights
 from clap_sb.checkpoints.run_folder import PARTS
 from clap_sb.checkpoints.speechbrain_folder import hyperparams, write_speechbrain_folder
+from clap_sb.checkpoints.weights_file import Weights
 from clap_sb.config import Config
 from clap_sb.encoders.htsat import HTSAT
 from clap_sb.features import LogMel
@@ -204,10 +205,11 @@ def test_panns_cnn14_is_an_audio_tower(tmp_path):
         key.replace("log_mel.mel_filters", FRONT_END): value
         for key, value in tower.state_dict().items()
     }
-    loaded = load_weights(Weights(state, tmp_path / "Cnn14.pth"))
-    assert loaded.architecture.sample_rate == 32000
-    assert loaded.architecture.verified
-    again = loaded.clap.audio_encoder.state_dict()
+    weights = Weights(state, tmp_path / "Cnn14.pth")
+    architecture = describe_weights(weights).architecture
+    assert architecture.sample_rate == 32000
+    assert architecture.verified
+    again = load_weights(weights).audio_encoder.state_dict()
     assert all(
         torch.equal(again[key], value) for key, value in tower.state_dict().items()
     )
@@ -257,7 +259,7 @@ def test_a_wrapped_model_is_the_model(tmp_path, prefix):
 def test_an_audio_tower_alone_can_be_exported(tmp_path):
     state = prefixed("sed_model.", htsat_state(classes=5))
     torch.save({"state_dict": state}, tmp_path / "htsat.ckpt")
-    loaded = load_weights(read_weights(tmp_path / "htsat.ckpt"))
+    loaded = open_checkpoint(tmp_path / "htsat.ckpt")
     write_speechbrain_folder(loaded, tmp_path / "out")
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert "audio_encoder.ckpt" in names and "text_encoder.ckpt" not in names
@@ -315,9 +317,9 @@ def test_a_training_run_is_a_checkpoint_too(tmp_path):
     tokenizer = write_tokenizer(tmp_path / "tokenizer")
     path = tmp_path / "model.pt"
     torch.save(laion_state(), path)
-    loaded = load_weights(read_weights(path), tokenizer)
+    loaded = open_checkpoint(path, tokenizer)
     run, kept = tmp_path / "run", tmp_path / "run" / "save" / "CKPT+1"
-    write_speechbrain_folder(loaded, tmp_path / "parts", tokenizer)
+    write_speechbrain_folder(loaded, tmp_path / "parts")
     kept.mkdir(parents=True)
     (tmp_path / "parts" / "text").rename(run / "text")
     for name in PARTS:
@@ -342,4 +344,4 @@ def test_a_projection_of_another_kind_is_named(tmp_path):
     state["audio_proj.weight"] = nn.Linear(2, 2).weight.detach()
     torch.save({"model": state}, tmp_path / "model.pt")
     with pytest.raises(CheckpointError, match="no projection head.*weight"):
-        load_weights(read_weights(tmp_path / "model.pt"))
+        open_checkpoint(tmp_path / "model.pt")

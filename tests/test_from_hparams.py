@@ -48,7 +48,7 @@ def test_an_export_is_the_best_checkpoint_of_its_run(run, clap):
         assert torch.equal(audio, best.encode_audio(WAV, SAMPLE_RATE))
         assert torch.equal(other.encode_text(CAPTIONS), best.encode_text(CAPTIONS))
         assert other.logit_scale == best.logit_scale
-    assert clap.description == "clap_sb: tiny, trained on nothing"
+    assert clap.description == "tiny, trained on nothing"
 
 
 def test_an_export_stands_by_itself_and_says_what_it_is(run, clap, tmp_path):
@@ -213,7 +213,7 @@ def test_an_export_comes_from_the_hub(run, clap, monkeypatch, tmp_path):
         return run / "export"
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("clap_sb.inference.source.fetch_snapshot", snapshot)
+    monkeypatch.setattr("clap_sb.checkpoints.find_checkpoint.fetch_snapshot", snapshot)
     found = CLAP.from_hparams("somebody/clap", savedir=tmp_path / "save")
     assert torch.equal(found.encode_text(CAPTIONS), clap.encode_text(CAPTIONS))
     assert asked == [("somebody/clap", "*"), ("somebody/clap", "*.ckpt")]

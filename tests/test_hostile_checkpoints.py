@@ -14,8 +14,9 @@ import torch
 from small_checkpoints import CAPTIONS, laion_state, write_tokenizer
 
 from clap_sb.checkpoints.errors import CheckpointError
-from clap_sb.checkpoints.loading import load_weights
-from clap_sb.checkpoints.reading import Weights, read_weights
+from clap_sb.checkpoints.open_checkpoint import open_checkpoint
+from clap_sb.checkpoints.public_file import load_weights
+from clap_sb.checkpoints.weights_file import Weights, read_weights
 from clap_sb.encoders.text import TransformersText
 from clap_sb.encoders.tokenizer_file import load_tokenizer
 from clap_sb.encoders.tokenizer_file import write_tokenizer as pack
@@ -24,7 +25,7 @@ from clap_sb.inference import CLAP
 
 def one_line(path) -> str:
     with pytest.raises(CheckpointError) as caught:
-        load_weights(read_weights(path))
+        open_checkpoint(path)
     message = str(caught.value)
     assert "\n" not in message and str(path) in message and len(message) < 500
     return message

@@ -23,7 +23,7 @@ from small_clip import (
 )
 
 from clap_sb.checkpoints.architecture import Architecture, Part, TextTower
-from clap_sb.checkpoints.clip_beside import locate_clip, take_clip_along
+from clap_sb.checkpoints.clip_in_export import locate_clip, take_clip_along
 from clap_sb.cli import main
 from clap_sb.data.builtin import write_audiocaps
 from clap_sb.data.video import sample_frames

@@ -13,8 +13,7 @@ from small_checkpoints import laion_state, write_tokenizer
 
 from clap_sb.checkpoints.architecture import Part
 from clap_sb.checkpoints.errors import CheckpointError
-from clap_sb.checkpoints.loading import Loaded, load_weights
-from clap_sb.checkpoints.reading import read_weights
+from clap_sb.checkpoints.open_checkpoint import open_checkpoint
 from clap_sb.checkpoints.speechbrain_folder import write_speechbrain_folder
 from clap_sb.config import Config, ConfigError, join
 from clap_sb.encoders.htsat import HTSAT
@@ -123,13 +122,14 @@ def test_a_bias_that_the_checkpoint_lacks_starts_as_the_yaml_has_it(sources, tmp
 
 
 def test_a_bias_of_the_checkpoint_is_kept(sources, tmp_path):
-    loaded = load_weights(read_weights(sources["file"][0]), sources["file"][1])
+    loaded = open_checkpoint(*sources["file"])
     scale = Part("clap_sb.objectives.logit_scale.LogitScale", {"bias": 0.0})
     loaded.clap.logit_scale = scale.build()
     with torch.no_grad():
         loaded.clap.logit_scale.bias.fill_(-3.0)
-    loaded = Loaded(loaded.clap, replace(loaded.architecture, logit_scale=scale))
-    write_speechbrain_folder(loaded, tmp_path / "export", sources["file"][1])
+    architecture = replace(loaded.architecture, logit_scale=scale)
+    loaded = replace(loaded, architecture=architecture)
+    write_speechbrain_folder(loaded, tmp_path / "export")
     initial = read_initial(tmp_path / "export")
     initial.write_text(tmp_path / "text")
     for words in ({}, {"logit_scale": "{bias: -10.0}"}):
@@ -206,7 +206,7 @@ def test_an_audio_tower_alone_is_no_start_for_both(tmp_path):
 def test_a_checkpoint_without_its_tokenizer_says_how_to_give_it(foreign, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr(
-        "clap_sb.inference.opening.find_tokenizer", lambda *arguments: None
+        "clap_sb.checkpoints.open_checkpoint.find_tokenizer", lambda *arguments: None
     )
     with pytest.raises(CheckpointError, match="--init_tokenizer FOLDER"):
         read_initial(foreign)

@@ -16,7 +16,7 @@ import soundfile
 from recipe_table import assert_checks, error_of, name_of, results, rows
 from scripts import ROOT, Finished, command, run_script
 
-from clap_sb.checkpoints.run_folder import load_run
+from clap_sb.checkpoints.open_checkpoint import open_checkpoint
 from clap_sb.config import ConfigError, join
 from clap_sb.data.builtin import write_esc50
 from clap_sb.experiment.run import Experiment
@@ -114,10 +114,10 @@ def test_fine_tuning_on_a_list_of_ones_own(row, folds, my_csv, place):
     assert tested["card"]["num_captions"] == 12
     said = " ".join(tested["card"]["notes"])
     assert "split off from my.csv: of its 30 clips, 0 have no usable audio" in said
-    loaded = load_run(place / "own")
+    loaded = open_checkpoint(place / "own")
     assert loaded.trained_on == "builtin (synthetic), then my.csv"
     # architecture and tokenizer are the checkpoint's
-    source = load_run(folds[0] / "fold_5")
+    source = open_checkpoint(folds[0] / "fold_5")
     assert loaded.clap.audio_encoder.embedding_dim == 16
     tokens = [model.clap.text_encoder.tokenize(["a dog"]) for model in (loaded, source)]
     assert tokens[0]["input_ids"].tolist() == tokens[1]["input_ids"].tolist()
@@ -299,7 +299,7 @@ def test_a_folder_is_that_of_the_clips_that_were_trained_on(my_csv, place):
     finished = run(OWN, place / "all.log", **settings)
     assert finished.code == 0, finished.output
     assert "no test clips: nothing is scored" in finished.output
-    assert load_run(folder).trained_on == "my.csv"
+    assert open_checkpoint(folder).trained_on == "my.csv"
     assert (folder / "export" / "hyperparams.yaml").is_file()
     # what was used: as given to SpeechBrain, and as suited to so few clips
     used = (folder / "hyperparams.yaml").read_text()

@@ -14,16 +14,15 @@ from small_checkpoints import amplified, write_tokenizer
 from small_clip import JOINT_DIM, write_clip
 
 from clap_sb.checkpoints.architecture import Architecture, Part, TextTower, build
-from clap_sb.checkpoints.loading import Loaded
+from clap_sb.checkpoints.checkpoint import Checkpoint
 from clap_sb.checkpoints.speechbrain_folder import write_speechbrain_folder
 from clap_sb.cli import main
 from clap_sb.encoders.clip_joint_text import ClipJointText
 from clap_sb.encoders.text import TransformersText
 from clap_sb.features import LogMel
 from clap_sb.inference import CLAP
-from clap_sb.inference.dft_log_mel import DftLogMel
 from clap_sb.inference.onnx_export import describe
-from clap_sb.inference.onnx_graphs import AudioGraph
+from clap_sb.inference.onnx_graphs import AudioGraph, DftLogMel
 from clap_sb.inference.onnx_towers import ExportError, _difference, write_text
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -93,7 +92,15 @@ def checkpoint(kind: str, folder: Path, text: bool) -> Path:
     kept |= {k: v for k, v in clap.state_dict().items() if "num_batches" in k}
     shapes = {k: v.shape for k, v in clap.state_dict().items()}
     clap.load_state_dict(amplified(shapes) | kept | {SCALE: torch.tensor(2.5)})
-    write_speechbrain_folder(Loaded(clap, architecture), folder / "clap", tokenizer)
+    made = Checkpoint(
+        source=kind,
+        path=folder,
+        architecture=architecture,
+        system=kind,
+        clap=clap,
+        tokenizer=tokenizer if text else None,
+    )
+    write_speechbrain_folder(made, folder / "clap")
     return folder / "clap"
 
 

@@ -17,7 +17,7 @@ import yaml
 from scripts import TINY, TRAIN, command, run_script
 from torch.nn.functional import logsigmoid, normalize
 
-from clap_sb.checkpoints.run_folder import load_run
+from clap_sb.checkpoints.open_checkpoint import open_checkpoint
 from clap_sb.data.builtin import write_audiocaps
 from clap_sb.inference import CLAP
 from clap_sb.inference.fingerprint import fingerprint
@@ -203,7 +203,7 @@ def test_a_bias_is_trained_saved_exported_loaded_and_evaluated(trained):
     assert scores["num_clips"] == 6
 
     clap = CLAP.from_hparams(run / "export")
-    best = load_run(run).clap
+    best = open_checkpoint(run).clap
     assert clap.logit_bias == best.logit_scale.bias.item()
     assert fingerprint(clap) == fingerprint(CLAP.from_checkpoint(run))
     audio, text = clap.encode_audio(torch.rand(2, 48000), 48000), unit(5, 16, seed=1)

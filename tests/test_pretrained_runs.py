@@ -12,7 +12,7 @@ from builders import write_text_source
 from recipe_table import error_of, results
 from scripts import TINY, TRAIN, Finished, command, run_script
 
-from clap_sb.checkpoints.run_folder import load_run
+from clap_sb.checkpoints.open_checkpoint import open_checkpoint
 from clap_sb.data.builtin import write_audiocaps
 
 SETTINGS = {
@@ -80,14 +80,14 @@ def test_it_is_tested_and_gone_on_with_by_what_it_kept(run, place, roberta):
     assert scores["card"]["text_tower_origin"] == f"{roberta}, pretrained"
     assert (run / "hyperparams.yaml").read_text() == settings
 
-    first = load_run(run)
+    first = open_checkpoint(run)
     finished = go(place, roberta, number_of_epochs=2, gradient_checkpointing=True)
     assert finished.code == 0, finished.output
     assert finished.output.count("Going into epoch") == 1
     assert "number_of_epochs: 2" in (run / "hyperparams.yaml").read_text()
     last = max((run / "save").glob("CKPT+*"), key=lambda path: path.stat().st_mtime)
     assert yaml.safe_load((last / "CKPT.yaml").read_text())["epoch"] == 2
-    later = load_run(last)
+    later = open_checkpoint(last)
     assert later.text_tower_origin == first.text_tower_origin
     captions = ["a dog barks", "rain"]
     tokens = [model.clap.text_encoder.tokenize(captions) for model in (first, later)]

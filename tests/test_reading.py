@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import save_file
 
 from clap_sb.checkpoints.errors import CheckpointError
-from clap_sb.checkpoints.reading import read_weights
-from clap_sb.checkpoints.wrappers import read_public
+from clap_sb.checkpoints.public_file import read_public
+from clap_sb.checkpoints.weights_file import read_weights
 
 STATE = {"a": torch.arange(3.0), "b": torch.ones(2, 2)}
 

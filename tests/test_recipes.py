@@ -287,10 +287,10 @@ def test_an_unreadable_training_file_is_warned_about_and_left_out(short, tmp_pat
 
 def test_the_batch_size_changes_no_score(run, data, tmp_path):
     """The same embeddings, and the same scores, whatever else is in the batch."""
+    from clap_sb.checkpoints.open_checkpoint import open_checkpoint
     from clap_sb.evaluation.embedding import embed_clips
-    from clap_sb.inference.any_checkpoint import load_any
 
-    model = load_any(run)
+    model = open_checkpoint(run)
     clips = read_manifest(run / "manifests" / "test.json")
     one, many = (embed_clips(model.clap, clips, batch_size=size) for size in (1, 32))
     torch.testing.assert_close(one.audio, many.audio, atol=1e-5, rtol=0)

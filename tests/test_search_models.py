@@ -127,7 +127,7 @@ def test_a_checkpoint_of_the_hub_is_not_loaded_again(
     cached.mkdir(parents=True)
     (cached / "model.safetensors").write_bytes(b"weights")
     monkeypatch.setattr(
-        "clap_sb.inference.source.find_checkpoint", lambda source: cached
+        "clap_sb.checkpoints.find_checkpoint.find_checkpoint", lambda source: cached
     )
     out = tmp_path / "sounds.index"
     updater(out, make()).run([sounds], "someone/model")

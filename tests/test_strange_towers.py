@@ -283,9 +283,9 @@ def test_both_towers_may_be_strange(importable):
 
 
 def test_what_takes_our_towers_says_so(importable, tmp_path):
-    from clap_sb.inference.frame_embeddings import embed_frames
     from clap_sb.inference.onnx_graphs import AudioGraph
     from clap_sb.inference.tag_plot import spectrogram
+    from clap_sb.inference.window_embeddings import embed_frames
     from clap_sb.serve.picture import spectrogram_png
 
     run, wav = importable / "run", 0.1 * torch.randn(30000)
@@ -356,8 +356,15 @@ def test_files_of_before_are_read_as_ever(tmp_path):
     assert same(CLAP.from_checkpoint(run), clap)
     export_run(run)
     written = (run / "export" / "hyperparams.yaml").read_text()
-    assert written == (before / "hyperparams.yaml.txt").read_text()
+    assert told(written) == told((before / "hyperparams.yaml.txt").read_text())
     assert same(CLAP.from_checkpoint(run / "export"), clap)
+
+
+def told(text: str) -> list[str]:
+    """Its lines; WavCaps' rule was the model's own, and is its tower's now."""
+    return [
+        line for line in text.splitlines() if "strip_punctuation: false" not in line
+    ]
 
 
 def same(one: CLAP, other: CLAP) -> bool:

@@ -14,14 +14,17 @@ from builders import CLIP_SAMPLES, SAMPLE_RATE, tiny_clap
 from clap_sb.inference import CLAP
 from clap_sb.inference.calibration import Calibration, best_threshold, read_annotations
 from clap_sb.inference.encoder import Encoder
-from clap_sb.inference.frame_embeddings import embed_frames
-from clap_sb.inference.labels_file import read_labels
-from clap_sb.inference.piece_curves import PieceMeans, bin_edges
+from clap_sb.inference.labels import read_labels
 from clap_sb.inference.segments import Segment, find_segments
 from clap_sb.inference.tag_options import TagOptions
 from clap_sb.inference.tag_plot import plot_tagging, spectrogram
 from clap_sb.inference.tagging import NONE, Tagger
-from clap_sb.inference.window_embeddings import WindowEmbeddings, embed_windows
+from clap_sb.inference.time_bins import PieceMeans, bin_edges
+from clap_sb.inference.window_embeddings import (
+    WindowEmbeddings,
+    embed_frames,
+    embed_windows,
+)
 
 RATE = 8000
 TONES = {"low": 300.0, "mid": 900.0, "high": 2500.0}

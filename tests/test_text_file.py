@@ -10,7 +10,7 @@ from clap_sb.data.labels_csv import read_label_set
 from clap_sb.data.text_file import lines_of, read_lines, without_mark
 from clap_sb.evaluation.prompts import read_descriptions, read_templates
 from clap_sb.inference.calibration import Calibration
-from clap_sb.inference.labels_file import read_labels
+from clap_sb.inference.labels import read_labels
 
 MARK = b"\xef\xbb\xbf"
 

@@ -9,8 +9,7 @@ from small_tokenizers import word_tokenizer
 
 from clap_sb.checkpoints.architecture import Part, TextTower
 from clap_sb.checkpoints.errors import CheckpointError
-from clap_sb.checkpoints.loading import load_weights
-from clap_sb.checkpoints.reading import read_weights
+from clap_sb.checkpoints.open_checkpoint import open_checkpoint
 from clap_sb.checkpoints.speechbrain_folder import write_speechbrain_folder
 from clap_sb.checkpoints.tokenizer_fit import check_tokenizer
 from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
@@ -48,7 +47,7 @@ def test_another_one_that_is_named_is_refused(laion, tmp_path, kind, size, said)
 def test_one_that_is_named_for_an_export_is_looked_at(laion, tmp_path):
     own = write_tokenizer(tmp_path / "own")
     out = tmp_path / "out"
-    write_speechbrain_folder(load_weights(read_weights(laion), own), out, own)
+    write_speechbrain_folder(open_checkpoint(laion, own), out)
     assert CLAP.from_checkpoint(out).encode_text("a dog").shape == (1, 12)
     wrong = word_tokenizer(tmp_path / "wrong", "bert")
     with pytest.raises(CheckpointError, match="is of another model"):

@@ -11,8 +11,7 @@ from small_checkpoints import clap_model, feature_extractor
 from small_tokenizers import word_tokenizer
 
 from clap_sb.checkpoints.errors import CheckpointError
-from clap_sb.checkpoints.loading import load_weights
-from clap_sb.checkpoints.reading import read_weights
+from clap_sb.checkpoints.open_checkpoint import open_checkpoint
 from clap_sb.checkpoints.transformers_clap import from_transformers, to_transformers
 from clap_sb.checkpoints.transformers_folder import write_transformers_folder
 from clap_sb.inference import CLAP
@@ -139,7 +138,7 @@ def test_an_export_is_loaded_by_transformers(saved, tmp_path):
     from transformers import ClapFeatureExtractor, ClapModel
 
     folder, model, fused = saved
-    write_transformers_folder(load_weights(read_weights(folder)), tmp_path / "out")
+    write_transformers_folder(open_checkpoint(folder), tmp_path / "out")
     again, info = ClapModel.from_pretrained(tmp_path / "out", output_loading_info=True)
     assert not info["missing_keys"] and not info["unexpected_keys"]
     wav = waveform(2.0, seed=3)
@@ -157,7 +156,7 @@ def test_an_export_is_loaded_by_transformers(saved, tmp_path):
 
 
 def test_logits_with_a_bias_have_no_place_in_it(saved, tmp_path):
-    loaded = load_weights(read_weights(saved[0]))
+    loaded = open_checkpoint(saved[0])
     loaded.clap.logit_scale = LogitScale(bias=-10.0)
     with pytest.raises(CheckpointError, match="its logits have a bias"):
         write_transformers_folder(loaded, tmp_path / "out")

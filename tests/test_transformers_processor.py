@@ -11,8 +11,7 @@ import torch
 from small_checkpoints import clap_model, feature_extractor
 
 from clap_sb.checkpoints.errors import CheckpointError
-from clap_sb.checkpoints.loading import load_weights
-from clap_sb.checkpoints.reading import read_weights
+from clap_sb.checkpoints.open_checkpoint import open_checkpoint
 from clap_sb.checkpoints.transformers_folder import write_transformers_folder
 from clap_sb.inference import CLAP
 
@@ -88,7 +87,7 @@ def test_padding_matters_and_survives_an_export(models, padding, tmp_path):
     ours = CLAP.from_checkpoint(folder).encode_audio(wav, 48000)
     assert (usual.encode_audio(wav, 48000) * ours).sum() < 0.999
     out = tmp_path / "out"
-    write_transformers_folder(load_weights(read_weights(folder)), out)
+    write_transformers_folder(open_checkpoint(folder), out)
     expected = theirs(out, model, wav, 48000)
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=0)
 

@@ -10,8 +10,7 @@ import torch
 from small_checkpoints import clap_model, feature_extractor, write_tokenizer
 
 from clap_sb.checkpoints.architecture import Architecture, Part, build
-from clap_sb.checkpoints.loading import load_weights
-from clap_sb.checkpoints.reading import read_weights
+from clap_sb.checkpoints.open_checkpoint import open_checkpoint
 from clap_sb.checkpoints.undrawn import build_undrawn
 
 LOG_MEL = Part("clap_sb.features.LogMel")
@@ -92,7 +91,7 @@ def test_a_public_checkpoint_draws_nothing(tmp_path):
     clap_model().save_pretrained(folder)
     feature_extractor().save_pretrained(folder)
     before = torch.get_rng_state()
-    loaded = load_weights(read_weights(folder), folder)
+    loaded = open_checkpoint(folder)
     assert torch.equal(torch.get_rng_state(), before)
     with torch.no_grad():
         assert loaded.clap.encode_text(["a dog"]).isfinite().all()

@@ -20,8 +20,9 @@ from peer_inputs import PEERS, noise, our_outputs
 from small_checkpoints import stft_kernels
 
 from clap_sb.checkpoints.front_end import LAION, MS_2022, MS_2023, PANNS, filters_of
-from clap_sb.checkpoints.loading import load_weights
-from clap_sb.checkpoints.reading import Weights, read_weights
+from clap_sb.checkpoints.open_checkpoint import open_checkpoint
+from clap_sb.checkpoints.public_file import load_weights
+from clap_sb.checkpoints.weights_file import Weights
 
 KEYS = Path(__file__).parent / "fixtures" / "checkpoint_keys"
 pytestmark = pytest.mark.parity
@@ -43,7 +44,7 @@ def test_both_towers_give_what_the_wheel_gives(name):
     state |= {k: v for k, v in own.items() if any(part in k for part in CONSTANTS)}
     theirs.load_state_dict(state, strict=True)
     expected = peers.outputs(name, theirs)
-    ours = load_weights(Weights(state, Path("renamed.bin"))).clap
+    ours = load_weights(Weights(state, Path("renamed.bin")))
     compare(our_outputs(PEERS[name], ours), expected)
 
 
@@ -62,7 +63,7 @@ def test_panns_give_what_the_wheel_gives(tmp_path):
     theirs.load_state_dict(filled(shapes, PANNS), strict=True)
     path = tmp_path / "renamed.bin"
     torch.save({"iteration": 600000, "model": theirs.state_dict()}, path)
-    loaded = load_weights(read_weights(path))
+    loaded = open_checkpoint(path)
     tower = loaded.clap.audio_encoder
     assert loaded.architecture.family == "PANNs"
     wav = noise(320000, 1)
@@ -90,7 +91,7 @@ def test_htsats_own_files_give_what_its_network_gives(tmp_path):
     theirs.load_state_dict({k.removeprefix("sed_model."): v for k, v in state.items()})
     path = tmp_path / "renamed.bin"
     torch.save({"epoch": 3, "state_dict": state}, path)
-    loaded = load_weights(read_weights(path))
+    loaded = open_checkpoint(path)
     assert loaded.architecture.family == "HTSAT AudioSet"
     wav = noise(320000, 1)[None]
     expected, tower = theirs(wav), loaded.clap.audio_encoder

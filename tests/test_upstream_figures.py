@@ -12,8 +12,7 @@ from builders import FIXTURES, fixture
 from golden import FRONT_ENDS, filled
 from peer_inputs import PEERS, noise, our_outputs
 
-from clap_sb.checkpoints.loading import load_weights
-from clap_sb.checkpoints.reading import read_weights
+from clap_sb.checkpoints.open_checkpoint import open_checkpoint
 
 FIGURES = fixture("upstream.json")
 
@@ -24,7 +23,7 @@ def loaded(name: str, folder):
     path = folder / "renamed.bin"
     entry = "state_dict" if name.startswith("laion") else "model"
     torch.save({"epoch": 1, entry: state}, path)
-    return load_weights(read_weights(path))
+    return open_checkpoint(path)
 
 
 def assert_close(found: torch.Tensor, figure: list, tolerance: float) -> None:

@@ -72,8 +72,6 @@ class Architecture:
         Its projection.
     logit_scale : Part
         Learned temperature.
-    strip_punctuation : bool
-        Whether captions lose their punctuation before they are tokenised.
     verified : bool
         Whether the layout was checked against the family's own classes.
     window : tuple of int, optional
@@ -89,7 +87,6 @@ class Architecture:
     text: TextTower | None = None
     text_projection: Part | None = None
     logit_scale: Part = Part("clap_sb.objectives.logit_scale.LogitScale")
-    strip_punctuation: bool = False
     verified: bool = True
     window: tuple[int, int] | None = None
 
@@ -275,8 +272,12 @@ def from_json(text: str, trust: Trust = False) -> Architecture:
         values = json.loads(text)
         for key in set(_PARTS) & set(values):
             values[key] = decoded(values[key])
+        strips = values.pop("strip_punctuation", False)  # of a WavCaps of before
         if values["text"] is not None:
             part = decoded(values["text"]["part"])
+            if strips:
+                told = {**part.arguments, "strip_punctuation": True}
+                part = replace(part, arguments=told)
             values["text"] = TextTower(**{**values["text"], "part": part})
         if values.get("window") is not None:
             samples, rate = map(operator.index, values["window"])

@@ -7,10 +7,8 @@ from pathlib import Path
 
 from torch import nn
 
-from clap_sb.checkpoints.audio_towers import under
-from clap_sb.checkpoints.detect import detect
-from clap_sb.checkpoints.loading import load_strictly
-from clap_sb.checkpoints.wrappers import read_public
+from clap_sb.checkpoints.open_checkpoint import audio_state
+from clap_sb.checkpoints.strict_loading import load_strictly
 
 # A tower keeps its own front end, whose sample rate need not be the file's. It may have
 # feature fusion where the file has none, and the file classes where it has none.
@@ -18,17 +16,18 @@ _OWN = re.compile(r"log_mel\.|(patch_embed\.)?(fusion_model|mel_conv[12]d)\.")
 _CLASS_HEADS = re.compile(r"(tscam_conv|fc_audioset)\.")
 
 
-def load_audio_weights(encoder: nn.Module, path: str | Path) -> str:
+def load_audio_weights(encoder: nn.Module, source: str | Path) -> str:
     """Loads an audio tower's weights from a checkpoint of any family.
 
-    Of AudioSet's (HTSAT, PANNs), as LAION-CLAP and MS-CLAP started, or of a CLAP's.
+    Of AudioSet's (HTSAT, PANNs), as LAION-CLAP and MS-CLAP started, or of a CLAP's. No
+    class that it names is imported.
 
     Arguments
     ---------
     encoder : nn.Module
         The audio tower.
-    path : str or Path
-        A file or a transformers folder.
+    source : str or Path
+        As :func:`~clap_sb.checkpoints.open_checkpoint.open_checkpoint` takes it.
 
     Returns
     -------
@@ -56,15 +55,12 @@ def load_audio_weights(encoder: nn.Module, path: str | Path) -> str:
     >>> torch.equal(other.norm.weight, one.norm.weight)
     True
     """
-    weights = read_public(path)
-    family = detect(weights)
-    description = family.describe(weights).description
-    theirs = under(family.convert(weights.state), "audio_encoder.")
+    description, theirs = audio_state(source)
     own = encoder.state_dict()
     state = {key: value for key, value in own.items() if _OWN.match(key)}
     for key, value in theirs.items():
         is_unwanted_class = _CLASS_HEADS.match(key) and key not in own
         if not is_unwanted_class and not key.startswith("log_mel."):
             state[key] = value
-    load_strictly(encoder, state, f"{path} ({family.name}, {description})")
-    return f"{family.name}: {description}"
+    load_strictly(encoder, state, f"{source} ({description})")
+    return description

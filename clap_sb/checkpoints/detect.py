@@ -16,21 +16,22 @@ from clap_sb.checkpoints import (
 )
 from clap_sb.checkpoints.architecture import Architecture
 from clap_sb.checkpoints.errors import CheckpointError
-from clap_sb.checkpoints.reading import Weights
+from clap_sb.checkpoints.weights_file import Weights
 
 
 @dataclass(frozen=True)
 class Family:
-    """A public checkpoint format.
+    """A public checkpoint format, and what the file of each is to define.
 
     Arguments
     ---------
     name : str
-        Name.
+        Name, ``NAME`` in its file.
     recognise : callable
-        Whether a state dict is of this family.
+        A state dict to bool: whether it is of this family, by its names alone.
     describe : callable
-        Weights to architecture.
+        :class:`~clap_sb.checkpoints.weights_file.Weights` of the family to
+        :class:`~clap_sb.checkpoints.architecture.Architecture`, from names and shapes.
     convert : callable
         Their state dict to ours.
     """

@@ -16,9 +16,9 @@ from clap_sb.checkpoints.audio_towers import (
     audio_state,
     under,
 )
-from clap_sb.checkpoints.describing import audio_alone, joined
+from clap_sb.checkpoints.family_models import audio_alone, joined
 from clap_sb.checkpoints.front_end import LAION, PANNS, is_built_by
-from clap_sb.checkpoints.reading import Weights
+from clap_sb.checkpoints.weights_file import Weights
 
 NAME = "HTSAT AudioSet"
 SECONDS = 10
@@ -28,17 +28,7 @@ _FILTERS = "logmel_extractor.melW"
 
 
 def recognise(state: Mapping[str, torch.Tensor]) -> bool:
-    """Whether a state dict is that of HTSAT's training code.
-
-    Arguments
-    ---------
-    state : mapping
-        A state dict.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether a state dict is that of HTSAT's training code; see :class:`Family`."""
     return any(key.startswith(_AUDIO) for key in state)
 
 
@@ -47,15 +37,6 @@ def describe(weights: Weights) -> Architecture:
 
     The official models are for 32 kHz, LAION's own retraining is for 48 kHz: the
     filterbank in the file tells.
-
-    Arguments
-    ---------
-    weights : Weights
-        With such a state dict.
-
-    Returns
-    -------
-    Architecture
     """
     tower = under(weights.state, _AUDIO)
     laion = _FILTERS in tower and is_built_by(tower[_FILTERS], LAION)

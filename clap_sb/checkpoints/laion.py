@@ -14,10 +14,9 @@ from clap_sb.checkpoints.audio_towers import (
     fusion_of,
     under,
 )
-from clap_sb.checkpoints.describing import two_towers
 from clap_sb.checkpoints.errors import CheckpointError
+from clap_sb.checkpoints.family_models import two_towers
 from clap_sb.checkpoints.front_end import LAION, LAION_FUSED
-from clap_sb.checkpoints.reading import Weights
 from clap_sb.checkpoints.text_towers import (
     bart_tower,
     bert_tower,
@@ -26,6 +25,7 @@ from clap_sb.checkpoints.text_towers import (
     is_bert,
     is_clip,
 )
+from clap_sb.checkpoints.weights_file import Weights
 
 NAME = "LAION-CLAP"
 CLIP_SAMPLES = 480000
@@ -58,32 +58,12 @@ _UNUSED = re.compile(
 
 
 def recognise(state: Mapping[str, torch.Tensor]) -> bool:
-    """Whether a state dict is LAION-CLAP's.
-
-    Arguments
-    ---------
-    state : mapping
-        A state dict.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether a state dict is LAION-CLAP's; see :class:`Family`."""
     return any(key.startswith(_AUDIO) for key in state)
 
 
 def describe(weights: Weights) -> Architecture:
-    """Reads the architecture from names and shapes.
-
-    Arguments
-    ---------
-    weights : Weights
-        With a LAION-CLAP state dict.
-
-    Returns
-    -------
-    Architecture
-    """
+    """Reads the architecture from names and shapes; see :class:`Family`."""
     tower = under(weights.state, _AUDIO)
     front_end = LAION if fusion_of(tower) is None else LAION_FUSED
     audio = audio_part(tower, front_end, clip_samples=CLIP_SAMPLES)

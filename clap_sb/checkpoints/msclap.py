@@ -8,11 +8,10 @@ import torch
 
 from clap_sb.checkpoints.architecture import Architecture, Part, TextTower
 from clap_sb.checkpoints.audio_towers import audio_name, audio_part, audio_state, under
-from clap_sb.checkpoints.describing import joined, two_towers
+from clap_sb.checkpoints.family_models import joined, projection_part, two_towers
 from clap_sb.checkpoints.front_end import MS_2022, MS_2023
-from clap_sb.checkpoints.projections import projection_part
-from clap_sb.checkpoints.reading import Weights
 from clap_sb.checkpoints.text_towers import bert_tower, gpt2_tower, is_bert
+from clap_sb.checkpoints.weights_file import Weights
 
 NAME = "MS-CLAP"
 CLAPCAP = "clapcap"
@@ -24,17 +23,7 @@ _HTSAT = "htsat."
 
 
 def recognise(state: Mapping[str, torch.Tensor]) -> bool:
-    """Whether a state dict is MS-CLAP's or clapcap's.
-
-    Arguments
-    ---------
-    state : mapping
-        A state dict.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether a state dict is MS-CLAP's or clapcap's; see :class:`Family`."""
     return any(key.startswith(("audio_encoder.base.", "clap.base.")) for key in state)
 
 
@@ -43,15 +32,6 @@ def describe(weights: Weights) -> Architecture:
 
     Of clapcap, which holds an audio tower and a captioner, the audio tower and its
     projection are taken.
-
-    Arguments
-    ---------
-    weights : Weights
-        With an MS-CLAP state dict.
-
-    Returns
-    -------
-    Architecture
     """
     encoder, captioning = _audio_encoder(weights.state)
     audio = _describe_audio(under(encoder, "base."))

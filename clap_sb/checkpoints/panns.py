@@ -14,9 +14,9 @@ from clap_sb.checkpoints.audio_towers import (
     audio_part,
     audio_state,
 )
-from clap_sb.checkpoints.describing import audio_alone, joined
+from clap_sb.checkpoints.family_models import audio_alone, joined
 from clap_sb.checkpoints.front_end import PANNS, sample_rate_of
-from clap_sb.checkpoints.reading import Weights
+from clap_sb.checkpoints.weights_file import Weights
 
 NAME = "PANNs"
 SECONDS = 10
@@ -24,17 +24,7 @@ HOPS_A_SECOND = 100
 
 
 def recognise(state: Mapping[str, torch.Tensor]) -> bool:
-    """Whether a state dict is a PANNs CNN14's.
-
-    Arguments
-    ---------
-    state : mapping
-        A state dict.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether a state dict is a PANNs CNN14's; see :class:`Family`."""
     return "conv_block6.conv2.weight" in state and "fc_audioset.weight" in state
 
 
@@ -42,15 +32,6 @@ def describe(weights: Weights) -> Architecture:
     """Reads the architecture from names and shapes.
 
     ``Cnn14_16k`` and ``Cnn14_8k`` differ in the size of their windows.
-
-    Arguments
-    ---------
-    weights : Weights
-        With a PANNs state dict.
-
-    Returns
-    -------
-    Architecture
     """
     sample_rate, n_fft = sample_rate_of(weights.state, PANNS["sample_rate"])
     front_end = {

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from torch import nn
 
-from clap_sb.checkpoints.loading import load_strictly
-from clap_sb.checkpoints.reading import read_weights
+from clap_sb.checkpoints.strict_loading import load_strictly
+from clap_sb.checkpoints.weights_file import read_part
 
 
 def load_exactly(module: nn.Module, path: str | Path) -> None:
@@ -50,4 +50,4 @@ def load_exactly(module: nn.Module, path: str | Path) -> None:
 its architecture: weight is [3, 2] in the file and [4, 2] in the model, bias is [3] in \
 the file and [4] in the model
     """
-    load_strictly(module, read_weights(Path(path)).state, str(path))
+    load_strictly(module, read_part(path), str(path))

@@ -5,12 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from clap_sb.checkpoints.loading import Loaded
+from clap_sb.checkpoints.open_checkpoint import open_checkpoint
 from clap_sb.checkpoints.part import Trust
-from clap_sb.checkpoints.run_folder import TEXT_FOLDER, load_run
+from clap_sb.checkpoints.run_folder import EXPORT_FOLDER
 from clap_sb.checkpoints.speechbrain_folder import write_speechbrain_folder
-
-EXPORT_FOLDER = "export"
 
 
 def export_run(run: str | Path, trust: Trust = False) -> Path:
@@ -36,16 +34,11 @@ def export_run(run: str | Path, trust: Trust = False) -> Path:
         If the run has no finished epoch, or its model cannot be described.
     """
     run = Path(run)
-    loaded = load_run(run, trust=trust)
+    checkpoint = open_checkpoint(run, trust=trust)
     folder = run / EXPORT_FOLDER
     partial = run / f"{EXPORT_FOLDER}.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    write_speechbrain_folder(
-        Loaded(loaded.clap, loaded.architecture),
-        partial,
-        run / TEXT_FOLDER if loaded.architecture.text.has_source else None,
-        facts=loaded.facts,
-    )
+    write_speechbrain_folder(checkpoint, partial)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     return folder

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from clap_sb.checkpoints.architecture import Architecture
+from clap_sb.checkpoints.checkpoint import CheckpointDescription
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.part import Trust
 from clap_sb.checkpoints.run_description import (
@@ -18,66 +15,14 @@ from clap_sb.checkpoints.run_description import (
     describe_run,
     read_model_file,
 )
-from clap_sb.checkpoints.undrawn import build_undrawn
+from clap_sb.checkpoints.strict_loading import built, load_parts
 from clap_sb.model import CLAP
 
-SAVE_FOLDER = "save"
+SAVE_FOLDER, EXPORT_FOLDER = "save", "export"
+NOTES_FILE = "CKPT.yaml"  # in each checkpoint's folder
 
 
-@dataclass(frozen=True)
-class FoundModel:
-    """What is known of a model before it is loaded.
-
-    Arguments
-    ---------
-    architecture : Architecture
-        What it is made of.
-    system : str
-        Name of the system's YAML.
-    trained_on : str
-        Data set.
-    text_tower_origin : str
-        What the text tower started from.
-    selection : str
-        How the checkpoint was selected.
-    path : Path
-        Folder of the checkpoint.
-    run : Path or None
-        Output folder of the run it belongs to, if it is of one.
-    """
-
-    architecture: Architecture
-    system: str
-    trained_on: str
-    text_tower_origin: str
-    selection: str
-    path: Path
-    run: Path | None
-
-    @property
-    def facts(self) -> dict[str, str]:
-        """Its origin, for a model card."""
-        return {
-            "trained on": self.trained_on,
-            "text tower": self.text_tower_origin,
-            "checkpoint": self.selection,
-        }
-
-
-@dataclass(frozen=True)
-class LoadedModel(FoundModel):
-    """A model and what is known of its origin.
-
-    Arguments
-    ---------
-    clap : CLAP
-        In eval mode.
-    """
-
-    clap: CLAP
-
-
-def find_run(path: str | Path, trust: Trust = False) -> FoundModel:
+def find_run(path: str | Path, trust: Trust = False) -> CheckpointDescription:
     """Finds the best checkpoint of a training run, or a given one.
 
     Arguments
@@ -89,21 +34,27 @@ def find_run(path: str | Path, trust: Trust = False) -> FoundModel:
 
     Returns
     -------
-    FoundModel
+    CheckpointDescription
 
     Raises
     ------
     CheckpointError
         If there is no such run, or no finished epoch.
     """
-    run, chosen = locate_run(Path(path).resolve())
+    run, chosen = run_of(Path(path)), Path(path).resolve()
+    if run is None:
+        raise CheckpointError(
+            f"{path} is no training run: give its output folder, which holds "
+            f"{MODEL_FILE}, or a CKPT+... folder in its {SAVE_FOLDER}/"
+        )
     description = read_model_file(run, trust)
     metric = description["best_metric"]
     selection = f"the checkpoint {chosen.name}, as given"
     if chosen == run:
         chosen, meta = best_checkpoint(run / SAVE_FOLDER, metric)
         selection = selection_of(metric, meta)
-    return FoundModel(
+    return CheckpointDescription(
+        source=Path(path).as_posix(),
         architecture=describe_run(run, description),
         system=description["system"],
         trained_on=description["trained_on"],
@@ -114,40 +65,31 @@ def find_run(path: str | Path, trust: Trust = False) -> FoundModel:
     )
 
 
-def load_run(
-    path: str | Path, device: str | torch.device = "cpu", trust: Trust = False
-) -> LoadedModel:
-    """Loads the best checkpoint of a training run, or a given one.
+def load_run(found: CheckpointDescription, tokenizer: Path | None = None) -> CLAP:
+    """Loads the model of a training run.
 
     Arguments
     ---------
-    path : str or Path
-        A run's output folder, or one of the ``CKPT+...`` folders in its ``save/``.
-    device : str or torch.device
-        Where the model goes.
-    trust : bool or collection of str
-        Whether its model may be of classes that are not clap_sb's.
+    found : CheckpointDescription
+        What :func:`find_run` found.
+    tokenizer : Path or None
+        Folder with a tokenizer to take instead of the run's own.
 
     Returns
     -------
-    LoadedModel
+    CLAP
+        In eval mode.
 
     Raises
     ------
     CheckpointError
-        If there is no such run, no finished epoch, or a file does not fit.
+        If the model cannot be built, or a file is missing or does not fit.
     """
-    found = find_run(path, trust)
-    try:
-        clap = build_undrawn(found.architecture, found.run / TEXT_FOLDER)
-    except (TypeError, ValueError, KeyError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{found.run / MODEL_FILE} describes no model that can be built: "
-            f"{str(error).splitlines()[0]}"
-        ) from error
-    for name in PARTS:
-        _load_part(getattr(clap, name), found.path / f"{name}.ckpt")
-    return LoadedModel(**vars(found), clap=clap.to(device))
+    own, what = found.run / TEXT_FOLDER, str(found.run / MODEL_FILE)
+    source = own if tokenizer in (None, own) else None
+    clap = built(found.architecture, what, tokenizer, source)
+    load_parts(clap, PARTS, found.path)
+    return clap
 
 
 def selection_of(metric: str, meta: dict[str, Any]) -> str:
@@ -202,7 +144,7 @@ def best_checkpoint(folder: Path, metric: str) -> tuple[Path, dict[str, Any]]:
     import yaml
 
     found = []
-    for path in sorted(folder.glob("CKPT+*/CKPT.yaml")):
+    for path in sorted(folder.glob(f"CKPT+*/{NOTES_FILE}")):
         try:
             meta = yaml.safe_load(path.read_text(encoding="utf-8"))
             saved, scored = float(meta["unixtime"]), meta.get(metric)
@@ -220,45 +162,34 @@ def best_checkpoint(folder: Path, metric: str) -> tuple[Path, dict[str, Any]]:
     return path, meta
 
 
-def locate_run(path: Path) -> tuple[Path, Path]:
-    """Finds a run's folder, and the checkpoint that was named (or the run itself).
+def run_of(path: Path) -> Path | None:
+    """Finds the training run that a folder is, or is one checkpoint of.
 
     Arguments
     ---------
     path : Path
-        A run's output folder, or one of the ``CKPT+...`` folders in its ``save/``.
+        A file or folder.
 
     Returns
     -------
-    run : Path
-        The run's folder.
-    checkpoint : Path
-        What was named.
+    Path or None
+        The run's folder, in full; None for anything else, an export in a run's folder
+        among it, whose parts have the same names.
 
-    Raises
-    ------
-    CheckpointError
-        If there is no such run.
+    Example
+    -------
+    >>> run = getfixture("tmp_path").resolve()
+    >>> (run / "save" / "CKPT+1").mkdir(parents=True)
+    >>> _ = (run / MODEL_FILE).write_text("system: none")
+    >>> run_of(run) == run_of(run / "save" / "CKPT+1") == run, run_of(run / "save")
+    (True, None)
     """
-    for run in (path, path.parent.parent):
-        if (run / MODEL_FILE).is_file() and path.is_dir():
-            return run, path
-    what = "does not exist" if not path.exists() else f"holds no {MODEL_FILE}"
-    raise CheckpointError(
-        f"{path} {what}: give the output folder of a training run, or a CKPT+... "
-        f"folder in its {SAVE_FOLDER}/"
-    )
-
-
-def _load_part(module: torch.nn.Module, path: Path) -> None:
-    if not path.is_file():
-        raise CheckpointError(f"the checkpoint is not complete: there is no {path}")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        module.load_state_dict(state, strict=True)
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise CheckpointError(f"{path} does not fit its model: {reason}") from error
+    path = path.resolve()
+    is_within = path.parent.name == SAVE_FOLDER
+    for run in (path, path.parent.parent) if is_within else (path,):
+        if path.is_dir() and (run / MODEL_FILE).is_file():
+            return run
+    return None
 
 
 def has_checkpoints(folder: Path) -> bool:

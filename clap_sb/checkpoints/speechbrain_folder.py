@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,116 +17,103 @@ from clap_sb.checkpoints.architecture import (
     to_json,
     write_text_source,
 )
-from clap_sb.checkpoints.clip_beside import locate_clip, take_clip_along
+from clap_sb.checkpoints.checkpoint import Checkpoint, CheckpointDescription
+from clap_sb.checkpoints.clip_in_export import locate_clip, take_clip_along
 from clap_sb.checkpoints.errors import CheckpointError
-from clap_sb.checkpoints.loading import Loaded, load_strictly
 from clap_sb.checkpoints.model_card import model_card
 from clap_sb.checkpoints.part import Trust
-from clap_sb.checkpoints.reading import read_weights
 from clap_sb.checkpoints.run_folder import PARTS, TEXT_FOLDER
-from clap_sb.checkpoints.undrawn import build_undrawn
+from clap_sb.checkpoints.strict_loading import built, load_parts
 from clap_sb.encoders.tokenizer_file import write_tokenizer
+from clap_sb.model import CLAP
 
 DESCRIPTION_FILE = "architecture.json"
+ORIGIN_FILE = "origin.json"
 YAML_FILE = "hyperparams.yaml"
 CARD_FILE = "README.md"
 TOKENIZER = "tokenizer"
-CLAP = "!new:clap_sb.model.CLAP"
+MODEL = "!new:clap_sb.model.CLAP"
 JOIN = "!apply:clap_sb.checkpoints.architecture.joined"
 INLINE_SOURCE = "clap_sb.encoders.inline_source.InlineSource"
 LOAD_PART = "clap_sb.checkpoints.pretrainer.load_exactly"
 LOAD_TOKENIZER = "clap_sb.encoders.tokenizer_file.load_tokenizer"
 
 
-def write_speechbrain_folder(
-    loaded: Loaded,
-    folder: str | Path,
-    tokenizer: str | Path | None = None,
-    facts: Mapping[str, str] | None = None,
-) -> None:
+# what a run tells of its model
+_ORIGIN = ("system", "trained_on", "text_tower_origin", "selection")
+
+
+def write_speechbrain_folder(checkpoint: Checkpoint, folder: str | Path) -> None:
     """Writes a model for SpeechBrain's ``from_hparams`` and ``Pretrainer``.
 
     Arguments
     ---------
-    loaded : Loaded
+    checkpoint : Checkpoint
         The model.
     folder : str or Path
-        Receives ``hyperparams.yaml``, ``architecture.json``, one ``.ckpt`` a part, the
-        text tower's configuration and tokenizer (in ``text/``, and packed for the
-        ``Pretrainer``), the CLIP whose space it is where that is a folder here, and a
-        model card.
-    tokenizer : str, Path or None
-        Folder with the tokenizer, if it is at hand.
-    facts : mapping, optional
-        More rows for the model card, by their names.
+        Receives ``hyperparams.yaml``, ``architecture.json``, ``origin.json`` of a model
+        that tells of it, one ``.ckpt`` a part, the text tower's configuration and
+        tokenizer (in ``text/``, and packed for the ``Pretrainer``), the CLIP whose
+        space it is where that is a folder here, and a model card.
     """
-    folder = Path(folder)
+    folder, tokenizer = Path(folder), checkpoint.tokenizer
     folder.mkdir(parents=True, exist_ok=True)
-    architecture = take_clip_along(loaded.architecture, folder)
+    architecture = take_clip_along(checkpoint.architecture, folder)
     for name in _parts(architecture):
-        state = getattr(loaded.clap, name).state_dict()
+        state = getattr(checkpoint.clap, name).state_dict()
         torch.save(state, folder / f"{name}.ckpt")
     if architecture.text is not None and architecture.text.has_source:
         write_text_source(architecture.text, folder / TEXT_FOLDER, tokenizer)
     if tokenizer is not None:
         write_tokenizer(tokenizer, folder / f"{TOKENIZER}.ckpt")
+    if checkpoint.is_told:
+        origin = {name: getattr(checkpoint, name) for name in _ORIGIN}
+        text = json.dumps(origin, indent=1)
+        (folder / ORIGIN_FILE).write_text(text, encoding="utf-8")
     for name, text in (
         (DESCRIPTION_FILE, to_json(architecture)),
         (YAML_FILE, hyperparams(architecture, tokenizer is not None)),
-        (CARD_FILE, model_card(architecture, facts)),
+        (CARD_FILE, model_card(architecture, checkpoint.facts)),
     ):
         (folder / name).write_text(text, encoding="utf-8")
 
 
 def load_speechbrain_folder(
-    folder: str | Path, tokenizer: str | Path | None = None, trust: Trust = False
-) -> Loaded:
+    found: CheckpointDescription, tokenizer: Path | None = None
+) -> CLAP:
     """Loads what :func:`write_speechbrain_folder` wrote.
 
     The YAML is not looked at, since loading one can execute anything.
 
     Arguments
     ---------
-    folder : str or Path
-        The folder.
-    tokenizer : str, Path or None
-        Folder with a tokenizer to take instead of the one in the folder.
-    trust : bool or collection of str
-        Whether its model may be of classes that are not clap_sb's.
+    found : CheckpointDescription
+        From :func:`describe_speechbrain_folder`.
+    tokenizer : Path or None
+        Folder with the tokenizer; without, the text tower takes tokens only.
 
     Returns
     -------
-    Loaded
+    CLAP
+        In eval mode.
 
     Raises
     ------
     CheckpointError
         If a file is missing or does not fit.
     """
-    folder = Path(folder)
-    architecture = read_description(folder, trust)
-    with tempfile.TemporaryDirectory() as source:
-        if architecture.text is not None:
-            own = folder / TEXT_FOLDER
-            if tokenizer is None and own.is_dir():
-                tokenizer = own
-            write_text_source(architecture.text, source, tokenizer)
-        try:
-            clap = build_undrawn(architecture, source)
-        except (TypeError, ValueError, KeyError, RuntimeError) as error:
-            raise CheckpointError(
-                f"{folder / DESCRIPTION_FILE} describes no model that can be built: "
-                f"{str(error).splitlines()[0]}"
-            ) from error
-    for name in _parts(architecture):
-        path = folder / f"{name}.ckpt"
-        module = getattr(clap, name)
-        if module.state_dict():
-            load_strictly(module, read_weights(path).state, str(path))
-    return Loaded(clap, architecture)
+    own = found.path / TEXT_FOLDER
+    if tokenizer is None and own.is_dir():
+        tokenizer = own  # a class of others may have other files there
+    what = str(found.path / DESCRIPTION_FILE)
+    clap = built(found.architecture, what, tokenizer)
+    load_parts(clap, _parts(found.architecture), found.path)
+    return clap
 
 
-def read_description(folder: str | Path, trust: Trust = False) -> Architecture:
+def describe_speechbrain_folder(
+    folder: str | Path, trust: Trust = False
+) -> CheckpointDescription:
     """Reads what an export is; nothing is imported.
 
     Arguments
@@ -139,19 +125,40 @@ def read_description(folder: str | Path, trust: Trust = False) -> Architecture:
 
     Returns
     -------
-    Architecture
+    CheckpointDescription
+        One that does not tell of its origin is described as a public checkpoint is.
 
     Raises
     ------
     CheckpointError
         If it is no description, or names such classes and is not trusted.
     """
-    path = Path(folder) / DESCRIPTION_FILE
+    folder = Path(folder)
+    path = folder / DESCRIPTION_FILE
     try:
         architecture = from_json(path.read_text(encoding="utf-8"), trust)
-    except CheckpointError as error:
+    except (CheckpointError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{path}: {error}") from error
-    return locate_clip(architecture, Path(folder))
+    architecture = locate_clip(architecture, folder)
+    family = f"{architecture.family} ({architecture.description})"
+    told = {"system": family} | _read_origin(folder / ORIGIN_FILE)
+    return CheckpointDescription(
+        source=folder.as_posix(), path=folder, architecture=architecture, **told
+    )
+
+
+def _read_origin(path: Path) -> dict[str, str]:
+    """Empty where there is none: of a public model, or of an export of before."""
+    if not path.is_file():
+        return {}
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        origin = {name: told[name] for name in _ORIGIN}
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise CheckpointError(f"{path} does not tell of a model's origin") from error
+    if not all(isinstance(value, str) for value in origin.values()):
+        raise CheckpointError(f"{path} does not tell of a model's origin in words")
+    return origin
 
 
 def _parts(architecture: Architecture) -> list[str]:
@@ -181,7 +188,6 @@ def hyperparams(architecture: Architecture, with_tokenizer: bool) -> str:
         f"# {architecture.family}: {architecture.description}. Written by clap_sb.",
         f"sample_rate: {architecture.sample_rate}",
         f"joint_dim: {architecture.joint_dim}",
-        f"strip_punctuation: {json.dumps(architecture.strip_punctuation)}",
     ]
     if architecture.text is not None and architecture.text.has_source:
         config = json.dumps(dict(architecture.text.config))
@@ -190,7 +196,7 @@ def hyperparams(architecture: Architecture, with_tokenizer: bool) -> str:
         lines += [f"{name}: {_tag(part)}", *_arguments(part, 1)]
     refs = {name: f"!ref <{name}>" for name in PARTS}
     strange = bool(architecture.strange_names)
-    lines += [f"clap: {JOIN if strange else CLAP}", *_mapping(refs, 1)]
+    lines += [f"clap: {JOIN if strange else MODEL}", *_mapping(refs, 1)]
     loadables = {name: refs[name] for name in _parts(architecture)}
     hooks = dict.fromkeys(loadables, f"!name:{LOAD_PART}")
     if with_tokenizer:

@@ -14,13 +14,11 @@ import torch
 
 from clap_sb.checkpoints.architecture import Architecture, Part, TextTower
 from clap_sb.checkpoints.audio_towers import audio_part, under
-from clap_sb.checkpoints.describing import audio_alone, two_towers
 from clap_sb.checkpoints.errors import CheckpointError
-from clap_sb.checkpoints.projections import projection_part
-from clap_sb.checkpoints.reading import Weights
+from clap_sb.checkpoints.family_models import audio_alone, projection_part, two_towers
 from clap_sb.checkpoints.text_towers import bert_tower
-from clap_sb.checkpoints.transformers_config import spec_size, text_numbers
-from clap_sb.checkpoints.transformers_processor import hearing
+from clap_sb.checkpoints.transformers_settings import hearing, spec_size, text_numbers
+from clap_sb.checkpoints.weights_file import Weights
 
 NAME = "transformers ClapModel"
 
@@ -55,17 +53,7 @@ _QKV = ("query", "key", "value")
 
 
 def recognise(state: Mapping[str, torch.Tensor]) -> bool:
-    """Whether a state dict is a ``ClapModel``'s, or that of one of its towers.
-
-    Arguments
-    ---------
-    state : mapping
-        A state dict.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether it is a ``ClapModel``'s, or of one of its towers; see :class:`Family`."""
     is_clap = any(key.startswith((_AUDIO, _TOWER_ALONE)) for key in state)
     return is_clap or _is_text_alone(state)
 
@@ -82,15 +70,6 @@ def describe(weights: Weights) -> Architecture:
     Without ``config.json`` and ``preprocessor_config.json``, heads, epsilons and front
     end are those of the published models. A ``ClapAudioModelWithProjection`` and a
     ``ClapAudioModel`` are audio towers alone, the former with its projection.
-
-    Arguments
-    ---------
-    weights : Weights
-        With the state dict of a ``ClapModel`` or of its audio tower.
-
-    Returns
-    -------
-    Architecture
 
     Raises
     ------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,12 @@ import torch
 from torch import nn
 
 from clap_sb.checkpoints.architecture import Architecture, write_text_source
+from clap_sb.checkpoints.checkpoint import Checkpoint
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.front_end import is_built_by
-from clap_sb.checkpoints.loading import Loaded, load_strictly
 from clap_sb.checkpoints.model_card import model_card
 from clap_sb.checkpoints.speechbrain_folder import CARD_FILE
+from clap_sb.checkpoints.strict_loading import load_strictly
 from clap_sb.checkpoints.transformers_clap import is_constant, to_transformers
 from clap_sb.encoders.transformers_models import import_without_torchaudio
 
@@ -22,24 +22,15 @@ _FUSION = "aff_2d"
 _FLOOR = 1e-10
 
 
-def write_transformers_folder(
-    loaded: Loaded,
-    folder: str | Path,
-    tokenizer: str | Path | None = None,
-    facts: Mapping[str, str] | None = None,
-) -> None:
+def write_transformers_folder(checkpoint: Checkpoint, folder: str | Path) -> None:
     """Writes a model for ``ClapModel`` and ``ClapProcessor``.
 
     Arguments
     ---------
-    loaded : Loaded
+    checkpoint : Checkpoint
         A model of HTSAT, RoBERTa and MLP projections, without fusion or with AFF 2-D.
     folder : str or Path
         Receives weights, configurations, tokenizer and a model card.
-    tokenizer : str, Path or None
-        Folder with the tokenizer, if it is at hand.
-    facts : mapping, optional
-        More rows for the model card, by their names.
 
     Raises
     ------
@@ -49,10 +40,10 @@ def write_transformers_folder(
     import_without_torchaudio()
     from transformers import ClapConfig, ClapFeatureExtractor, ClapModel
 
-    architecture = loaded.architecture
-    _check(loaded)
+    architecture = checkpoint.architecture
+    _check(checkpoint)
     folder = Path(folder)
-    write_text_source(architecture.text, folder, tokenizer)
+    write_text_source(architecture.text, folder, checkpoint.tokenizer)
     model = ClapModel(
         ClapConfig(
             text_config=_text_config(architecture),
@@ -60,10 +51,10 @@ def write_transformers_folder(
             projection_dim=architecture.joint_dim,
         )
     )
-    _load(model, to_transformers(loaded.clap.state_dict()))
+    _load(model, to_transformers(checkpoint.clap.state_dict()))
     model.save_pretrained(folder)
     ClapFeatureExtractor(**_processor(architecture)).save_pretrained(folder)
-    card = model_card(architecture, facts)
+    card = model_card(architecture, checkpoint.facts)
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
 
 
@@ -75,9 +66,9 @@ def _load(model: nn.Module, state: dict[str, torch.Tensor]) -> None:
     load_strictly(model, constants | state, "transformers' ClapModel")
 
 
-def _check(loaded: Loaded) -> None:
+def _check(checkpoint: Checkpoint) -> None:
     """``ClapModel`` is HTSAT and RoBERTa, with its filterbank made from numbers."""
-    architecture = loaded.architecture
+    architecture = checkpoint.architecture
     text = architecture.text
     if architecture.strange_names:
         raise CheckpointError(
@@ -108,10 +99,10 @@ def _check(loaded: Loaded) -> None:
         "its projections are not LAION's": (
             not architecture.audio_projection.name.endswith("MLPProjection")
         ),
-        "its logits have a bias": loaded.clap.logit_scale.bias is not None,
+        "its logits have a bias": checkpoint.clap.logit_scale.bias is not None,
         f"its fusion is not {_FUSION}": arguments.get("fusion", _FUSION) != _FUSION,
         "its filterbank is not the one that its numbers give": not is_built_by(
-            loaded.clap.audio_encoder.log_mel.mel_filters,
+            checkpoint.clap.audio_encoder.log_mel.mel_filters,
             front_end,
         ),
     }

@@ -7,15 +7,16 @@ hand.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 
 from clap_sb.checkpoints.architecture import Architecture
 from clap_sb.checkpoints.audio_towers import audio_part, audio_state, under
-from clap_sb.checkpoints.describing import joined, two_towers
+from clap_sb.checkpoints.family_models import joined, two_towers
 from clap_sb.checkpoints.front_end import PANNS
-from clap_sb.checkpoints.reading import Weights
 from clap_sb.checkpoints.text_towers import bert_tower
+from clap_sb.checkpoints.weights_file import Weights
 
 NAME = "WavCaps"
 MAX_TOKENS = 30
@@ -27,32 +28,12 @@ _TEXT = "text_encoder.text_encoder."
 
 
 def recognise(state: Mapping[str, torch.Tensor]) -> bool:
-    """Whether a state dict is WavCaps'.
-
-    Arguments
-    ---------
-    state : mapping
-        A state dict.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether a state dict is WavCaps'; see :class:`Family`."""
     return any(key.startswith(_AUDIO) for key in state)
 
 
 def describe(weights: Weights) -> Architecture:
-    """Reads the architecture from names and shapes.
-
-    Arguments
-    ---------
-    weights : Weights
-        With a WavCaps state dict.
-
-    Returns
-    -------
-    Architecture
-    """
+    """Reads the architecture from names and shapes; see :class:`Family`."""
     tower = under(weights.state, _AUDIO)
     cnn14 = "conv_block1.conv1.weight" in tower
     seconds = CNN14_SECONDS if cnn14 else HTSAT_SECONDS
@@ -64,8 +45,10 @@ def describe(weights: Weights) -> Architecture:
         **({"last_pool": 2} if cnn14 else {}),
     )
     text = bert_tower(under(weights.state, _TEXT), "cls", MAX_TOKENS)
+    arguments = {**text.part.arguments, "strip_punctuation": True}
+    text = replace(text, part=replace(text.part, arguments=arguments))
     heads = (under(weights.state, f"{side}_proj.") for side in ("audio", "text"))
-    return two_towers(NAME, audio, text, *heads, strip_punctuation=True, verified=False)
+    return two_towers(NAME, audio, text, *heads, verified=False)
 
 
 def from_wavcaps(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

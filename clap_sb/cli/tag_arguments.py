@@ -67,8 +67,7 @@ def labels_of(arguments: argparse.Namespace) -> Labels:
         )
     # heavy: whoever gave none should not wait for it
     from clap_sb.evaluation.zero_shot import DEFAULT_PROMPT
-    from clap_sb.inference.labels import Labels
-    from clap_sb.inference.labels_file import read_labels
+    from clap_sb.inference.labels import Labels, read_labels
 
     template = arguments.template or DEFAULT_PROMPT
     if arguments.label:

@@ -12,8 +12,8 @@ from clap_sb.clips import (
     check_lengths,
     cut_windows,
     fill,
-    mean_of_windows,
     num_samples,
+    sum_of_windows,
 )
 from clap_sb.encoders.fusion import fuse_long_clips, fusion_block, fusion_dims
 from clap_sb.encoders.spec_augment import SpecAugment
@@ -150,7 +150,9 @@ class AudioTower(nn.Module, ABC):
         batch, count, size = windows.shape
         lengths = lengths.clamp(max=size).repeat_interleave(count)
         views = self.views(windows.view(batch * count, size), lengths)
-        return mean_of_windows(self.embed_log_mel(*views).view(batch, count, -1), valid)
+        embedding = self.embed_log_mel(*views).view(batch, count, -1)
+        # no unit vectors yet: the mean alone
+        return sum_of_windows(embedding, valid) / valid.sum(1, keepdim=True)
 
     def lengths(
         self, wavs: torch.Tensor, wav_lens: torch.Tensor | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -88,6 +89,8 @@ class TransformersText(TextTower):
         Keep all parameters as they are, without dropout.
     gradient_checkpointing : bool
         Recompute each layer in the backward pass.
+    strip_punctuation : bool
+        Take lower case and a space for each sign of punctuation, as WavCaps does.
 
     Raises
     ------
@@ -127,12 +130,14 @@ class TransformersText(TextTower):
         suffix: str = "",
         freeze: bool = False,
         gradient_checkpointing: bool = False,
+        strip_punctuation: bool = False,
     ):
         if pooling not in POOLINGS:
             raise ValueError(f"pooling is one of {sorted(POOLINGS)}, not {pooling!r}")
         folder = fetch(source)
         padded = pooling == "mean_padded"
         tokenize = CaptionTokenizer.from_folder(folder, max_tokens, suffix, padded)
+        tokenize = replace(tokenize, strip_punctuation=strip_punctuation)
         super().__init__(tokenize, freeze)
         self.pool = POOLINGS[pooling]
         self.config = _read_config(folder)

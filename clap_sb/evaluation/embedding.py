@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
-import torch.nn.functional as F
 
+from clap_sb.clips import joined_windows
 from clap_sb.data.crop_rules import CROP_RULES, CropRule
 from clap_sb.data.manifest import Clip
 from clap_sb.data.whole_clips import WholeClipDataset, WindowBatch, WindowCollate
@@ -178,7 +178,8 @@ class Embedder:
             return torch.zeros(0, 0)
         windows = torch.cat(parts)
         total = windows.new_zeros(len(batch.index), windows.shape[1])
-        return F.normalize(total.index_add(0, batch.window_clip, windows), dim=1)
+        total.index_add_(0, batch.window_clip, windows)
+        return joined_windows(total, batch.window_clip.bincount(minlength=len(total)))
 
     def _note_silence(self, batch: WindowBatch) -> None:
         loud = batch.windows.abs().amax(1) > 0

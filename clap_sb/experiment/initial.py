@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import shutil
 import tempfile
@@ -12,16 +13,16 @@ from typing import Any
 
 import ruamel.yaml
 
-from clap_sb.checkpoints.architecture import TextTower, write_text_source
+from clap_sb.checkpoints.architecture import write_text_source
+from clap_sb.checkpoints.checkpoint import Checkpoint
 from clap_sb.checkpoints.errors import CheckpointError
-from clap_sb.checkpoints.loading import load_strictly
+from clap_sb.checkpoints.open_checkpoint import open_checkpoint
 from clap_sb.checkpoints.part import Part
 from clap_sb.checkpoints.run_description import plain
-from clap_sb.checkpoints.run_folder import MODEL_FILE, PARTS, TEXT_FOLDER, load_run
+from clap_sb.checkpoints.run_folder import MODEL_FILE, PARTS, TEXT_FOLDER
 from clap_sb.checkpoints.speechbrain_folder import hyperparams
+from clap_sb.checkpoints.strict_loading import load_strictly
 from clap_sb.config import Config, ConfigError, top_level_blocks
-from clap_sb.inference.opening import open_checkpoint
-from clap_sb.inference.source import find_checkpoint
 from clap_sb.model import CLAP
 from clap_sb.training.text_tower import has_source
 
@@ -48,23 +49,53 @@ class Initial:
 
     Arguments
     ---------
-    clap : CLAP
-        The model.
-    description : str
-        What it is, in words.
-    trained_on : str
-        What it was trained on.
-    parts : str
-        HyperPyYAML source of its towers, projections and scale.
-    text_files : mapping of str to bytes
-        The text tower's configuration and tokenizer, by file name.
+    checkpoint : Checkpoint
+        With a text tower, and its tokenizer where it takes one.
     """
 
-    clap: CLAP
-    description: str
-    trained_on: str
-    parts: str
-    text_files: Mapping[str, bytes]
+    checkpoint: Checkpoint
+
+    @property
+    def clap(self) -> CLAP:
+        """The model."""
+        return self.checkpoint.clap
+
+    @property
+    def description(self) -> str:
+        """What it is, in words."""
+        told = self.checkpoint
+        if told.run is not None:
+            return f"{told.source} ({told.system}, {told.selection})"
+        what = told.architecture
+        return f"{told.source} ({what.family}: {what.description})"
+
+    @property
+    def trained_on(self) -> str:
+        """What it was trained on; what comes after is added to it."""
+        told = self.checkpoint
+        return told.trained_on if told.is_told else f"the data of {told.source}"
+
+    @functools.cached_property
+    def parts(self) -> str:
+        """HyperPyYAML source of its towers, projections and scale."""
+        told = self.checkpoint
+        if told.run is not None:
+            text = (told.run / MODEL_FILE).read_text(encoding="utf-8")
+            return training_parts(text)
+        return training_parts(hyperparams(told.architecture, with_tokenizer=True))
+
+    @functools.cached_property
+    def text_files(self) -> Mapping[str, bytes]:
+        """The text tower's configuration and tokenizer, by file name."""
+        told = self.checkpoint
+        own = None if told.run is None else told.run / TEXT_FOLDER
+        if own is not None and told.tokenizer in (None, own):
+            return read_files(own)
+        if not told.architecture.text.has_source:
+            return {}
+        with tempfile.TemporaryDirectory() as folder:
+            write_text_source(told.architecture.text, folder, told.tokenizer)
+            return read_files(folder)
 
     def write_text(self, folder: str | Path) -> None:
         """Writes what the text tower is built from.
@@ -174,49 +205,19 @@ def read_initial(
         If it is not to be had, of no known kind, an audio tower alone, or came without
         its tokenizer.
     """
-    path = find_checkpoint(source)
-    folders = (path, path.resolve().parent.parent) if path.is_dir() else ()
-    if any((folder / MODEL_FILE).is_file() for folder in folders):
-        return _from_run(path, trust)
-    opened = open_checkpoint(path, tokenizer, trust)
-    what = opened.loaded.architecture
+    checkpoint = open_checkpoint(source, tokenizer, trust=trust)
+    what = checkpoint.architecture
     if what.text is None:
         raise CheckpointError(
             f"{source} is an audio tower alone ({what.description}): start the audio "
             "tower from it by --audio_weights, not by --init"
         )
-    if what.text.has_source and opened.tokenizer is None:
+    if what.text.has_source and checkpoint.tokenizer is None:
         raise CheckpointError(
             f"{source} came without its tokenizer, and {what.text.tokenizer} cannot be "
             "fetched: name a folder with it (--init_tokenizer FOLDER)"
         )
-    name = Path(source).as_posix()  # however it is spelled: it tells runs apart
-    return Initial(
-        clap=opened.loaded.clap,
-        description=f"{name} ({what.family}: {what.description})",
-        trained_on=f"the data of {name}",
-        parts=training_parts(hyperparams(what, with_tokenizer=True)),
-        text_files=_text_files(what.text, opened.tokenizer),
-    )
-
-
-def _from_run(path: Path, trust: bool) -> Initial:
-    run = load_run(path, trust=trust)
-    return Initial(
-        clap=run.clap,
-        description=f"{path.as_posix()} ({run.system}, {run.selection})",
-        trained_on=run.trained_on,
-        parts=training_parts((run.run / MODEL_FILE).read_text(encoding="utf-8")),
-        text_files=read_files(run.run / TEXT_FOLDER),
-    )
-
-
-def _text_files(text: TextTower, tokenizer: Path | None) -> dict[str, bytes]:
-    if not text.has_source:
-        return {}
-    with tempfile.TemporaryDirectory() as folder:
-        write_text_source(text, folder, tokenizer)
-        return read_files(folder)
+    return Initial(checkpoint)
 
 
 def read_files(folder: str | Path) -> dict[str, bytes]:

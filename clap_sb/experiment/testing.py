@@ -9,6 +9,7 @@ from speechbrain.utils.distributed import if_main_process, infer_device
 
 from clap_sb.brain import CLAPBrain
 from clap_sb.checkpoints.errors import CheckpointError
+from clap_sb.checkpoints.open_checkpoint import open_checkpoint
 from clap_sb.checkpoints.run_export import EXPORT_FOLDER
 from clap_sb.checkpoints.run_folder import selection_of
 from clap_sb.data.csv_rows import read_rows
@@ -30,7 +31,6 @@ from clap_sb.evaluation.retrieval_report import (
 )
 from clap_sb.experiment.initial import read_initial
 from clap_sb.experiment.run import Experiment
-from clap_sb.inference.any_checkpoint import load_any
 from clap_sb.training.epoch_counter import BEST_METRICS
 
 
@@ -262,7 +262,9 @@ def open_evaluation(experiment: Experiment) -> Evaluation:
             "recipe's train.py, one checkpoint of it, an export, or a public file"
         )
     device = experiment.run_opts.device or infer_device()
-    model = load_any(values["checkpoint"], device, values["tokenizer"], values["trust"])
+    model = open_checkpoint(
+        values["checkpoint"], values["tokenizer"], device, values["trust"]
+    )
     if model.run is not None and model.system != values["system"]:
         raise CheckpointError(
             f"{values['checkpoint']} is a {model.system!r} model, the command names "
@@ -272,7 +274,7 @@ def open_evaluation(experiment: Experiment) -> Evaluation:
         system=model.system,
         dataset=experiment.dataset_name,
         split="",
-        checkpoint=str(model.path),
+        checkpoint=model.place,
         selection=f"{model.selection}; trained on {model.trained_on}",
         text_tower_origin=model.text_tower_origin,
         seed=values["seed"],

@@ -9,18 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from clap_sb.checkpoints.find_checkpoint import find_export, link_into
+from clap_sb.checkpoints.open_checkpoint import open_checkpoint, usable_device
 from clap_sb.checkpoints.part import Trust
-from clap_sb.checkpoints.run_folder import MODEL_FILE, load_run
 from clap_sb.evaluation.zero_shot import DEFAULT_PROMPT
-from clap_sb.inference.alike_texts import warn_of_alike_texts
 from clap_sb.inference.captions import Captioner, ScoredCaption
-from clap_sb.inference.device import usable_device
 from clap_sb.inference.encoder import Encoder
 from clap_sb.inference.images import ClipImages
 from clap_sb.inference.labels import Labels
-from clap_sb.inference.opening import open_checkpoint
 from clap_sb.inference.run_options import run_options
-from clap_sb.inference.source import find_checkpoint, find_export, link_into
 from clap_sb.model import CLAP as Model
 
 if TYPE_CHECKING:
@@ -126,18 +123,18 @@ class CLAP(Encoder):
             If a run option has no meaning here, or there is no such device.
         """
         options = run_options(run_opts)
-        device = usable_device(options.device)
+        usable_device(options.device)  # before a folder is made
         folder = find_export(source)
         if savedir is not None:
             folder = link_into(folder, savedir)
-        clap = cls._from_public(
-            folder,
+        checkpoint = open_checkpoint(folder, device=options.device, trust=trust)
+        return cls(
+            checkpoint.clap,
+            checkpoint.description,
             freeze_params=freeze_params,
             int16=int16,
             precision=options.precision,
-            trust=trust,
         )
-        return clap.to(device)
 
     @classmethod
     def from_checkpoint(
@@ -151,7 +148,7 @@ class CLAP(Encoder):
         """Loads a checkpoint of any family, without being told which.
 
         A text tower that tells sentences hardly apart is warned of
-        (:mod:`clap_sb.inference.alike_texts`).
+        (:mod:`clap_sb.checkpoints.alike_texts`).
 
         Arguments
         ---------
@@ -160,9 +157,9 @@ class CLAP(Encoder):
             Hugging Face hub, an export, a training run's folder, or one checkpoint of
             it.
         tokenizer : str or Path, optional
-            A folder with the tokenizer, or its name on the hub; found by itself where
-            it lies beside the weights or the hub has it. Without one, token tensors and
-            audio can still be embedded.
+            A folder with a tokenizer, or its name on the hub, to take instead of the
+            checkpoint's own; found by itself where it lies beside the weights or the
+            hub has it. Without one, token tensors and audio can still be embedded.
         device : str or torch.device, optional
             Where the model goes; the CPU unless given.
         int16 : bool
@@ -181,31 +178,8 @@ class CLAP(Encoder):
         ValueError
             If there is no such device.
         """
-        place = usable_device(device or "cpu")
-        path = find_checkpoint(path_or_hub_id)
-        runs = (path, path.parent.parent) if path.is_dir() else ()
-        if any((run / MODEL_FILE).is_file() for run in runs):
-            run = load_run(path, trust=trust)
-            described = f"{run.system}, trained on {run.trained_on}"
-            clap = cls(run.clap, described, int16=int16)
-            warn_of_alike_texts(run.clap, path)
-        else:
-            clap = cls._from_public(path, tokenizer, trust, int16=int16)
-        return clap.to(place)
-
-    @classmethod
-    def _from_public(
-        cls,
-        path: Path,
-        tokenizer: str | Path | None = None,
-        trust: Trust = False,
-        **options: Any,
-    ) -> CLAP:
-        loaded = open_checkpoint(path, tokenizer, trust).loaded
-        what = loaded.architecture
-        warn_of_alike_texts(loaded.clap, path)
-        options["strip_punctuation"] = what.strip_punctuation
-        return cls(loaded.clap, f"{what.family}: {what.description}", **options)
+        checkpoint = open_checkpoint(path_or_hub_id, tokenizer, device or "cpu", trust)
+        return cls(checkpoint.clap, checkpoint.description, int16=int16)
 
     def classify_file(
         self,

@@ -7,21 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clap_sb.checkpoints.detect import detect
+from clap_sb.checkpoints.alike_texts import are_alike, least_cosine, sentence
 from clap_sb.checkpoints.errors import CheckpointError
+from clap_sb.checkpoints.open_checkpoint import (
+    describe_checkpoint,
+    load_checkpoint,
+    open_checkpoint,
+)
 from clap_sb.checkpoints.part import Trust
 from clap_sb.checkpoints.run_description import FAMILY as OWN_FAMILY
-from clap_sb.checkpoints.run_folder import find_run
-from clap_sb.checkpoints.speechbrain_folder import (
-    DESCRIPTION_FILE,
-    read_description,
-    write_speechbrain_folder,
-)
+from clap_sb.checkpoints.speechbrain_folder import write_speechbrain_folder
 from clap_sb.checkpoints.transformers_folder import write_transformers_folder
-from clap_sb.checkpoints.wrappers import read_public
-from clap_sb.inference.alike_texts import are_alike, least_cosine, sentence
-from clap_sb.inference.opening import is_run, open_checkpoint
-from clap_sb.inference.source import find_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +53,7 @@ class CheckpointFacts:
         Numbers in all tensors of the file; not counted for an export or a run.
     text_cosine : float or None
         The least cosine between some unlike sentences
-        (:mod:`clap_sb.inference.alike_texts`); None if there is no text tower, or no
+        (:mod:`clap_sb.checkpoints.alike_texts`); None if there is no text tower, or no
         tokenizer, or the model cannot be loaded.
     origin : mapping
         What a training run tells of itself, by names.
@@ -144,19 +140,11 @@ def inform(
     CheckpointError
         If it cannot be read, or is of no known family.
     """
-    path, count, origin = find_checkpoint(source), None, {}
-    if is_run(path):
-        run = find_run(path, trust=True)  # to be told of, not to be built
-        architecture, origin = run.architecture, run.facts
-    elif (path / DESCRIPTION_FILE).is_file():
-        architecture = read_description(path, trust=True)
-    else:
-        weights = read_public(path)
-        architecture = detect(weights).describe(weights)
-        count = sum(value.numel() for value in weights.state.values())
+    found = describe_checkpoint(source, trust=True)  # to be told of, not to be built
+    architecture = found.architecture
     text = architecture.text
     return CheckpointFacts(
-        path=str(path),
+        path=str(found.path) if found.run is None else found.source,
         family=architecture.family,
         towers=architecture.description,
         joint_dim=architecture.joint_dim,
@@ -164,18 +152,18 @@ def inform(
         window=architecture.seconds,
         tokenizer=None if text is None else text.tokenizer,
         verified=architecture.verified,
-        numbers=count,
-        text_cosine=None if text is None else _text_cosine(path, tokenizer, trust),
-        origin=origin,
+        numbers=found.numbers,
+        text_cosine=None if text is None else _text_cosine(source, tokenizer, trust),
+        origin=found.facts,
         classes=architecture.strange_names,
     )
 
 
 def _text_cosine(
-    path: Path, tokenizer: str | Path | None, trust: Trust
+    source: str | Path, tokenizer: str | Path | None, trust: Trust
 ) -> float | None:
     try:
-        return least_cosine(open_checkpoint(path, tokenizer, trust).loaded.clap)
+        return least_cosine(load_checkpoint(source, tokenizer, trust).clap)
     except CheckpointError as error:  # what is known of it is told all the same
         logger.warning("its texts were not compared: %s", error)
         return None
@@ -257,12 +245,12 @@ def convert(
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise CheckpointError(f"{out} exists already: name another folder")
-    opened = open_checkpoint(find_checkpoint(source), tokenizer, trust)
-    FORMATS[to](opened.loaded, out, opened.tokenizer, opened.facts)
-    architecture = opened.loaded.architecture
+    checkpoint = open_checkpoint(source, tokenizer, trust=trust)
+    FORMATS[to](checkpoint, out)
+    architecture = checkpoint.architecture
     missing = None
     text = architecture.text
-    if text is not None and text.has_source and opened.tokenizer is None:
+    if text is not None and text.has_source and checkpoint.tokenizer is None:
         missing = text.tokenizer
     return Converted(
         str(out), to, architecture.family, architecture.description, missing

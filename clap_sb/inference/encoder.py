@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -9,12 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from clap_sb.encoders.caption_tokenizer import check_captions
+from clap_sb.clips import joined_windows
+from clap_sb.encoders.caption_tokenizer import CaptionTokenizer, check_captions
 from clap_sb.encoders.cut_captions import counting
 from clap_sb.encoders.punctuation import without_punctuation
+from clap_sb.encoders.text_tower import TextTower
 from clap_sb.inference.audio_input import open_numbered, split_inputs
-from clap_sb.inference.batch_input import as_batch
 from clap_sb.inference.run_options import autocast_dtype
+from clap_sb.inference.waveform import as_batch
 from clap_sb.inference.windows import batched, read_windows
 from clap_sb.model import CLAP as Model
 
@@ -34,8 +37,6 @@ class Encoder(nn.Module):
     ---------
     model : clap_sb.model.CLAP
         The model.
-    strip_punctuation : bool
-        Whether captions lose their punctuation before they are tokenised (WavCaps).
     int16 : bool
         Whether waveforms are rounded to 16 bits first, as LAION-CLAP's interface does
         with files. It changes samples by at most 3.1e-5.
@@ -49,14 +50,12 @@ class Encoder(nn.Module):
     def __init__(
         self,
         model: Model,
-        strip_punctuation: bool = False,
         int16: bool = False,
         freeze_params: bool = True,
         precision: str = "fp32",
     ):
         super().__init__()
         self.mods = nn.ModuleDict({"clap": model})
-        self.strip_punctuation = strip_punctuation
         self.int16 = int16
         self.freeze_params = freeze_params
         self.autocast_dtype = autocast_dtype(precision)
@@ -173,18 +172,16 @@ class Encoder(nn.Module):
         """
         clips = split_inputs(wavs)
         total: dict[int, torch.Tensor] = {}
-        cut: set[int] = set()
+        count: Counter[int] = Counter()
         windows = self._windows(clips, sample_rate, batch_size)
         for group in batched(windows, self.model.clip_samples, batch_size):
             embedding = self.encode_windows([window for _, window in group])
             for (clip, _), row in zip(group, embedding, strict=True):
-                if clip in total:
-                    cut.add(clip)
-                    row = total[clip] + row
-                total[clip] = row
-        for clip in cut:
-            total[clip] = F.normalize(total[clip], dim=0)
-        return torch.stack([total[index] for index in range(len(clips))])
+                total[clip] = total[clip] + row if clip in total else row
+                count[clip] += 1
+        places = range(len(clips))
+        sums = torch.stack([total[place] for place in places])
+        return joined_windows(sums, torch.tensor([count[place] for place in places]))
 
     def _windows(
         self, clips: Sequence[AudioInput], sample_rate: int | None, at_once: int
@@ -271,16 +268,21 @@ class Encoder(nn.Module):
             groups = [dict(captions)]
         else:
             captions = _listed(captions)
-            check_captions(captions)
-            if self.strip_punctuation:
-                captions = [without_punctuation(caption) for caption in captions]
-                check_captions(captions)
+            self._check_captions(captions)
             starts = range(0, len(captions), batch_size)
             groups = [captions[start : start + batch_size] for start in starts]
         with self.autocast(), counting() as cut:
             rows = torch.cat([self.model.encode_text(group).cpu() for group in groups])
         cut.tell()
         return rows
+
+    def _check_captions(self, captions: list[str]) -> None:
+        """All of them, before they are divided: a place is that in the whole list."""
+        check_captions(captions)
+        tower = self.model.text_encoder
+        tokenize = tower.tokenize if isinstance(tower, TextTower) else None
+        if isinstance(tokenize, CaptionTokenizer) and tokenize.strip_punctuation:
+            check_captions([without_punctuation(caption) for caption in captions])
 
     def similarity(self, audio: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         """Compares embeddings.

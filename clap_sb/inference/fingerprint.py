@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # What is no tensor, and changes embeddings.
 _TOWER = ("sample_rate", "clip_samples", "padding", "fusion", "takes_whole_clips")
 _LOG_MEL = ("sample_rate", "n_fft", "hop_length", "n_mels", "amin")
-_TOKENS = ("max_tokens", "suffix", "pad_to_max")
+_TOKENS = ("max_tokens", "suffix", "pad_to_max", "strip_punctuation")
 # Captions that tokenizers differ in: case, punctuation, numbers, letters, rare words.
 _PROBES = (
     "a dog barks, then whines",
@@ -119,12 +119,10 @@ def _text_settings(clap: CLAP) -> dict[str, Any]:
             "class": type(strange).__name__,
             **_numbers(strange, (bool, int, float)),
         }
-        return {**told, "strip_punctuation": clap.strip_punctuation}
+        return {**told, "strip_punctuation": False}  # as indexes of before have it
     tokenize = tower.tokenize
     settings = {name: getattr(tokenize, name) for name in _TOKENS}
     settings["class"] = type(tower).__name__
-    # of the model as it was trained, or of the interface to it
-    settings["strip_punctuation"] = clap.strip_punctuation or tokenize.strip_punctuation
     # a choice of one kind of tower; the others have one pooling each
     if hasattr(tower, "pool"):
         settings["pooling"] = tower.pool.__name__
@@ -220,7 +218,10 @@ def _on_this_machine(
     if not all(path.exists() for path in paths):
         # heavy, and of no use for what has a plain path
         from clap_sb.checkpoints.errors import CheckpointError
-        from clap_sb.inference.source import find_checkpoint, find_tokenizer
+        from clap_sb.checkpoints.find_checkpoint import (
+            find_checkpoint,
+            find_tokenizer,
+        )
 
         try:
             paths = [find_checkpoint(checkpoint)]

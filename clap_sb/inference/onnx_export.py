@@ -155,11 +155,11 @@ def describe(clap: CLAP) -> dict[str, Any]:
         "audio": audio,
         "text": None
         if isinstance(model.text_encoder, NoTextTower)
-        else _describe_text(model.text_encoder.tokenize, clap.strip_punctuation),
+        else _describe_text(model.text_encoder.tokenize),
     }
 
 
-def _describe_text(tokenize: CaptionTokenizer, strip: bool) -> dict[str, Any]:
+def _describe_text(tokenize: CaptionTokenizer) -> dict[str, Any]:
     kinds = {SentencePieceTokenizer: "sentencepiece", MissingTokenizer: None}
     return {
         "file": TEXT_FILE,
@@ -169,5 +169,5 @@ def _describe_text(tokenize: CaptionTokenizer, strip: bool) -> dict[str, Any]:
         "max_tokens": tokenize.max_tokens,
         "suffix": tokenize.suffix,
         "pad_to_max": tokenize.pad_to_max,
-        "strip_punctuation": strip,
+        "strip_punctuation": tokenize.strip_punctuation,
     }

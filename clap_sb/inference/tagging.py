@@ -12,15 +12,17 @@ import torch
 
 from clap_sb.data.audio_file import AudioError, AudioFile
 from clap_sb.evaluation.zero_shot import DEFAULT_PROMPT
-from clap_sb.inference.audible import Audible
 from clap_sb.inference.audio_input import open_input
 from clap_sb.inference.calibration import Calibration, best_threshold
-from clap_sb.inference.frame_embeddings import stream_frames
 from clap_sb.inference.labels import Labels
-from clap_sb.inference.piece_curves import PieceMeans, bin_edges
 from clap_sb.inference.segments import Segment, find_segments
 from clap_sb.inference.tag_options import TagOptions
-from clap_sb.inference.window_embeddings import WindowEmbeddings, stream_windows
+from clap_sb.inference.time_bins import Audible, PieceMeans, bin_edges
+from clap_sb.inference.window_embeddings import (
+    WindowEmbeddings,
+    stream_frames,
+    stream_windows,
+)
 
 if TYPE_CHECKING:
     from clap_sb.inference.audio_input import AudioInput

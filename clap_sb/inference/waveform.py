@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from clap_sb.clips import check_lengths
+
 if TYPE_CHECKING:
     Waveform = torch.Tensor | np.ndarray
 
@@ -159,3 +161,56 @@ def as_channels(wav: torch.Tensor) -> torch.Tensor:
     if not wav.isfinite().all():
         raise ValueError("some samples of a clip are not finite numbers")
     return wav.float().reshape(-1, wav.shape[-1])
+
+
+def as_batch(
+    wavs: torch.Tensor | np.ndarray,
+    wav_lens: torch.Tensor | np.ndarray | Sequence[float] | None = None,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Makes sure that a batch is one: of clips, of floats, with relative lengths.
+
+    Arguments
+    ---------
+    wavs : tensor or array
+        ``[batch, time]``, or ``[time]``.
+    wav_lens : tensor, array or sequence of float, optional
+        Relative lengths, ``[batch]``.
+
+    Returns
+    -------
+    wavs : torch.Tensor
+        ``[batch, time]``, where it was.
+    wav_lens : torch.Tensor or None
+        ``[batch]``.
+
+    Raises
+    ------
+    ValueError
+        If the shape is another, samples are integers or not finite, or the lengths are
+        not one a clip, in (0, 1].
+
+    Example
+    -------
+    >>> as_batch(torch.zeros(100))[0].shape
+    torch.Size([1, 100])
+    """
+    wavs = torch.as_tensor(wavs)
+    if wavs.dim() == 1:
+        wavs = wavs.unsqueeze(0)
+    if wavs.dim() != 2 or not wavs.numel():
+        raise ValueError(
+            "a batch is [batch, time], mono, and has a sample at least, got "
+            f"{list(wavs.shape)}; encode_audio takes channels"
+        )
+    if is_time_first(wavs):
+        if wavs.shape[1] > 1:
+            refuse_time_first(wavs.shape)
+        wavs = wavs.T
+    check_floats(wavs)
+    if wav_lens is not None:
+        wav_lens = torch.as_tensor(wav_lens).reshape(-1)
+        check_lengths(wavs, wav_lens, wait=True)
+    is_compiled = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    if not is_compiled and not wavs.isfinite().all():
+        raise ValueError("some samples of the batch are not finite numbers")
+    return wavs, wav_lens

@@ -21,14 +21,14 @@ import clap_sb.experiment  # noqa: F401  first: see there
 import torch
 from speechbrain.utils.distributed import infer_device
 
-from clap_sb.checkpoints.run_folder import LoadedModel
+from clap_sb.checkpoints.checkpoint import Checkpoint
+from clap_sb.checkpoints.open_checkpoint import open_checkpoint
 from clap_sb.data.manifest import read_manifest
 from clap_sb.evaluation.embedding import Embedded, embed_captions, embed_clips
 from clap_sb.evaluation.query_bank import QueryBank
 from clap_sb.evaluation.rescoring import METHODS, rescore
 from clap_sb.evaluation.similarity import similarity
 from clap_sb.experiment.run import run_recipe
-from clap_sb.inference.any_checkpoint import load_any
 
 BANK_CLIPS, BANK_SEED = 1000, 0
 
@@ -37,7 +37,7 @@ def main(argv: list[str]) -> None:
     """Embeds clips and queries, and prints the best answers."""
     arguments = read_arguments(argv)
     device = arguments.device or infer_device()
-    model = load_any(arguments.checkpoint, device, trust=arguments.trust)
+    model = open_checkpoint(arguments.checkpoint, device=device, trust=arguments.trust)
     clips = read_manifest(manifest_of(model, arguments.manifest, "test"))
     embedded = embed_clips(
         model.clap, clips, device=device, with_captions=False, progress=True
@@ -74,11 +74,11 @@ def read_arguments(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def manifest_of(model: LoadedModel, given: str | None, split: str) -> Path:
+def manifest_of(model: Checkpoint, given: str | None, split: str) -> Path:
     """The manifest that was given, or that of the checkpoint's run."""
     if given is None and model.run is None:
         option = "manifest" if split == "test" else "bank"
-        raise ValueError(f"{model.path} is no training run: give --{option} FILE")
+        raise ValueError(f"{model.source} is no training run: give --{option} FILE")
     return Path(given) if given else model.run / "manifests" / f"{split}.json"
 
 

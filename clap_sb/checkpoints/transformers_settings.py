@@ -1,22 +1,4 @@
-"""What the feature extractor of a transformers folder says, and what is heard by it.
-
-Of ``ClapFeatureExtractor``'s settings
-
-=============================================== =======================================
-``sampling_rate`` ``hop_length``                are followed
-``fft_window_size`` ``feature_size``
-``frequency_min`` ``frequency_max``
-``max_length_s`` ``padding``
-``truncation``                                  has to fit the weights: ``fusion``
-                                                where they have it, else ``rand_trunc``
-``top_db`` ``padding_value``                    are named in a warning: transformers
-                                                takes no notice of them either
-``nb_max_samples`` ``nb_frequency_bins``        follow from the others there, too
-``padding_side`` ``return_attention_mask``      mean nothing to it
-=============================================== =======================================
-
-What is left out has the default of the class, which is 0 Hz for ``frequency_min``.
-"""
+"""What a transformers folder's JSON files say: of the model, and of what it hears."""
 
 from __future__ import annotations
 
@@ -52,6 +34,24 @@ _FRONT_END = {
     "frequency_max": "f_max",
 }
 _WITHOUT_EFFECT = {"top_db": None, "padding_value": 0}
+
+_TEXT = {
+    "num_attention_heads": 12,
+    "layer_norm_eps": 1e-12,
+    "hidden_act": "gelu",
+    "pad_token_id": 1,
+    "bos_token_id": 0,
+    "eos_token_id": 2,
+}
+_SPEC_SIZE = 256
+_HEAD = {"projection_hidden_act": "relu"}
+# what the towers here are, and weights do not tell
+_AUDIO_AS_USUAL = {
+    **_HEAD,
+    "hidden_act": "gelu",
+    "layer_norm_eps": 1e-5,
+    "flatten_patch_embeds": True,
+}
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def hearing(processor: Mapping[str, Any], fused: bool) -> Hearing:
     usual = LAION_FUSED if fused else LAION
     if not processor:
         return Hearing(dict(usual))
-    _check(processor, fused)
+    _check_processor(processor, fused)
     said = {key: processor.get(key, usually) for key, usually in _DEFAULTS.items()}
     numbers = {ours: said[theirs] for theirs, ours in _FRONT_END.items()}
     for name in ("sample_rate", "n_fft", "hop_length", "n_mels"):
@@ -117,7 +117,7 @@ def hearing(processor: Mapping[str, Any], fused: bool) -> Hearing:
     )
 
 
-def _check(processor: Mapping[str, Any], fused: bool) -> None:
+def _check_processor(processor: Mapping[str, Any], fused: bool) -> None:
     kind = processor.get("feature_extractor_type", KIND)
     if kind != KIND:
         raise CheckpointError(
@@ -164,3 +164,82 @@ def _whole(value: Any, name: str) -> int:
             f"the feature extractor's {name} is {value!r}: no whole number, 1 or more"
         )
     return int(value)
+
+
+# ClapTextConfig's defaults: what a file leaves out
+
+
+def text_numbers(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the text tower's configuration has to tell.
+
+    Arguments
+    ---------
+    config : mapping
+        ``config.json`` of a ``ClapModel``; empty if there is none.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    CheckpointError
+        If the projection's activation is another than here.
+
+    Example
+    -------
+    >>> text_numbers({"text_config": {"num_attention_heads": 4}})["layer_norm_eps"]
+    1e-12
+    """
+    if not config:
+        return {}
+    said = config.get("text_config") or {}
+    _check_config(said, _HEAD, "text")
+    return {key: said.get(key, usual) for key, usual in _TEXT.items()}
+
+
+def spec_size(config: Mapping[str, Any], patch_size: int) -> int:
+    """Side of the audio tower's image.
+
+    Arguments
+    ---------
+    config : mapping
+        ``config.json`` of a ``ClapModel``, or of an audio tower alone; empty if there
+        is none.
+    patch_size : int
+        Side of a patch.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    CheckpointError
+        If it tells of a tower that cannot be built here.
+
+    Example
+    -------
+    >>> spec_size({"audio_config": {"spec_size": 128}}, 4), spec_size({}, 4)
+    (128, 256)
+    """
+    said = config.get("audio_config") or config
+    _check_config(said, _AUDIO_AS_USUAL, "audio")
+    stride = said.get("patch_stride", [patch_size] * 2)
+    if stride not in (patch_size, [patch_size] * 2):
+        raise CheckpointError(
+            f"config.json has patch_stride {stride!r} with patches of {patch_size}: "
+            "patches that overlap are not supported here"
+        )
+    return said.get("spec_size", _SPEC_SIZE)
+
+
+def _check_config(
+    said: Mapping[str, Any], as_usual: Mapping[str, Any], tower: str
+) -> None:
+    for key, usual in as_usual.items():
+        if said.get(key, usual) != usual:
+            raise CheckpointError(
+                f"config.json has {key} {said[key]!r} for the {tower} tower, and only "
+                f"{usual!r} is supported here"
+            )

@@ -9,8 +9,13 @@ import torch
 
 from clap_sb.checkpoints.architecture import Architecture, Part, TextTower
 from clap_sb.checkpoints.audio_towers import audio_name, embedding_dim
-from clap_sb.checkpoints.projections import projection_part
+from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.text_towers import text_name
+
+_CLASSES = {
+    "0.weight": "clap_sb.encoders.projection.MLPProjection",
+    "linear1.weight": "clap_sb.encoders.projection.MSProjection",
+}
 
 
 def two_towers(
@@ -105,3 +110,35 @@ def joined(
         for part, state in parts.items()
         for key, value in state.items()
     }
+
+
+def projection_part(head: Mapping[str, torch.Tensor]) -> Part:
+    """Describes a projection head.
+
+    Arguments
+    ---------
+    head : mapping
+        Its state dict: ``0`` and ``2`` are LAION's layers, ``linear1``, ``linear2``
+        and ``layer_norm`` those of MS-CLAP.
+
+    Returns
+    -------
+    Part
+
+    Raises
+    ------
+    CheckpointError
+        If it is neither.
+
+    Example
+    -------
+    >>> projection_part({"0.weight": torch.zeros(512, 768)}).arguments
+    {'input_dim': 768, 'joint_dim': 512}
+    """
+    for key, name in _CLASSES.items():
+        if key in head:
+            joint_dim, input_dim = head[key].shape
+            return Part(name, {"input_dim": input_dim, "joint_dim": joint_dim})
+    raise CheckpointError(
+        f"the file has no projection head that is known here (found: {sorted(head)})"
+    )

@@ -88,6 +88,41 @@ def read_weights(path: str | Path) -> Weights:
     return Weights(_plain_state(_read_file(path), path), path)
 
 
+def read_part(path: str | Path) -> dict[str, Any]:
+    """Reads one part of a model of ours: its state dict as it is, by the same rules.
+
+    Arguments
+    ---------
+    path : str or Path
+        A file of an export, or of one checkpoint of a run.
+
+    Returns
+    -------
+    dict
+        Tensors, and what else a class of others keeps in its state; empty for a part
+        without weights.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged, or holds more than data.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "text_projection.ckpt"
+    >>> torch.save(torch.nn.Identity().state_dict(), path)
+    >>> read_part(path)
+    {}
+    """
+    path = Path(path)
+    content = _read_file(path)
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"{path} holds no state dict")
+    for key, value in content.items():
+        _check_numbers(key, value, path)
+    return dict(content)
+
+
 def _read_folder(folder: Path) -> Weights:
     present = [folder / name for name in FOLDER_FILES if (folder / name).is_file()]
     if not present:
@@ -227,20 +262,23 @@ def _plain_state(content: Any, path: Path) -> dict[str, torch.Tensor]:
         if isinstance(value, torch.Tensor)
     }
     for key, value in state.items():
-        if not _holds_its_numbers(value):
-            raise CheckpointError(
-                f"{path}: {key} is no plain tensor with all of its numbers in the file"
-            )
+        _check_numbers(key, value, path)
     if not state:
         raise CheckpointError(f"{path} holds no state dict: there are no named tensors")
     return state
 
 
-def _holds_its_numbers(value: torch.Tensor) -> bool:
+def _check_numbers(key: str, value: Any, path: Path) -> None:
     """A tensor of stride 0 may claim any shape, and models are built by shapes."""
-    if value.layout != torch.strided or value.is_meta:
-        return False
-    return value.untyped_storage().nbytes() >= value.numel() * value.element_size()
+    if not isinstance(value, torch.Tensor):
+        return
+    if value.layout == torch.strided and not value.is_meta:
+        claimed = value.numel() * value.element_size()
+        if value.untyped_storage().nbytes() >= claimed:
+            return
+    raise CheckpointError(
+        f"{path}: {key} is no plain tensor with all of its numbers in the file"
+    )
 
 
 def _number(dtype: np.dtype, data: bytes) -> np.generic:

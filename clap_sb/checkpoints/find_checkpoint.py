@@ -6,9 +6,9 @@ import hashlib
 from pathlib import Path
 
 from clap_sb.checkpoints.errors import CheckpointError
-from clap_sb.checkpoints.reading import FOLDER_FILES, SUFFIXES
-from clap_sb.checkpoints.run_export import EXPORT_FOLDER
+from clap_sb.checkpoints.run_folder import EXPORT_FOLDER
 from clap_sb.checkpoints.speechbrain_folder import DESCRIPTION_FILE
+from clap_sb.checkpoints.weights_file import FOLDER_FILES, SUFFIXES
 from clap_sb.encoders.missing_tokenizer import has_tokenizer
 from clap_sb.hub import HubError, fetch_snapshot, is_hub_name
 
@@ -202,6 +202,8 @@ def find_tokenizer(
             return Path(folder)
     if given is not None and not is_hub_name(str(given)):
         raise CheckpointError(f"there is no tokenizer in {given}")
+    if given is None and not is_hub_name(usual):  # a run's own, and it is not there
+        return None
     try:
         return fetch_snapshot(str(given or usual), _TOKENIZER_PATTERNS)
     except HubError as error:
