@@ -7,8 +7,7 @@ import json
 import pytest
 import torch
 
-from clap_sb.evaluation.card import ProtocolCard, package_versions
-from clap_sb.evaluation.markdown import markdown_table
+from clap_sb.evaluation.card import ProtocolCard, markdown_table, package_versions
 from clap_sb.evaluation.report import write_results
 
 SCORES = {"accuracy": 81.25, "num_clips": 400, "prompt": "a {label} | b"}

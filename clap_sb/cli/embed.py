@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clap_sb.cli.audio_files import (
+    STDIN,
     add_checkpoint,
     add_files,
     for_each,
@@ -15,7 +18,6 @@ from clap_sb.cli.audio_files import (
     named_sources,
     tell_unreadable,
 )
-from clap_sb.cli.sentences import sentences_of
 
 if TYPE_CHECKING:
     import torch
@@ -93,3 +95,40 @@ def _write(path: Path, rows: list[tuple[str, torch.Tensor]]) -> None:
 
     names = np.array([name for name, _ in rows])
     np.savez(path, name=names, embedding=np.stack([row.numpy() for _, row in rows]))
+
+
+def sentences_of(words: Sequence[str]) -> list[str]:
+    """What the sentences' arguments stand for.
+
+    Arguments
+    ---------
+    words : sequence of str
+        Sentences, and ``-`` for those in the standard input, one a line.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    ValueError
+        If the standard input holds none, or is in another encoding than UTF-8.
+
+    Example
+    -------
+    >>> sentences_of(["a dog", "rain"])
+    ['a dog', 'rain']
+    """
+    found: list[str] = []
+    for word in words:
+        found += _from_stdin() if word == STDIN else [word]
+    return found
+
+
+def _from_stdin() -> list[str]:
+    from clap_sb.data.text_file import lines_of
+
+    lines = list(lines_of(sys.stdin.buffer, "the standard input"))
+    if not lines:
+        raise ValueError("the standard input is empty: there is no sentence to read")
+    return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,33 @@ import torch.nn.functional as F
 
 from clap_sb.encoders.cut_captions import CutCaptions, counting, report
 from clap_sb.encoders.missing_tokenizer import MissingTokenizer, has_tokenizer
-from clap_sb.encoders.punctuation import without_punctuation
 from clap_sb.encoders.sentencepiece_tokenizer import (
     MODEL_FILE,
     SentencePieceTokenizer,
 )
+
+_PUNCTUATION = re.compile(r'[(),.!?;:|*"]')
+
+
+def without_punctuation(caption: str) -> str:
+    """Takes the punctuation out: lower case, a space a sign, doubled spaces once.
+
+    Arguments
+    ---------
+    caption : str
+        A caption.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> without_punctuation("A dog barks; rain.")
+    'a dog barks rain '
+    """
+    return _PUNCTUATION.sub(" ", caption.lower()).replace("  ", " ")
+
 
 # tokens that begin and end a caption, and a space that SentencePiece puts before it
 _SPECIAL = 3

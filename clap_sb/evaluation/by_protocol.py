@@ -11,10 +11,9 @@ from typing import Any
 from clap_sb.data.crop_rules import crop_rule
 from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import Clip
-from clap_sb.evaluation.card import ProtocolCard
+from clap_sb.evaluation.card import ProtocolCard, markdown_table
 from clap_sb.evaluation.embedded_once import EmbeddedOnce
 from clap_sb.evaluation.embedding import Embedded, embed_clips
-from clap_sb.evaluation.markdown import markdown_table
 from clap_sb.evaluation.protocols import Protocol, protocols_named
 from clap_sb.evaluation.report import write_results
 from clap_sb.evaluation.retrieval_report import Origin

@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from clap_sb.evaluation.card import ProtocolCard
-from clap_sb.evaluation.markdown import markdown_table
+from clap_sb.evaluation.card import ProtocolCard, markdown_table
 
 _RESERVED = ("title", "intervals", "card", "tables")
 _EMPTY: Mapping[str, list[dict]] = MappingProxyType({})

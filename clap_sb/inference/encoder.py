@@ -11,9 +11,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from clap_sb.clips import joined_windows
-from clap_sb.encoders.caption_tokenizer import CaptionTokenizer, check_captions
+from clap_sb.encoders.caption_tokenizer import (
+    CaptionTokenizer,
+    check_captions,
+    without_punctuation,
+)
 from clap_sb.encoders.cut_captions import counting
-from clap_sb.encoders.punctuation import without_punctuation
 from clap_sb.encoders.text_tower import TextTower
 from clap_sb.inference.audio_input import open_numbered, split_inputs
 from clap_sb.inference.run_options import autocast_dtype
