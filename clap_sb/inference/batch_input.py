@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from clap_sb.clips import check_lengths
+from clap_sb.data.sound_limits import LOUDEST, fault_of
 from clap_sb.inference.waveform import (
     check_floats,
     is_time_first,
@@ -41,7 +42,7 @@ def as_batch(
     Raises
     ------
     ValueError
-        If the shape is another, samples are integers or not finite, or the lengths are
+        If the shape is another, samples are integers, not finite or absurd, or the lengths are
         not one a clip, in (0, 1].
 
     Example
@@ -66,6 +67,7 @@ def as_batch(
         wav_lens = torch.as_tensor(wav_lens).reshape(-1)
         check_lengths(wavs, wav_lens, wait=True)
     is_compiled = torch.compiler.is_compiling() or torch.jit.is_tracing()
-    if not is_compiled and not wavs.isfinite().all():
-        raise ValueError("some samples of the batch are not finite numbers")
+    if not is_compiled and not (wavs.abs() <= LOUDEST).all():
+        fault = fault_of(wavs.detach().float().cpu().numpy())
+        raise ValueError(f"a clip of the batch: {fault}")
     return wavs, wav_lens

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from clap_sb.data.sound_limits import fault_of
+
 if TYPE_CHECKING:
     Waveform = torch.Tensor | np.ndarray
 
@@ -156,6 +158,7 @@ def as_channels(wav: torch.Tensor) -> torch.Tensor:
             refuse_time_first(shape)
         wav = wav.T
     check_floats(wav)
-    if not wav.isfinite().all():
-        raise ValueError("some samples of a clip are not finite numbers")
-    return wav.float().reshape(-1, wav.shape[-1])
+    wav = wav.float().reshape(-1, wav.shape[-1])
+    if (fault := fault_of(wav.numpy())) is not None:
+        raise ValueError(f"a clip: {fault}")
+    return wav
