@@ -94,9 +94,7 @@ class AudioFile:
             not fit into memory.
         """
         try:
-            return self._resampler.span(
-                self._mono, self._survey.num_frames, begin, end
-            )
+            return self._resampler.span(self._mono, self._survey.num_frames, begin, end)
         except MemoryError:
             raise AudioError(
                 f"{self.name}: {(end - begin) / self.sample_rate:.0f} s of it do not "

@@ -94,9 +94,7 @@ def open_sound(source: AudioSource) -> tuple[Decoder, Survey]:
         opener = choose_decoder(source)
         decoder = opener(source)
         try:
-            check_header(
-                source_name(source), decoder.sample_rate, decoder.num_channels
-            )
+            check_header(source_name(source), decoder.sample_rate, decoder.num_channels)
             survey = _survey(decoder, opener)
             check_length(source_name(source), survey.num_frames, decoder.sample_rate)
         except BaseException:

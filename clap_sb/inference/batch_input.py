@@ -42,8 +42,8 @@ def as_batch(
     Raises
     ------
     ValueError
-        If the shape is another, samples are integers, not finite or absurd, or the lengths are
-        not one a clip, in (0, 1].
+        If the shape is another, samples are integers, not finite or absurdly large, or
+        the lengths are not one a clip, in (0, 1].
 
     Example
     -------
