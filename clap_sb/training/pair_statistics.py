@@ -17,7 +17,7 @@ NAMES = ("matching_similarity", "other_similarity", "in_batch_accuracy")
 
 @register_checkpoint_hooks
 class PairStatistics:
-    """Running means over an epoch's batches.
+    """Running means over an epoch's batches; those that are not finite do not count.
 
     ``matching_similarity``
         mean cosine of a clip and its caption;
@@ -43,7 +43,7 @@ class PairStatistics:
     def reset(self) -> None:
         """Starts a new epoch."""
         self._sums = torch.zeros(len(NAMES), dtype=torch.float64)
-        self._batches = 0
+        self._batches = torch.zeros((), dtype=torch.int64)
 
     @torch.no_grad()
     def update(
@@ -71,9 +71,13 @@ class PairStatistics:
         right = (similarity.argmax(1) == target).double().mean()
         right += (similarity.argmax(0) == target).double().mean()
         other = (similarity * others).double().sum() / others.sum().clamp(min=1)
-        means = [similarity.diagonal().double().mean(), other, 50.0 * right]
-        self._sums = self._sums.to(similarity.device) + torch.stack(means)
-        self._batches += 1
+        means = torch.stack(
+            [similarity.diagonal().double().mean(), other, 50.0 * right]
+        )
+        finite = means.isfinite().all()  # of others, the step is left out, too
+        means = torch.where(finite, means, torch.zeros_like(means))
+        self._sums = self._sums.to(similarity.device) + means
+        self._batches = self._batches + finite.long()
 
     def summary(self) -> dict[str, float]:
         """Means over the batches so far.
@@ -83,7 +87,7 @@ class PairStatistics:
         dict
             The three names of the class; empty before the first batch.
         """
-        if not self._batches:
+        if not int(self._batches):
             return {}
         means = (self._sums / self._batches).tolist()
         return dict(zip(NAMES, means, strict=True))
@@ -91,7 +95,7 @@ class PairStatistics:
     @mark_as_saver
     def save(self, path: str | Path) -> None:
         """Writes the sums."""
-        state = {"sums": self._sums.tolist(), "batches": self._batches}
+        state = {"sums": self._sums.tolist(), "batches": int(self._batches)}
         Path(path).write_text(json.dumps(state), encoding="utf-8")
 
     @mark_as_loader
@@ -101,4 +105,4 @@ class PairStatistics:
             return
         state = json.loads(Path(path).read_text(encoding="utf-8"))
         self._sums = torch.tensor(state["sums"], dtype=torch.float64)
-        self._batches = state["batches"]
+        self._batches = torch.tensor(state["batches"])
