@@ -18,6 +18,7 @@ from clap_sb.data.audio_source import (
     is_path,
     source_name,
 )
+from clap_sb.data.quiet_stdio import quiet_stdio
 from clap_sb.data.read_on import ReadOn
 
 # Whose spans after a seek are not those of the whole, however much is read before them;
@@ -90,7 +91,8 @@ class SndfileDecoder:
         elif sys.platform != "win32":
             source = os.fsencode(source)  # soundfile takes names in UTF-8 alone
         try:
-            return kind(source)
+            with quiet_stdio():
+                return kind(source)
         except soundfile.LibsndfileError as error:
             reason = error.error_string.rstrip(".")
             if reason.startswith(
@@ -121,7 +123,8 @@ class SndfileDecoder:
             yield block
 
     def _frames(self, count: int) -> np.ndarray:
-        return self._file.read(count, dtype="float32", always_2d=True)
+        with quiet_stdio():
+            return self._file.read(count, dtype="float32", always_2d=True)
 
     def read(self, begin: int, end: int) -> np.ndarray:
         """Decodes a span.

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import torch
 
+from clap_sb.encoders.readable import is_blank, why_unreadable
+
 MODEL_FILE = "sentencepiece.model"
 STAMP_FILE = "sentencepiece.json"
 
@@ -130,14 +132,18 @@ def train_sentencepiece(
     Raises
     ------
     ValueError
-        If there is no caption to learn from, or the folder holds the model of other
-        captions: whatever was trained with it could no longer be used.
+        If there is no caption to learn from, or one is no text, or the folder holds the
+        model of other captions: whatever was trained with it could no longer be used.
 
     Example
     -------
     >>> train_sentencepiece(["a dog barks"], getfixture("tmp_path"), 30)
     """
-    lines = [caption.lower() for caption in captions if caption.strip()]
+    captions = list(captions)
+    for index, caption in enumerate(captions):
+        if (reason := why_unreadable(caption)) is not None:
+            raise ValueError(f"captions [{index}] {reason}")
+    lines = [caption.lower() for caption in captions if not is_blank(caption)]
     if not lines:
         raise ValueError("no caption to train a tokenizer on: all of them are empty")
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()

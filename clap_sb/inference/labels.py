@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from clap_sb.encoders.readable import is_blank, why_unreadable
 from clap_sb.evaluation.prompts import Prompts
 from clap_sb.evaluation.zero_shot import DEFAULT_PROMPT, prompt
 from clap_sb.inference.encoder import Encoder
@@ -43,9 +44,14 @@ class Labels:
         if not self.names:
             raise ValueError("there are no labels: give one or more")
         for name, texts in zip(self.names, self.texts, strict=True):
+            for text in (name, *texts):
+                if (reason := why_unreadable(text)) is not None:
+                    raise ValueError(f"a label, or its description, {reason}")
+            if is_blank(name):
+                raise ValueError(f"a label is empty ({name!r}): leave it out")
             if self.names.count(name) > 1:
                 raise ValueError(f"the label {name!r} is there twice")
-            if not texts or not all(text.strip() for text in texts):
+            if not texts or any(map(is_blank, texts)):
                 raise ValueError(f"the label {name!r} has an empty description")
 
     @classmethod
