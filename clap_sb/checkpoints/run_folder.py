@@ -22,6 +22,8 @@ from clap_sb.checkpoints.undrawn import build_undrawn
 from clap_sb.model import CLAP
 
 SAVE_FOLDER = "save"
+# What comes of metadata that are something else, or nested without end.
+_NO_MAPPING = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -207,7 +209,7 @@ def best_checkpoint(folder: Path, metric: str) -> tuple[Path, dict[str, Any]]:
             meta = yaml.safe_load(path.read_text(encoding="utf-8"))
             saved, scored = float(meta["unixtime"]), meta.get(metric)
             scored = None if scored is None else (float(scored), saved)
-        except (yaml.YAMLError, ValueError, TypeError, KeyError) as error:
+        except (yaml.YAMLError, *_NO_MAPPING) as error:
             raise CheckpointError(f"{path} is damaged: delete its folder") from error
         if scored is not None:
             found.append((*scored, path.parent, meta))

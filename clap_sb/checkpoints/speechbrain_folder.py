@@ -151,6 +151,10 @@ def read_description(folder: str | Path, trust: Trust = False) -> Architecture:
         architecture = from_json(path.read_text(encoding="utf-8"), trust)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise CheckpointError(
+            f"{path}: not a description of a model: {error}"
+        ) from error
     return locate_clip(architecture, Path(folder))
 
 
