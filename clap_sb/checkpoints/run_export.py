@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from clap_sb.checkpoints.loading import Loaded
 from clap_sb.checkpoints.part import Trust
 from clap_sb.checkpoints.run_folder import TEXT_FOLDER, load_run
 from clap_sb.checkpoints.speechbrain_folder import write_speechbrain_folder
+from clap_sb.whole_file import whole_folder
 
 EXPORT_FOLDER = "export"
 
@@ -38,14 +38,11 @@ def export_run(run: str | Path, trust: Trust = False) -> Path:
     run = Path(run)
     loaded = load_run(run, trust=trust)
     folder = run / EXPORT_FOLDER
-    partial = run / f"{EXPORT_FOLDER}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    write_speechbrain_folder(
-        Loaded(loaded.clap, loaded.architecture),
-        partial,
-        run / TEXT_FOLDER if loaded.architecture.text.has_source else None,
-        facts=loaded.facts,
-    )
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    with whole_folder(folder) as unfinished:
+        write_speechbrain_folder(
+            Loaded(loaded.clap, loaded.architecture),
+            unfinished,
+            run / TEXT_FOLDER if loaded.architecture.text.has_source else None,
+            facts=loaded.facts,
+        )
     return folder

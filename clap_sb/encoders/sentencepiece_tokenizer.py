@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 
 from clap_sb.encoders.readable import is_blank, why_unreadable
+from clap_sb.whole_file import write_whole
 
 MODEL_FILE = "sentencepiece.model"
 STAMP_FILE = "sentencepiece.json"
@@ -157,8 +157,8 @@ def train_sentencepiece(
             f"{folder} holds a tokenizer that was trained on other captions: choose "
             "another output folder, or delete it to start afresh"
         )
-    _replace(folder / MODEL_FILE, _train(lines, vocab_size))
-    _replace(folder / STAMP_FILE, stamp.encode())
+    write_whole(folder / MODEL_FILE, _train(lines, vocab_size))
+    write_whole(folder / STAMP_FILE, stamp.encode())
 
 
 def _train(lines: list[str], vocab_size: int) -> bytes:
@@ -181,10 +181,3 @@ def _train(lines: list[str], vocab_size: int) -> bytes:
         minloglevel=2,
     )
     return written.getvalue()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)

@@ -22,6 +22,7 @@ from clap_sb.checkpoints.wrappers import read_public
 from clap_sb.inference.alike_texts import are_alike, least_cosine, sentence
 from clap_sb.inference.opening import is_run, open_checkpoint
 from clap_sb.inference.source import find_checkpoint
+from clap_sb.whole_file import whole_folder
 
 logger = logging.getLogger(__name__)
 
@@ -258,7 +259,8 @@ def convert(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise CheckpointError(f"{out} exists already: name another folder")
     opened = open_checkpoint(find_checkpoint(source), tokenizer, trust)
-    FORMATS[to](opened.loaded, out, opened.tokenizer, opened.facts)
+    with whole_folder(out) as unfinished:
+        FORMATS[to](opened.loaded, unfinished, opened.tokenizer, opened.facts)
     architecture = opened.loaded.architecture
     missing = None
     text = architecture.text

@@ -8,7 +8,6 @@ exact vectors, so a score is always exact, and what can be missed is a hit.
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ import numpy as np
 from clap_sb.search.errors import SearchError
 from clap_sb.search.store import Store
 from clap_sb.search.vectors import Vectors
+from clap_sb.whole_file import whole_file
 
 if TYPE_CHECKING:
     import faiss
@@ -153,14 +153,10 @@ def _sample(vectors: Vectors, rows: int, count: int) -> np.ndarray:
 
 
 def _write(index: faiss.Index, path: Path) -> None:
-    unfinished = path.with_name(f"{path.name}.tmp")
     try:
-        _faiss().write_index(index, str(unfinished))
-        with open(unfinished, "r+b") as file:
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
+        with whole_file(path) as unfinished:
+            _faiss().write_index(index, str(unfinished))
     except (OSError, RuntimeError) as error:  # the latter is faiss's
-        unfinished.unlink(missing_ok=True)
         raise SearchError(
             f"{path}, the approximate part of the index, cannot be written "
             f"({_reason(error)}): make room on the disk, and run this again; nothing "

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 from pathlib import Path
+
+from clap_sb.whole_file import write_whole
 
 
 class History:
@@ -55,10 +56,7 @@ class History:
         """
         rows = [row for row in self.rows if row["epoch"] < epoch]
         self.rows = [*rows, {"epoch": epoch, **values}]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_suffix(".partial")
-        partial.write_text(json.dumps(self.rows, indent=1), encoding="utf-8")
-        os.replace(partial, self.path)
+        write_whole(self.path, json.dumps(self.rows, indent=1))
         if self._board is not None:
             self._board.add(epoch, values)
 
