@@ -28,6 +28,7 @@ from clap_sb.training.loader_brain import LoaderBrain
 from clap_sb.training.parameter_groups import parameter_groups
 from clap_sb.training.schedule import warmup_cosine
 from clap_sb.training.step_seed import seed_step
+from clap_sb.training.stopping import Stopped, StopRequest
 from clap_sb.training.unreadable import tell_unreadable
 from clap_sb.training.validation_loss import validation_loss
 from clap_sb.training.wav_augment import augmented, move_augmenter
@@ -59,7 +60,8 @@ class CLAPBrain(LoaderBrain):
 
     A step whose loss or gradients are not finite is left out, its clips are named, and
     what it has left in buffers is undone; more than ``nonfinite_patience`` of them in
-    an epoch end the training.
+    an epoch end the training. Ctrl-C and a SIGTERM are heeded after the next step, with
+    a checkpoint and :class:`~clap_sb.training.stopping.Stopped`.
 
     What it takes from ``hparams``, besides SpeechBrain's run options: ``seed``,
     ``objective``, ``wav_augment``, ``lr``, ``audio_lr``, ``text_lr``, ``weight_decay``,
@@ -107,6 +109,7 @@ class CLAPBrain(LoaderBrain):
             )
         move_augmenter(self.hparams.wav_augment, self.device)
         self._finite = FiniteSteps(self.modules, self.nonfinite_patience)
+        self._stop = StopRequest()
         self.epoch = 0
         self.before_training: Callable[[], None] | None = None
         self.embedded: Embedded | None = None
@@ -352,10 +355,22 @@ class CLAPBrain(LoaderBrain):
             metric = max_key or self.hparams.best_metric
             self.best_checkpoint = self.checkpointer.recover_best(metric)
 
+    def fit(self, *args: Any, **kwargs: Any) -> None:
+        """Trains; asked to stop by Ctrl-C or a SIGTERM, it saves after the step."""
+        with self._stop.heeded():
+            super().fit(*args, **kwargs)
+
     def _should_save_intra_epoch_ckpt(self, *args: Any) -> bool:
         # in between, the gradients of an accumulation window would be lost
-        at_step = self.step % self.grad_accumulation_factor == 0
-        return at_step and super()._should_save_intra_epoch_ckpt(*args)
+        if self.step % self.grad_accumulation_factor:
+            return False
+        if not self._stop.is_made():
+            return super()._should_save_intra_epoch_ckpt(*args)
+        saved = None
+        if self.checkpointer is not None:
+            self._save_intra_epoch_ckpt()
+            saved = self.checkpointer.find_checkpoint().path
+        raise Stopped(self._stop.number, saved)
 
     def _wrap_distributed(self) -> None:
         """Wraps in DDP what is trained: the model, and an objective that learns."""

@@ -23,6 +23,7 @@ from clap_sb.data.whole_clips import WindowCollate
 from clap_sb.experiment.command_line import read_command_line, run_option_kinds
 from clap_sb.experiment.threads import set_threads
 from clap_sb.run_yaml import command_config, run_yaml
+from clap_sb.training.stopping import Stopped
 
 logger = logging.getLogger(__name__)
 
@@ -156,7 +157,8 @@ def run_recipe(main: Callable[[list[str]], None]) -> None:
     """Runs a recipe script; what the user can mend is told in one line.
 
     Wrong settings, missing files and the like end the script with status 1 and their
-    message; the traceback goes to the run's ``log.txt``, where it has one.
+    message; the traceback goes to the run's ``log.txt``, where it has one. Ctrl-C ends
+    it with status 130, a SIGTERM in training with 143, once a checkpoint is saved.
 
     Arguments
     ---------
@@ -168,6 +170,12 @@ def run_recipe(main: Callable[[list[str]], None]) -> None:
     except (ValueError, OSError) as error:
         logger.debug("stopped by an error", exc_info=True)
         sys.exit(f"error: {error}")
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        sys.exit(stopped.status)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on", file=sys.stderr)
+        sys.exit(130)
     finally:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()  # it was made by `begin`

@@ -137,6 +137,7 @@ def _pairs(hparams: dict[str, Any], clips: Sequence[Clip]) -> PairDataset:
         hparams["seed"],
         whole_clips=clap.takes_whole_clips,
         caption_policy=hparams["caption_policy"],
+        max_unreadable=hparams["max_unreadable"],
     )
 
 

@@ -11,7 +11,9 @@ import torch
 from speechbrain.dataio.dataloader import LoopedLoader
 from torch.utils.data import DataLoader
 
+from clap_sb.data.audio_source import AudioError
 from clap_sb.data.manifest import Clip
+from clap_sb.training.stopping import leave_signals_to_main
 from clap_sb.training.train_loader import train_loader
 from clap_sb.training.training_plan import TrainingPlan
 from clap_sb.training.validation_clips import validation_clips
@@ -58,7 +60,11 @@ class LoaderBrain(sb.Brain):
             self._go_by(train_set, "dataloader-")
         if isinstance(valid_set, _LOADERS):
             validation_clips(valid_set)
-        super().fit(epoch_counter, train_set, valid_set, *args, **kwargs)
+        try:
+            super().fit(epoch_counter, train_set, valid_set, *args, **kwargs)
+        except AudioError as error:  # a worker's comes with its traceback
+            reason = str(error).rpartition(f"{AudioError.__name__}: ")[2]
+            raise AudioError(reason.strip()) from None
 
     def evaluate(
         self,
@@ -123,6 +129,7 @@ class LoaderBrain(sb.Brain):
         DataLoader
         """
         if stage != sb.Stage.TRAIN:
+            k = {"worker_init_fn": leave_signals_to_main, **k}
             loader = DataLoader(dataset, generator=torch.Generator(), **k)
             validation_clips(loader)  # an error now, not after an epoch
             return loader

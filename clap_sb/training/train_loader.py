@@ -9,6 +9,7 @@ from speechbrain.dataio.dataloader import SaveableDataLoader
 
 from clap_sb.data.epoch_sampler import EpochSampler
 from clap_sb.training.data_sets import TrainingSet, check_set
+from clap_sb.training.stopping import leave_signals_to_main
 
 
 def train_loader(
@@ -50,7 +51,7 @@ def train_loader(
         sampler=EpochSampler(len(dataset), seed, rank, ranks),
         drop_last=True,
         generator=torch.Generator(),
-        **options,
+        **{"worker_init_fn": leave_signals_to_main, **options},
     )
     if len(loader) < accumulation:
         raise ValueError(
