@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import platform
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,9 +65,11 @@ def whole_file(path: str | os.PathLike) -> Iterator[Path]:
     ('whole', 1)
     """
     path = Path(path)
-    unfinished = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    mark = f".{path.stem}.{platform.node()}."
+    unfinished = path.with_name(f"{mark}{os.getpid()}.partial{path.suffix}")
     with _explained(path, unfinished):
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left(path.parent, mark, f".partial{path.suffix}")
         try:
             yield unfinished
             to_disk(unfinished)
@@ -74,6 +77,21 @@ def whole_file(path: str | os.PathLike) -> Iterator[Path]:
         finally:
             unfinished.unlink(missing_ok=True)
     to_disk(path.parent)
+
+
+def _remove_left(folder: Path, mark: str, end: str) -> None:
+    """What processes of this machine have left of the same file, and are no more."""
+    if os.name == "nt":  # where a process cannot be asked for
+        return
+    for left in folder.iterdir():
+        number = left.name.removeprefix(mark).removesuffix(end)
+        if left.name == f"{mark}{number}{end}" and number.isdigit():
+            try:
+                os.kill(int(number), 0)
+            except ProcessLookupError:
+                left.unlink(missing_ok=True)
+            except (PermissionError, OverflowError):
+                continue  # another user's, or no process's number
 
 
 def write_whole(path: str | os.PathLike, content: str | bytes) -> None:

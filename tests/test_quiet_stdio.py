@@ -32,7 +32,11 @@ def test_damaged_mp3s_are_read_in_silence(tmp_path, capfd):
     told = ""
     for seed in range(8):
         path, rate = damaged(tmp_path, seed)
-        for use, how in ((probe_to_end, ()), (read_wav, (rate,))):
+        for use, how in (
+            (probe_to_end, ()),
+            (read_wav, (rate,)),
+            (read_wav, (rate, 1.2, 0.5)),
+        ):
             try:
                 use(path, *how)
             except AudioError as error:

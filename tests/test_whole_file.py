@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 import errno
 import os
+import platform
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -188,3 +191,18 @@ def test_whatever_else_is_written_in_place_has_a_reason():
     }
     found = {name for name in found if not name.startswith(OTHERS)}
     assert found == set(IN_PLACE)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="processes cannot be asked for there")
+def test_what_killed_processes_have_left_goes_with_the_next_write(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    with whole_file(tmp_path / "a.txt") as unfinished:
+        theirs = unfinished.name.replace(str(os.getpid()), str(process.pid))
+        other = unfinished.name.replace(platform.node(), "elsewhere")
+        for name in (theirs, other, ".a.partial.txt", ".b.1.partial.txt"):
+            (tmp_path / name).write_text("half")
+        unfinished.write_text("first")
+    write_whole(tmp_path / "a.txt", "second")
+    kept = [other, ".a.partial.txt", ".b.1.partial.txt", "a.txt"]
+    assert names(tmp_path) == sorted(kept)

@@ -118,9 +118,13 @@ class SndfileDecoder:
         self._file.close()
         self._file = self._open(_Unsought)
         if begin:
-            self._file.seek(begin)
+            self._seek(begin)
         while len(block := self._frames(_BLOCK)):
             yield block
+
+    def _seek(self, begin: int) -> None:
+        with quiet_stdio():
+            self._file.seek(begin)
 
     def _frames(self, count: int) -> np.ndarray:
         with quiet_stdio():
@@ -149,7 +153,7 @@ class SndfileDecoder:
         try:
             if self._read_on is not None:
                 return self._read_on.read(begin, end)
-            self._file.seek(begin)
+            self._seek(begin)
             return self._frames(end - begin)
         except soundfile.LibsndfileError as error:
             reason = error.error_string.removeprefix("Error : ").rstrip(".")
