@@ -23,6 +23,7 @@ from clap_sb.model import CLAP
 from clap_sb.objectives.gather import gather_rows
 from clap_sb.objectives.info_nce import not_negatives
 from clap_sb.training.epoch_counter import BEST_METRICS, LAST, check_best_metric
+from clap_sb.training.finite_steps import FiniteSteps
 from clap_sb.training.loader_brain import (
     LoaderBrain,
     check_run_options,
@@ -30,6 +31,7 @@ from clap_sb.training.loader_brain import (
     unwrap,
 )
 from clap_sb.training.optimization import parameter_groups, seed_step, warmup_cosine
+from clap_sb.training.stopping import Stopped, StopRequest
 from clap_sb.training.wav_augment import augmented, move_augmenter
 
 # of a parameter group: the schedule makes the learning rate of the first and the step
@@ -56,6 +58,11 @@ class CLAPBrain(LoaderBrain):
     several batches. It does not give a clip more negatives: those are the other clips
     of one batch, over all ranks. Batches that do not fill a last step of the epoch
     are dropped.
+
+    A step whose loss or gradients are not finite is left out, its clips are named, and
+    what it has left in buffers is undone; more than ``nonfinite_patience`` of them in
+    an epoch end the training. Ctrl-C and a SIGTERM are heeded after the next step, with
+    a checkpoint and :class:`~clap_sb.training.stopping.Stopped`.
 
     What it takes from ``hparams``, besides SpeechBrain's run options: ``seed``,
     ``objective``, ``wav_augment``, ``lr``, ``audio_lr``, ``text_lr``, ``weight_decay``,
@@ -102,6 +109,8 @@ class CLAPBrain(LoaderBrain):
                 "objective", objective, optional_load=True
             )
         move_augmenter(self.hparams.wav_augment, self.device)
+        self._finite = FiniteSteps(self.modules, self.nonfinite_patience)
+        self._stop = StopRequest()
         self.epoch = 0
         self.before_training: Callable[[], None] | None = None
         self.embedded: Embedded | None = None
@@ -120,6 +129,8 @@ class CLAPBrain(LoaderBrain):
         """Seeds what is random in this step."""
         rank = torch.distributed.get_rank() if self.distributed_launch else 0
         seed_step(key_of(self.hparams.seed, self.epoch, self.step, rank))
+        if (self.step - 1) % self.grad_accumulation_factor == 0:
+            self._finite.begin()
 
     def compute_forward(
         self, batch: PairBatch, stage: sb.Stage
@@ -173,6 +184,7 @@ class CLAPBrain(LoaderBrain):
         torch.Tensor
             Scalar.
         """
+        self._finite.see(batch, *predictions)
         keys = (batch.clip_keys.to(self.device), batch.caption_keys.to(self.device))
         audio, text, clip_keys, caption_keys = gather_rows(*predictions, *keys)
         self.hparams.statistics.update(
@@ -213,14 +225,21 @@ class CLAPBrain(LoaderBrain):
             group["lr"] = group["base_lr"] * factor
         self.scaler.unscale_(self.optimizer)
         trained = [p for g in self.optimizer.param_groups for p in g["params"]]
-        torch.nn.utils.clip_grad_norm_(trained, self.max_grad_norm)
-        if not self.scaler.is_enabled() and self.skip_nonfinite_grads:
-            self.check_gradients()
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
+        norm = torch.nn.utils.clip_grad_norm_(trained, self.max_grad_norm)
+        by_scale = self.scaler.is_enabled() and self.scaler.get_scale() > 1
+        if self._finite.is_spoilt(norm, by_scale):
+            self.scaler.update(self.scaler.get_scale() if by_scale else None)
+            self._finite.leave_out(self.epoch, self.step)
+        else:
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         self.clap.logit_scale.clamp_()
         self.optimizer_step += 1
+
+    def check_loss_isfinite(self, loss: torch.Tensor) -> None:
+        """Notes whether it is, for the step that it is part of."""
+        self._finite.see_loss(loss)
 
     def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:
         """Prepares the statistics of a stage."""
@@ -230,6 +249,7 @@ class CLAPBrain(LoaderBrain):
         if self.epoch == 0 and self.before_training is not None:
             self.before_training()
         self.epoch = epoch
+        self._finite.reset()
         if self.step == 0:  # not where an interrupted epoch goes on
             self.hparams.statistics.reset()
 
@@ -336,7 +356,19 @@ class CLAPBrain(LoaderBrain):
             metric = max_key or self.hparams.best_metric
             self.best_checkpoint = self.checkpointer.recover_best(metric)
 
+    def fit(self, *args: Any, **kwargs: Any) -> None:
+        """Trains; asked to stop by Ctrl-C or a SIGTERM, it saves after the step."""
+        with self._stop.heeded():
+            super().fit(*args, **kwargs)
+
     def _should_save_intra_epoch_ckpt(self, *args: Any) -> bool:
         # in between, the gradients of an accumulation window would be lost
-        at_step = self.step % self.grad_accumulation_factor == 0
-        return at_step and super()._should_save_intra_epoch_ckpt(*args)
+        if self.step % self.grad_accumulation_factor:
+            return False
+        if not self._stop.is_made():
+            return super()._should_save_intra_epoch_ckpt(*args)
+        saved = None
+        if self.checkpointer is not None:
+            self._save_intra_epoch_ckpt()
+            saved = self.checkpointer.find_checkpoint().path
+        raise Stopped(self._stop.number, saved)

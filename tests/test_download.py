@@ -96,17 +96,52 @@ def test_what_goes_wrong_is_told(tmp_path):
         fetch_zip(path.as_uri(), tmp_path / "other", checksum(path))
 
 
-def test_an_archive_writes_nothing_outside_of_its_folder(tmp_path):
+@pytest.mark.parametrize(
+    "name",
+    ["top/../../escaped", "../escaped", "/escaped", "top\\..\\escaped", "C:\\escaped"],
+)
+def test_an_archive_writes_nothing_outside_of_its_folder(tmp_path, name):
     path = tmp_path / "evil.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("top/a", "")
-        archive.writestr("top/../../escaped", "")
-    try:
+        archive.writestr(name, "")
+    with pytest.raises(ValueError, match="outside of its folder .*nothing was unp"):
         fetch_zip(path.as_uri(), tmp_path / "deep" / "set", checksum(path))
-    except ValueError:
-        pass
-    escaped = [p for p in tmp_path.rglob("escaped") if "deep" not in p.parts]
-    assert not escaped
+    assert not list(tmp_path.rglob("escaped*"))
+    assert {p.name for p in tmp_path.rglob("*")} == {"evil.zip", "deep", "set.zip"}
+
+
+@pytest.mark.parametrize("fault", ["two folders", "crc", "bomb", "locked"])
+def test_a_refused_archive_leaves_no_parts(tmp_path, fault, monkeypatch):
+    path = tmp_path / "set.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("top/a.wav", bytes(2_000_000))
+        archive.writestr(
+            "top/b.wav" if fault != "two folders" else "b/b.wav", b"b" * 99
+        )
+    content = bytearray(path.read_bytes())
+    if fault == "crc":
+        content[content.index(b"PK\x01\x02") + 16] ^= 0xFF
+    if fault == "locked":
+        for mark, at in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
+            content[content.index(mark) + at] |= 1
+    path.write_bytes(content)
+    if fault == "bomb":
+        monkeypatch.setattr("clap_sb.data.archive._ALWAYS_ALLOWED", 1000)
+    folder = tmp_path / "sets" / "set"
+    with pytest.raises(ValueError, match=r"set\.zip"):
+        fetch_zip(path.as_uri(), folder, checksum(path))
+    assert [p.name for p in folder.parent.iterdir()] == ["set.zip"]
+
+
+def test_an_archive_that_does_not_fit_is_told_before_it_is_unpacked(
+    archive, tmp_path, monkeypatch
+):
+    usage = types.SimpleNamespace(free=1000)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
+    with pytest.raises(OSError, match="make room, and run this again"):
+        fetch_zip(archive.as_uri(), tmp_path / "ESC-50", checksum(archive))
+    assert [path.name for path in tmp_path.iterdir()] == ["ESC-50.zip"]
 
 
 # ---------------------------------------------------------------- aac-datasets

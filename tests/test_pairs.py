@@ -9,6 +9,7 @@ import pytest
 import soundfile
 import torch
 from builders import CAPTIONS, SAMPLE_RATE, write_text_source
+from torch.utils.data import DataLoader
 
 from clap_sb.data import pairs as pairs_module
 from clap_sb.data.audio import AudioError, read_wav
@@ -125,6 +126,24 @@ def test_nothing_readable_is_an_error(clips, tmp_path, warnings):
     dataset = dataset_of(with_broken(clips[:2], 0, 1, tmp_path=tmp_path))
     with pytest.raises(AudioError, match="not one of the training clips"):
         dataset[1, 0]
+
+
+@pytest.mark.parametrize(("share", "bad"), [(0.3, 3), (0.0, 0), (0.05, 1)])
+@pytest.mark.parametrize("workers", [0, 1])
+def test_too_many_that_went_bad_are_an_error(clips, tmp_path, share, bad, workers):
+    """One more than the share has, rounded up; until then, batches are full."""
+    clips = with_broken(clips, *range(bad + 1), tmp_path=tmp_path)
+    dataset = PairDataset(clips, SAMPLE_RATE, CLIP_SAMPLES, 1, max_unreadable=share)
+    keys = [(1, place) for place in range(bad + 1, len(clips))]
+    loader = DataLoader(dataset, sampler=keys, batch_size=None, num_workers=workers)
+    assert len(list(loader)) == len(keys)
+    keys = [(1, place) for place in range(len(clips))]
+    loader = DataLoader(dataset, sampler=keys, batch_size=None, num_workers=workers)
+    told = f"{bad + 1} of about 10 training clips cannot be read, and max_unreadable"
+    with pytest.raises(AudioError, match=told):
+        list(loader)
+    with pytest.raises(ValueError, match="share of the clips, from 0 to 1, not 1.5"):
+        PairDataset(clips, SAMPLE_RATE, CLIP_SAMPLES, 1, max_unreadable=1.5)
 
 
 def test_a_half_broken_file_depends_on_no_history(clips, monkeypatch, warnings):

@@ -283,9 +283,32 @@ def from_json(text: str, trust: Trust = False) -> Architecture:
             samples, rate = map(operator.index, values["window"])
             values["window"] = (samples, rate)
         architecture = Architecture(**values)
+        _check_kinds(architecture)
         check_trusted(architecture.parts, trust)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"not a description of a model: {error}") from error
     return architecture
+
+
+def _check_kinds(architecture: Architecture) -> None:
+    """Sees that what JSON has told is of the kinds that a model is built from."""
+    for name in _PARTS:
+        part = getattr(architecture, name)
+        is_left_out = (
+            part is None and name == "text_projection" and architecture.text is None
+        )
+        if not (is_left_out or isinstance(part, Part)):
+            raise TypeError(f"its {name} is {part!r}")
+    text = architecture.text
+    if text is not None:
+        if not isinstance(text.part, Part):
+            raise TypeError(f"its text tower is {text.part!r}")
+        if not isinstance(text.config, Mapping):
+            raise TypeError(f"the configuration of its text tower is {text.config!r}")
+    for name in ("family", "description"):
+        if not isinstance(getattr(architecture, name), str):
+            raise TypeError(f"its {name} is {getattr(architecture, name)!r}")
+    if type(architecture.joint_dim) is not int:
+        raise TypeError(f"its joint_dim is {architecture.joint_dim!r}")

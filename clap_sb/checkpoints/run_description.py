@@ -13,6 +13,7 @@ from typing import Any
 from clap_sb.checkpoints.architecture import Architecture, TextTower
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.part import Part, Trust, check_trusted, strange_names
+from clap_sb.checkpoints.yaml_bounds import check_yaml_size
 from clap_sb.model import CLAP
 
 FAMILY = "clap_sb"
@@ -31,6 +32,7 @@ PARTS = (
 _FACTS = ("system", "trained_on", "text_tower_origin", "best_metric")
 # of the model as it was built; older files have them among its arguments alone
 _BUILT = ("sample_rate", "clip_samples", "joint_dim")
+_NO_FACT = (dict, list, tuple, Part)
 _NEW, _NAME = "!new:", "!name:"
 _TUPLE = re.compile(r"\(.*\)", re.DOTALL)  # what HyperPyYAML takes for one
 
@@ -81,16 +83,19 @@ def read_model_file(run: Path, trust: Trust = False) -> dict[str, Any]:
     try:
         yaml = ruamel.yaml.YAML()
         yaml.preserve_quotes = True  # a text ("(a)") is no tuple
-        values = yaml.load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        check_yaml_size(text)
+        values = yaml.load(text)
         absent = {*PARTS, *_FACTS} - set(values)
         told = (*PARTS, *_FACTS, *_BUILT)
         found = {key: plain(values[key]) for key in told if key in values}
         check_trusted(found.values(), trust)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    except (ruamel.yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
+    except (ruamel.yaml.YAMLError, ValueError, TypeError, LookupError) as error:
         raise CheckpointError(f"{path} is no description of a model") from error
     absent |= {name for name in PARTS if not _is_module(found.get(name))}
+    absent |= {name for name in _FACTS if isinstance(found.get(name), _NO_FACT)}
     if strange_names(found) or set(_BUILT) & set(found):
         absent |= {name for name in _BUILT if type(found.get(name)) is not int}
     if absent:
@@ -145,7 +150,10 @@ def _text_tower(part: Part, trained: Part, run: Path) -> TextTower:
         arguments["pretrained"] = False
     path, config = run / TEXT_FOLDER / "config.json", {}
     if path.is_file():  # a class that takes all of its numbers as arguments has none
-        config = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            config = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise CheckpointError(f"{path} is no configuration in JSON") from error
     return TextTower(
         replace(part, arguments=arguments),
         config,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from clap_sb.checkpoints.open_checkpoint import open_checkpoint
 from clap_sb.checkpoints.part import Trust
 from clap_sb.checkpoints.run_folder import EXPORT_FOLDER
 from clap_sb.checkpoints.speechbrain_folder import write_speechbrain_folder
+from clap_sb.whole_file import whole_folder
 
 
 def export_run(run: str | Path, trust: Trust = False) -> Path:
@@ -36,9 +36,6 @@ def export_run(run: str | Path, trust: Trust = False) -> Path:
     run = Path(run)
     checkpoint = open_checkpoint(run, trust=trust)
     folder = run / EXPORT_FOLDER
-    partial = run / f"{EXPORT_FOLDER}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    write_speechbrain_folder(checkpoint, partial)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    with whole_folder(folder) as unfinished:
+        write_speechbrain_folder(checkpoint, unfinished)
     return folder

@@ -20,6 +20,8 @@ from clap_sb.model import CLAP
 
 SAVE_FOLDER, EXPORT_FOLDER = "save", "export"
 NOTES_FILE = "CKPT.yaml"  # in each checkpoint's folder
+# What comes of metadata that are something else, or nested without end.
+_NO_MAPPING = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 def find_run(path: str | Path, trust: Trust = False) -> CheckpointDescription:
@@ -149,7 +151,7 @@ def best_checkpoint(folder: Path, metric: str) -> tuple[Path, dict[str, Any]]:
             meta = yaml.safe_load(path.read_text(encoding="utf-8"))
             saved, scored = float(meta["unixtime"]), meta.get(metric)
             scored = None if scored is None else (float(scored), saved)
-        except (yaml.YAMLError, ValueError, TypeError, KeyError) as error:
+        except (yaml.YAMLError, *_NO_MAPPING) as error:
             raise CheckpointError(f"{path} is damaged: delete its folder") from error
         if scored is not None:
             found.append((*scored, path.parent, meta))

@@ -93,8 +93,13 @@ def _embedded(
 def _write(path: Path, rows: list[tuple[str, torch.Tensor]]) -> None:
     import numpy as np
 
+    from clap_sb.whole_file import whole_file
+
     names = np.array([name for name, _ in rows])
-    np.savez(path, name=names, embedding=np.stack([row.numpy() for _, row in rows]))
+    with whole_file(path) as unfinished:
+        np.savez(
+            unfinished, name=names, embedding=np.stack([row.numpy() for _, row in rows])
+        )
 
 
 def sentences_of(words: Sequence[str]) -> list[str]:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import hashlib
 import shutil
 import zipfile
-from pathlib import Path
+import zlib
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 _BLOCK = 1 << 20
+# What archives of sounds come to: few kinds of them can be packed to a tenth.
+_MOST_TIMES = 50
+_ALWAYS_ALLOWED = 1 << 30  # bytes
+_MOST_ENTRIES = 5_000_000
 
 
 def fetch_zip(url: str, folder: Path, md5: str) -> Path:
@@ -37,7 +42,9 @@ def fetch_zip(url: str, folder: Path, md5: str) -> Path:
     OSError
         If the archive cannot be downloaded.
     ValueError
-        If its checksum is another, or it is no archive of one folder.
+        If its checksum is another, it is no archive of one folder, or it would write
+        outside of the folder, or unpack to far more than archives of sounds do. What
+        was unpacked of it by then is removed.
 
     Example
     -------
@@ -65,11 +72,13 @@ def fetch_zip(url: str, folder: Path, md5: str) -> Path:
         )
     unfinished = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(unfinished, ignore_errors=True)
-    top = _unpack(archive, unfinished)
-    if folder.exists():
-        folder.rmdir()
-    top.rename(folder)
-    shutil.rmtree(unfinished)
+    try:
+        top = _unpack(archive, unfinished)
+        if folder.exists():
+            folder.rmdir()
+        top.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
     archive.unlink()
     return folder
 
@@ -98,12 +107,42 @@ def _unpack(archive: Path, folder: Path) -> Path:
     """The one folder of an archive, unpacked."""
     try:
         with zipfile.ZipFile(archive) as file:
-            file.extractall(folder)  # never outside of the folder
-    except zipfile.BadZipFile as error:
-        raise ValueError(f"{archive} is no ZIP archive: {error}") from None
+            _check_entries(archive, file.infolist(), folder)
+            file.extractall(folder)
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise ValueError(f"{archive} is no ZIP archive, or damaged: {error}") from None
+    except (NotImplementedError, RuntimeError) as error:  # packed or locked otherwise
+        raise ValueError(f"{archive} cannot be unpacked: {error}") from None
     content = list(folder.iterdir())
     if len(content) != 1 or not content[0].is_dir():
         raise ValueError(
             f"{archive} does not hold one folder, but {len(content)} things"
         )
     return content[0]
+
+
+def _check_entries(archive: Path, entries: list[zipfile.ZipInfo], folder: Path) -> None:
+    """Looks at all that an archive would write, before any of it is written."""
+    for entry in entries:
+        name = entry.orig_filename
+        paths = PurePosixPath(name), PureWindowsPath(name)
+        if any(path.is_absolute() or ".." in path.parts for path in paths):
+            raise ValueError(
+                f"{archive} would write outside of its folder ({name!r}), which no "
+                "archive of sounds does: nothing was unpacked"
+            )
+    size, packed = sum(entry.file_size for entry in entries), archive.stat().st_size
+    if (
+        size > max(_ALWAYS_ALLOWED, _MOST_TIMES * packed)
+        or len(entries) > _MOST_ENTRIES
+    ):
+        raise ValueError(
+            f"{archive} would unpack to {len(entries)} files of {size} bytes, "
+            f"{size // max(packed, 1)} times its own: nothing was unpacked"
+        )
+    free = shutil.disk_usage(folder.parent).free
+    if size > free:
+        raise OSError(
+            f"{archive} takes {size} bytes unpacked, and {folder.parent} has {free}: "
+            "make room, and run this again; the archive is kept"
+        )

@@ -34,7 +34,8 @@ class AudioFile:
     Raises
     ------
     AudioError
-        If the file is missing, empty, cut short, cannot be decoded, or has no samples.
+        If the file is missing, empty, cut short, cannot be decoded, has no samples, or
+        what no sound has (:mod:`~clap_sb.data.sound_limits`).
 
     Example
     -------
@@ -89,9 +90,16 @@ class AudioFile:
         Raises
         ------
         AudioError
-            If the data is corrupt, cut short, or not finite.
+            If the data is corrupt, cut short, not finite, or absurdly loud, or does
+            not fit into memory.
         """
-        return self._resampler.span(self._mono, self._survey.num_frames, begin, end)
+        try:
+            return self._resampler.span(self._mono, self._survey.num_frames, begin, end)
+        except MemoryError:
+            raise AudioError(
+                f"{self.name}: {(end - begin) / self.sample_rate:.0f} s of it do not "
+                "fit into memory: cut it into parts"
+            ) from None
 
     def _mono(self, begin: int, end: int) -> torch.Tensor:
         """The frames from `begin` to `end`, [time]."""

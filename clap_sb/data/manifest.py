@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from clap_sb.whole_file import write_whole
+
 FOLDER = "manifests"
 """Where a run's manifests are, in its folder."""
 
@@ -115,16 +117,9 @@ def write_manifest(
     path = Path(path)
     _check_ids([clip.id for clip in clips], path)
     content = {"note": note or {}, "clips": [asdict(clip) for clip in clips]}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        # ASCII with JSON's escapes is UTF-8 too, and holds even a file name that is
-        # not valid Unicode.
-        text = json.dumps(content, indent=1, allow_nan=False)
-        unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    # ASCII with JSON's escapes is UTF-8 too, and holds even a file name that is not
+    # valid Unicode.
+    write_whole(path, json.dumps(content, indent=1, allow_nan=False))
 
 
 def read_manifest(path: str | os.PathLike) -> list[Clip]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
 from clap_sb.data.audio import AudioError, read_wav
 from clap_sb.data.keys import generator_for, key_of
@@ -62,7 +63,8 @@ class PairDataset(Dataset):
 
     An item is asked for by ``(epoch, index)``, as :class:`EpochSampler` does, so that
     workers that live on need not be told the epoch. A file that cannot be read does
-    not end a long run: it is warned about, and the next clip takes its place.
+    not end a long run: it is warned about, and the next clip takes its place, so that
+    batches stay full.
 
     Arguments
     ---------
@@ -78,11 +80,14 @@ class PairDataset(Dataset):
         Read clips from end to end instead, for towers with feature fusion.
     caption_policy : str
         ``random`` gives the caption drawn; ``all`` gives all of them.
+    max_unreadable : float
+        Share of the clips that may be found unreadable in training; more are an error.
+        Each worker of a loader counts those that it has come upon.
 
     Raises
     ------
     ValueError
-        If there is no clip, or one has no caption.
+        If there is no clip, or one has no caption, or the share is none.
     """
 
     def __init__(
@@ -93,6 +98,7 @@ class PairDataset(Dataset):
         seed: int,
         whole_clips: bool = False,
         caption_policy: str = "random",
+        max_unreadable: float = 1.0,
     ):
         if not clips:
             raise ValueError("there is no clip to train on")
@@ -104,6 +110,12 @@ class PairDataset(Dataset):
         self.seconds = None if whole_clips else clip_samples / sample_rate
         self.seed = seed
         self.takes_all_captions = caption_policy == "all"
+        if not 0 <= max_unreadable <= 1:
+            raise ValueError(
+                f"max_unreadable is a share of the clips, from 0 to 1, not "
+                f"{max_unreadable}"
+            )
+        self.max_unreadable = max_unreadable
         self._unreadable: set[str] = set()
 
     @property
@@ -127,11 +139,24 @@ class PairDataset(Dataset):
             try:
                 return self._draw(epoch, clip)
             except AudioError as error:
-                if clip.id not in self._unreadable:
-                    self._unreadable.add(clip.id)
-                    count = len(self._unreadable)
-                    _warn(f"left out of training ({count} so far): {error}")
+                self._note(clip, error)
         raise AudioError("not one of the training clips can be read")
+
+    def _note(self, clip: Clip, error: AudioError) -> None:
+        """Tells of a clip that cannot be read, and raises where they are too many."""
+        if clip.id in self._unreadable:
+            return
+        self._unreadable.add(clip.id)
+        count = len(self._unreadable)
+        _warn(f"left out of training ({count} so far): {error}")
+        worker = get_worker_info()
+        seen = len(self) / (1 if worker is None else worker.num_workers)
+        if count > math.ceil(self.max_unreadable * seen):
+            raise AudioError(
+                f"{count} of about {seen:.0f} training clips cannot be read, and "
+                f"max_unreadable allows a share of {self.max_unreadable}: see that the "
+                f"disk is mounted and whole; the last was {error}"
+            )
 
     def _draw(self, epoch: int, clip: Clip) -> Pair:
         generator = generator_for(self.seed, epoch, clip.id)

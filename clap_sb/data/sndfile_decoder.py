@@ -18,6 +18,7 @@ from clap_sb.data.audio_source import (
     is_path,
     source_name,
 )
+from clap_sb.data.quiet_stdio import quiet_stdio
 from clap_sb.data.read_on import ReadOn
 
 # Whose spans after a seek are not those of the whole, however much is read before them;
@@ -90,7 +91,8 @@ class SndfileDecoder:
         elif sys.platform != "win32":
             source = os.fsencode(source)  # soundfile takes names in UTF-8 alone
         try:
-            return kind(source)
+            with quiet_stdio():
+                return kind(source)
         except soundfile.LibsndfileError as error:
             reason = error.error_string.rstrip(".")
             if reason.startswith(
@@ -116,12 +118,17 @@ class SndfileDecoder:
         self._file.close()
         self._file = self._open(_Unsought)
         if begin:
-            self._file.seek(begin)
+            self._seek(begin)
         while len(block := self._frames(_BLOCK)):
             yield block
 
+    def _seek(self, begin: int) -> None:
+        with quiet_stdio():
+            self._file.seek(begin)
+
     def _frames(self, count: int) -> np.ndarray:
-        return self._file.read(count, dtype="float32", always_2d=True)
+        with quiet_stdio():
+            return self._file.read(count, dtype="float32", always_2d=True)
 
     def read(self, begin: int, end: int) -> np.ndarray:
         """Decodes a span.
@@ -146,7 +153,7 @@ class SndfileDecoder:
         try:
             if self._read_on is not None:
                 return self._read_on.read(begin, end)
-            self._file.seek(begin)
+            self._seek(begin)
             return self._frames(end - begin)
         except soundfile.LibsndfileError as error:
             reason = error.error_string.removeprefix("Error : ").rstrip(".")

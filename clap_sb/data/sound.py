@@ -18,11 +18,12 @@ from clap_sb.data.audio_source import (
 )
 from clap_sb.data.channels import ChannelEnergies
 from clap_sb.data.decoders import Decoder, Opener, choose_decoder
+from clap_sb.data.sound_limits import check_header, check_length, fault_of
 
 # Read at once: a sound that is no longer is decoded once, and not once more.
 _SECONDS = 30
+_MOST_AT_ONCE = 2**24  # samples of all channels, but for a second
 _MOST_KNOWN = 100_000
-_NOT_FINITE = "some samples are not finite numbers (NaN or inf)"
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class Survey:
         What is worth telling of it.
     num_heard : int
         Frames that were decoded for it, from the beginning.
-    is_finite : bool
-        Whether all of these are finite numbers.
+    fault : str or None
+        What makes samples among these of no use.
     """
 
     opener: Opener
@@ -50,7 +51,7 @@ class Survey:
     channel: int | None = None
     remarks: tuple[str, ...] = ()
     num_heard: int = 0
-    is_finite: bool = True
+    fault: str | None = None
 
 
 # A path, and what changes with the file of that name.
@@ -83,7 +84,7 @@ def open_sound(source: AudioSource) -> tuple[Decoder, Survey]:
     ------
     AudioError
         Whatever goes wrong with the file: if it is missing, empty, cut short, cannot be
-        decoded, or has no samples.
+        decoded, has no samples, or a rate, channels or a length that no sound has.
     """
     try:
         stamp = _stamp(source)
@@ -93,7 +94,9 @@ def open_sound(source: AudioSource) -> tuple[Decoder, Survey]:
         opener = choose_decoder(source)
         decoder = opener(source)
         try:
+            check_header(source_name(source), decoder.sample_rate, decoder.num_channels)
             survey = _survey(decoder, opener)
+            check_length(source_name(source), survey.num_frames, decoder.sample_rate)
         except BaseException:
             decoder.close()
             raise
@@ -103,9 +106,6 @@ def open_sound(source: AudioSource) -> tuple[Decoder, Survey]:
         raise
     except Exception as error:  # of decoders that are not ours, on any file at all
         raise _unreadable(source, error) from error
-    if survey.num_frames < 1:
-        decoder.close()
-        raise AudioError(f"{source_name(source)}: the file has a header but no samples")
     if stamp:
         with _lock:
             if len(_known) >= _MOST_KNOWN:
@@ -135,18 +135,25 @@ def _survey(decoder: Decoder, opener: Opener) -> Survey:
     energies = ChannelEnergies(decoder.sample_rate)
     num_frames = decoder.num_frames
     listens = decoder.num_channels > 1 or decoder.may_exceed
-    at, step, is_finite = 0, _SECONDS * decoder.sample_rate, True
+    at, step, fault = 0, _step(decoder), None
     while num_frames is None or (listens and at < num_frames):
         frames = decoder.read(at, at + step)
         at += len(frames)
         energies.add(np.asarray(frames))
-        is_finite = is_finite and bool(np.isfinite(frames).all())
+        fault = fault or fault_of(frames)
         if len(frames) < step:
             num_frames = at if num_frames is None else num_frames
             break
         listens = not energies.is_settled
     told = energies.channel, energies.remarks
-    return Survey(opener, num_frames, *told, at, is_finite)
+    return Survey(opener, num_frames, *told, at, fault)
+
+
+def _step(decoder: Decoder) -> int:
+    """Frames to read at once: whole seconds."""
+    rate = decoder.sample_rate
+    seconds = _MOST_AT_ONCE // (rate * decoder.num_channels)
+    return rate * max(1, min(_SECONDS, seconds))
 
 
 def read_frames(decoder: Decoder, survey: Survey, begin: int, end: int) -> np.ndarray:
@@ -171,7 +178,7 @@ def read_frames(decoder: Decoder, survey: Survey, begin: int, end: int) -> np.nd
     Raises
     ------
     AudioError
-        If the data is corrupt, cut short, or not finite.
+        If the data is corrupt, cut short, not finite, or absurdly loud.
     """
     name = source_name(decoder.source)
     try:
@@ -186,8 +193,8 @@ def read_frames(decoder: Decoder, survey: Survey, begin: int, end: int) -> np.nd
             f"{survey.num_frames} frames; of {end - begin} from frame {begin}, only "
             f"{len(frames)} could be decoded)"
         )
-    if not np.isfinite(frames).all():
-        raise AudioError(f"{name}: {_NOT_FINITE}")
+    if (fault := fault_of(frames)) is not None:
+        raise AudioError(f"{name}: {fault}")
     return frames
 
 
@@ -207,11 +214,11 @@ def check_samples(decoder: Decoder, survey: Survey) -> None:
     Raises
     ------
     AudioError
-        If the data is corrupt, cut short, or not finite.
+        If the data is corrupt, cut short, not finite, or absurdly loud.
     """
-    if not survey.is_finite:
-        raise AudioError(f"{source_name(decoder.source)}: {_NOT_FINITE}")
-    end, step = survey.num_frames, _SECONDS * decoder.sample_rate
+    if survey.fault is not None:
+        raise AudioError(f"{source_name(decoder.source)}: {survey.fault}")
+    end, step = survey.num_frames, _step(decoder)
     if decoder.num_frames is None:
         return  # it was decoded to its end
     begin = survey.num_heard

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
+
+from clap_sb.whole_file import write_whole
 
 
 def write_rows(path: Path, rows: Sequence[Any]) -> None:
@@ -31,11 +34,11 @@ def write_rows(path: Path, rows: Sequence[Any]) -> None:
     >>> path.exists()
     False
     """
-    path.unlink(missing_ok=True)
     if not rows:
+        path.unlink(missing_ok=True)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="") as f:
-        writer = csv.DictWriter(f, [field.name for field in fields(rows[0])])
-        writer.writeheader()
-        writer.writerows(map(asdict, rows))
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, [field.name for field in fields(rows[0])])
+    writer.writeheader()
+    writer.writerows(map(asdict, rows))
+    write_whole(path, table.getvalue().encode(errors="backslashreplace"))

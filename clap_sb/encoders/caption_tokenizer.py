@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from clap_sb.encoders.cut_captions import CutCaptions, counting, report
 from clap_sb.encoders.missing_tokenizer import MissingTokenizer, has_tokenizer
+from clap_sb.encoders.readable import is_blank, why_unreadable
 from clap_sb.encoders.sentencepiece_tokenizer import (
     MODEL_FILE,
     SentencePieceTokenizer,
@@ -216,7 +217,9 @@ class CaptionTokenizer:
         """
         # a token is a byte at least, or how a caption begins and ends
         short = self.max_tokens - len(self.suffix) - _SPECIAL
-        longer = [text for text in captions if len(text.encode()) > short]
+        longer = [
+            text for text in captions if len(text.encode(errors="replace")) > short
+        ]
         found = CutCaptions(0, len(captions), self.max_tokens)
         with counting() as cut:
             for start in range(0, len(longer), _AT_ONCE):
@@ -257,8 +260,8 @@ def check_captions(captions: list[str]) -> None:
     Raises
     ------
     ValueError
-        If there is no caption, or some are empty, or one is no text; their places in
-        the list are named.
+        If there is no caption, or some are empty, or one is no text, or none in
+        Unicode; their places in the list are named.
 
     Example
     -------
@@ -271,21 +274,12 @@ def check_captions(captions: list[str]) -> None:
     if isinstance(captions, str):
         raise ValueError(f"captions are a list: write [{captions!r}]")
     for index, text in enumerate(captions):
-        if not isinstance(text, str):
-            raise ValueError(
-                f"captions [{index}] is {_shown(text)}, and captions are texts: leave "
-                "out what has none"
-            )
-    empty = [index for index, text in enumerate(captions) if not text.strip()]
+        if (reason := why_unreadable(text)) is not None:
+            raise ValueError(f"captions [{index}] {reason}")
+    empty = [index for index, text in enumerate(captions) if is_blank(text)]
     if empty or not captions:
         raise ValueError(
             f"captions {empty} are empty: leave them out"
             if captions
             else "there is no caption to embed"
         )
-
-
-def _shown(value: object) -> str:
-    """Numbers as they are: nan stands for what a table does not have."""
-    kind = f"of type {type(value).__name__}"
-    return f"{value!r}, {kind}" if isinstance(value, (int, float)) else kind

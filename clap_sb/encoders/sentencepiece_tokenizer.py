@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import torch
+
+from clap_sb.encoders.readable import is_blank, why_unreadable
+from clap_sb.whole_file import write_whole
 
 MODEL_FILE = "sentencepiece.model"
 STAMP_FILE = "sentencepiece.json"
@@ -130,14 +132,18 @@ def train_sentencepiece(
     Raises
     ------
     ValueError
-        If there is no caption to learn from, or the folder holds the model of other
-        captions: whatever was trained with it could no longer be used.
+        If there is no caption to learn from, or one is no text, or the folder holds the
+        model of other captions: whatever was trained with it could no longer be used.
 
     Example
     -------
     >>> train_sentencepiece(["a dog barks"], getfixture("tmp_path"), 30)
     """
-    lines = [caption.lower() for caption in captions if caption.strip()]
+    captions = list(captions)
+    for index, caption in enumerate(captions):
+        if (reason := why_unreadable(caption)) is not None:
+            raise ValueError(f"captions [{index}] {reason}")
+    lines = [caption.lower() for caption in captions if not is_blank(caption)]
     if not lines:
         raise ValueError("no caption to train a tokenizer on: all of them are empty")
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
@@ -151,8 +157,8 @@ def train_sentencepiece(
             f"{folder} holds a tokenizer that was trained on other captions: choose "
             "another output folder, or delete it to start afresh"
         )
-    _replace(folder / MODEL_FILE, _train(lines, vocab_size))
-    _replace(folder / STAMP_FILE, stamp.encode())
+    write_whole(folder / MODEL_FILE, _train(lines, vocab_size))
+    write_whole(folder / STAMP_FILE, stamp.encode())
 
 
 def _train(lines: list[str], vocab_size: int) -> bytes:
@@ -175,10 +181,3 @@ def _train(lines: list[str], vocab_size: int) -> bytes:
         minloglevel=2,
     )
     return written.getvalue()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)

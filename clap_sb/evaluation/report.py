@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from clap_sb.evaluation.card import ProtocolCard, markdown_table
+from clap_sb.whole_file import write_whole
 
 _RESERVED = ("title", "intervals", "card", "tables")
 _EMPTY: Mapping[str, list[dict]] = MappingProxyType({})
@@ -90,8 +90,8 @@ def write_results(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     paths = folder / f"{name}.json", folder / f"{name}.md"
-    _write(paths[0], json.dumps(result, indent=2, ensure_ascii=False) + "\n")
-    _write(paths[1], text)
+    write_whole(paths[0], json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    write_whole(paths[1], text)
     return paths
 
 
@@ -163,13 +163,3 @@ def _check_names(
     unknown = [key for key in intervals if key not in scores]
     if unknown:
         raise ValueError(f"there are intervals, but no scores, for {unknown}")
-
-
-def _write(path: Path, text: str) -> None:
-    """Writes a file beside its place and then moves it there."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from clap_sb.checkpoints.run_description import PARTS, plain
 from clap_sb.checkpoints.run_folder import has_checkpoints
 from clap_sb.config import ConfigError
 from clap_sb.data.manifest import Clip
+from clap_sb.whole_file import write_whole
 
 IDENTITY_FILE = "identity.json"
 
@@ -69,9 +69,7 @@ class Identity:
         """
         path = folder / IDENTITY_FILE
         text = json.dumps(asdict(replace(self, settled=settled)), indent=1)
-        partial = path.with_suffix(".partial")
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
+        write_whole(path, text)
 
     def settled_in(self, folder: Path, training: bool) -> Mapping[str, Any] | None:
         """What was settled when the run in a folder began, if it is this one.

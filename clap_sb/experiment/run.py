@@ -17,6 +17,7 @@ import torch
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.run_opts import RunOptions
 
+from clap_sb.checkpoints.run_description import PARTS
 from clap_sb.config import BUILTIN, Config, ConfigError
 from clap_sb.data.manifest import FOLDER
 from clap_sb.experiment.command_line import (
@@ -26,12 +27,18 @@ from clap_sb.experiment.command_line import (
     tell_help,
 )
 from clap_sb.run_yaml import command_config, run_yaml
+from clap_sb.training.stopping import Stopped
+from clap_sb.whole_file import write_whole
 
 logger = logging.getLogger(__name__)
 
 BUILTIN_NAME = "builtin (synthetic)"
 STAGES = ("all", "prepare", "train", "evaluate")
 """What ``--stage`` may name."""
+
+# what a system says of itself and of how it is trained, besides its parts
+_SYSTEM = ("system", "clap", "number_of_epochs", "batch_size", "lr", "audio_lr")
+_SYSTEM += ("text_lr", "weight_decay", "warmup_steps", "opt_class")
 
 
 @dataclass(frozen=True)
@@ -156,9 +163,7 @@ class Experiment:
         described = sb.utils.logger.get_environment_description()
         settings = run_yaml(self.asked or self.config, self.config, self.files)
         for name, text in (("hyperparams.yaml", settings), ("env.log", described)):
-            partial = self.folder / f"{name}.partial"
-            partial.write_text(text, encoding="utf-8")
-            os.replace(partial, self.folder / name)
+            write_whole(self.folder / name, text)
         script = Path(sys.argv[0])
         if script.is_file():  # not where Python itself was asked interactively
             shutil.copy(script, self.folder)
@@ -206,7 +211,8 @@ def run_recipe(main: Callable[[list[str]], None]) -> None:
     """Runs a recipe script; what the user can mend is told in one line.
 
     Wrong settings, missing files and the like end the script with status 1 and their
-    message; the traceback goes to the run's ``log.txt``, where it has one.
+    message; the traceback goes to the run's ``log.txt``, where it has one. Ctrl-C ends
+    it with status 130, a SIGTERM in training with 143, once a checkpoint is saved.
 
     Arguments
     ---------
@@ -218,6 +224,12 @@ def run_recipe(main: Callable[[list[str]], None]) -> None:
     except (ValueError, OSError) as error:
         logger.debug("stopped by an error", exc_info=True)
         sys.exit(f"error: {error}")
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        sys.exit(stopped.status)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on", file=sys.stderr)
+        sys.exit(130)
     finally:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()  # of `parse_arguments`
@@ -242,7 +254,8 @@ def parse_arguments(argv: Sequence[str], files: Sequence[Path]) -> Experiment:
     Raises
     ------
     ConfigError
-        If there is no such option, or its value is of another kind.
+        If there is no such option, its value is of another kind, or the system's YAML
+        lacks a setting that training takes.
     """
     tell_help(argv, files)
     line = read_command_line(argv)
@@ -251,8 +264,11 @@ def parse_arguments(argv: Sequence[str], files: Sequence[Path]) -> Experiment:
     config = command_config(path, files, line.settings, others)
     sb.utils.distributed.ddp_init_group(line.run_opts)
     config = _with_run_options(config, line.run_opts)
+    experiment = Experiment(config, line.run_opts, config, files)
+    if "stage" in experiment.values:
+        _check_system(experiment.values)
     set_threads(config)
-    return Experiment(config, line.run_opts, config, files)
+    return experiment
 
 
 def create_experiment_directory(experiment: Experiment) -> None:
@@ -294,6 +310,15 @@ def _find_classes_beside(file: str) -> None:
     for folder in (str(Path(file).resolve().parent), os.getcwd()):
         if folder not in sys.path:
             sys.path.append(folder)
+
+
+def _check_system(values: Mapping[str, Any]) -> None:
+    missing = [key for key in (*PARTS, *_SYSTEM) if key not in values]
+    if missing:
+        raise ConfigError(
+            f"the system's YAML lacks {', '.join(missing)}: hparams/small_cnn14.yaml "
+            "shows what they are"
+        )
 
 
 def _with_run_options(config: Config, run_opts: RunOptions) -> Config:

@@ -23,9 +23,6 @@ from clap_sb.experiment.training_run import Splits, TrainingRun
 from clap_sb.training.epoch_counter import LAST
 from clap_sb.training.text_tower import has_source, settle_text_tower
 
-# what a system says of itself and of how it is trained, besides its parts
-_SYSTEM = ("system", "clap", "number_of_epochs", "batch_size", "lr", "audio_lr")
-_SYSTEM += ("text_lr", "weight_decay", "warmup_steps", "opt_class")
 _FOUND = ("text_tower_origin", "freeze_text")
 
 
@@ -51,17 +48,15 @@ def settle(experiment: Experiment, splits: Splits) -> TrainingRun | None:
     Raises
     ------
     ConfigError
-        If the system's YAML lacks a setting, there is a run of something else in the
-        folder, nothing to test, a checkpoint is to be selected by a score of no clips,
-        settings contradict each other, or ``--debug`` would write over what a run has
-        left.
+        If there is a run of something else in the folder, nothing to test, a
+        checkpoint is to be selected by a score of no clips, settings contradict each
+        other, or ``--debug`` would write over what a run has left.
     CheckpointError
         If the checkpoint to start from cannot be used, or a class that the YAML names
         is not to be found.
     TextSourceError
         If the pretrained text tower is not to be had.
     """
-    _check_system(experiment.values)
     if experiment.stage == "prepare":
         refuse_others([(experiment, splits)])
         _tell_prepared(experiment, splits)
@@ -121,15 +116,6 @@ def _settled(experiment: Experiment, splits: Splits) -> TrainingRun:
             "--output_folder)"
         )
     return TrainingRun(experiment, splits, initial, goes_on=settled is not None)
-
-
-def _check_system(values: Mapping[str, Any]) -> None:
-    missing = [key for key in (*PARTS, *_SYSTEM) if key not in values]
-    if missing:
-        raise ConfigError(
-            f"the system's YAML lacks {', '.join(missing)}: hparams/small_cnn14.yaml "
-            "shows what they are"
-        )
 
 
 def _find_classes(values: Mapping[str, Any]) -> None:

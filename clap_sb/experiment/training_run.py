@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from clap_sb.encoders.contract import try_towers
 from clap_sb.experiment.initial import Initial
 from clap_sb.experiment.run import Experiment, tell
 from clap_sb.training.text_tower import has_source
+from clap_sb.whole_file import write_whole
 
 Splits = Mapping[str, Sequence[Clip]]
 
@@ -124,12 +124,9 @@ class TrainingRun:
             loaded = {}
             if sourced:
                 loaded = {"text_source": TEXT_FOLDER, "pretrained_text": False}
-            path = experiment.folder / MODEL_FILE
-            partial = path.with_suffix(".partial")
             text = experiment.config.updated(loaded).extract(_MODEL_KEYS)
             text += built_facts(hparams["clap"], joint_dim)
-            partial.write_text(text, encoding="utf-8")
-            os.replace(partial, path)
+            write_whole(experiment.folder / MODEL_FILE, text)
 
 
 def _check_frozen(hparams: dict[str, Any]) -> None:

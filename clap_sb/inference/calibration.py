@@ -17,6 +17,7 @@ from clap_sb.data.text_file import read_text
 from clap_sb.inference.fingerprint import fingerprint
 from clap_sb.inference.segments import Segment
 from clap_sb.inference.tag_options import TagOptions
+from clap_sb.whole_file import write_whole
 
 if TYPE_CHECKING:
     from clap_sb.inference.clap import CLAP
@@ -135,7 +136,7 @@ class Calibration:
         path : str or Path
             File.
         """
-        Path(path).write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+        write_whole(path, json.dumps(asdict(self), indent=1))
 
     def check(self, clap: CLAP, options: TagOptions) -> None:
         """Makes sure that the thresholds hold for a model and a way to listen.

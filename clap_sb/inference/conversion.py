@@ -18,6 +18,7 @@ from clap_sb.checkpoints.part import Trust
 from clap_sb.checkpoints.run_description import FAMILY as OWN_FAMILY
 from clap_sb.checkpoints.speechbrain_folder import write_speechbrain_folder
 from clap_sb.checkpoints.transformers_folder import write_transformers_folder
+from clap_sb.whole_file import whole_folder
 
 logger = logging.getLogger(__name__)
 
@@ -246,7 +247,8 @@ def convert(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise CheckpointError(f"{out} exists already: name another folder")
     checkpoint = open_checkpoint(source, tokenizer, trust=trust)
-    FORMATS[to](checkpoint, out)
+    with whole_folder(out) as unfinished:
+        FORMATS[to](checkpoint, unfinished)
     architecture = checkpoint.architecture
     missing = None
     text = architecture.text

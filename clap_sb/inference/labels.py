@@ -12,6 +12,7 @@ import torch
 from clap_sb.data.csv_records import read_records
 from clap_sb.data.csv_rows import Row, bare_name, read_rows
 from clap_sb.data.text_file import read_lines
+from clap_sb.encoders.readable import is_blank, why_unreadable
 from clap_sb.evaluation.prompts import Prompts, read_descriptions
 from clap_sb.evaluation.zero_shot import DEFAULT_PROMPT, prompt
 from clap_sb.inference.encoder import Encoder
@@ -50,9 +51,14 @@ class Labels:
         if not self.names:
             raise ValueError("there are no labels: give one or more")
         for name, texts in zip(self.names, self.texts, strict=True):
+            for text in (name, *texts):
+                if (reason := why_unreadable(text)) is not None:
+                    raise ValueError(f"a label, or its description, {reason}")
+            if is_blank(name):
+                raise ValueError(f"a label is empty ({name!r}): leave it out")
             if self.names.count(name) > 1:
                 raise ValueError(f"the label {name!r} is there twice")
-            if not texts or not all(text.strip() for text in texts):
+            if not texts or any(map(is_blank, texts)):
                 raise ValueError(f"the label {name!r} has an empty description")
 
     @classmethod

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from clap_sb.encoders.sentencepiece_tokenizer import SentencePieceTokenizer
 from clap_sb.encoders.text_tower import TextTower
 from clap_sb.inference.clap import CLAP
 from clap_sb.inference.onnx_towers import ExportError, write_audio, write_text
+from clap_sb.whole_file import whole_folder
 
 AUDIO_FILE = "audio.onnx"
 TEXT_FILE = "text.onnx"
@@ -92,16 +92,8 @@ def export_onnx(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ExportError(f"{out} exists already: name another folder")
     clap = CLAP.from_checkpoint(source, tokenizer, trust=trust)
-    partial = out.with_name(f"{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        exported = _write(clap, partial)
-        if out.exists():
-            out.rmdir()
-        partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with whole_folder(out) as unfinished:
+        exported = _write(clap, unfinished)
     return Exported(str(out), *exported)
 
 

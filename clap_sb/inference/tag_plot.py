@@ -16,6 +16,7 @@ from clap_sb.inference.drawn_log_mel import drawn_log_mel
 from clap_sb.inference.encoder import Encoder
 from clap_sb.inference.tagging import NONE, Tagging
 from clap_sb.inference.windows import read_windows
+from clap_sb.whole_file import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,7 +71,8 @@ def plot_tagging(
     _draw_segments(bars, tagging, places)
     bars.set_xlim(0, duration)
     bars.set_xlabel("time (s)")
-    figure.savefig(path, format="png")
+    with whole_file(path) as unfinished:
+        figure.savefig(unfinished, format="png")
 
 
 def _draw_spectrogram(

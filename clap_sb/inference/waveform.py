@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from clap_sb.clips import check_lengths
+from clap_sb.data.sound_limits import LOUDEST, fault_of
 
 if TYPE_CHECKING:
     Waveform = torch.Tensor | np.ndarray
@@ -158,9 +159,10 @@ def as_channels(wav: torch.Tensor) -> torch.Tensor:
             refuse_time_first(shape)
         wav = wav.T
     check_floats(wav)
-    if not wav.isfinite().all():
-        raise ValueError("some samples of a clip are not finite numbers")
-    return wav.float().reshape(-1, wav.shape[-1])
+    wav = wav.float().reshape(-1, wav.shape[-1])
+    if (fault := fault_of(wav.numpy())) is not None:
+        raise ValueError(f"a clip: {fault}")
+    return wav
 
 
 def as_batch(
@@ -186,8 +188,8 @@ def as_batch(
     Raises
     ------
     ValueError
-        If the shape is another, samples are integers or not finite, or the lengths are
-        not one a clip, in (0, 1].
+        If the shape is another, samples are integers, not finite or absurdly large, or
+        the lengths are not one a clip, in (0, 1].
 
     Example
     -------
@@ -211,6 +213,7 @@ def as_batch(
         wav_lens = torch.as_tensor(wav_lens).reshape(-1)
         check_lengths(wavs, wav_lens, wait=True)
     is_compiled = torch.compiler.is_compiling() or torch.jit.is_tracing()
-    if not is_compiled and not wavs.isfinite().all():
-        raise ValueError("some samples of the batch are not finite numbers")
+    if not is_compiled and not (wavs.abs() <= LOUDEST).all():
+        fault = fault_of(wavs.detach().float().cpu().numpy())
+        raise ValueError(f"a clip of the batch: {fault}")
     return wavs, wav_lens

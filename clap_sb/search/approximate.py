@@ -7,7 +7,7 @@ exact vectors, so a score is always exact, and what can be missed is a hit.
 
 from __future__ import annotations
 
-import os
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ import numpy as np
 from clap_sb.search.errors import SearchError
 from clap_sb.search.store import Store
 from clap_sb.search.vectors import Vectors
+from clap_sb.whole_file import whole_file
 
 if TYPE_CHECKING:
     import faiss
@@ -32,6 +33,8 @@ _REFIT = 4
 def update_approximate(store: Store, exact_up_to: int) -> None:
     """Makes an index's approximate part, or adds to it what is new.
 
+    One that is missing or damaged is made again: all of it is in the exact vectors.
+
     Arguments
     ---------
     store : Store
@@ -42,33 +45,36 @@ def update_approximate(store: Store, exact_up_to: int) -> None:
     Raises
     ------
     SearchError
-        If it takes faiss, which is not installed.
+        If it takes faiss, which is not installed, or cannot be written.
     """
-    rows, current = store.num_rows, store.fact("approximate")
-    if rows <= exact_up_to or (current and _rows_of(current) == rows):
+    rows, current, vectors = store.num_rows, store.part("approximate"), store.vectors
+    if rows <= exact_up_to:
         return
-    vectors = store.vectors
-    index = None if current is None else _read(store.folder / current, mapped=False)
-    if index is None or rows > _REFIT * _fitted_on(current):
+    up_to_date = current is not None and _rows_of(current) == rows
+    index = None
+    if current is not None and rows <= _REFIT * _fitted_on(current):
+        with contextlib.suppress(SearchError):  # damaged, and made again
+            index = _read(current, vectors.dim, _rows_of(current), mapped=up_to_date)
+    if up_to_date and index is not None:
+        return
+    fitted_on = rows if index is None else _fitted_on(current)
+    if index is None:
         index = fitted(vectors, rows)
-        fitted_on = rows
-    else:
-        fitted_on = _fitted_on(current)
     for _, block in vectors.blocks(index.ntotal, rows):
         index.add(block)
     name = f"approximate-{vectors.path.stem}-{fitted_on}-{rows}.faiss"
     _write(index, store.folder / name)
     store.set_fact("approximate", name)
-    if current is not None:
-        (store.folder / current).unlink()
+    if current is not None and current.name != name:
+        current.unlink(missing_ok=True)
 
 
-def _rows_of(name: str) -> int:
-    return int(Path(name).stem.split("-")[-1])
+def _rows_of(path: Path) -> int:
+    return int(path.stem.split("-")[-1])
 
 
-def _fitted_on(name: str) -> int:
-    return int(Path(name).stem.split("-")[-2])
+def _fitted_on(path: Path) -> int:
+    return int(path.stem.split("-")[-2])
 
 
 def _faiss():
@@ -147,17 +153,41 @@ def _sample(vectors: Vectors, rows: int, count: int) -> np.ndarray:
 
 
 def _write(index: faiss.Index, path: Path) -> None:
-    unfinished = path.with_name(f"{path.name}.tmp")
-    _faiss().write_index(index, str(unfinished))
-    with open(unfinished, "r+b") as file:
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
+    try:
+        with whole_file(path) as unfinished:
+            _faiss().write_index(index, str(unfinished))
+    except (OSError, RuntimeError) as error:  # the latter is faiss's
+        raise SearchError(
+            f"{path}, the approximate part of the index, cannot be written "
+            f"({_reason(error)}): make room on the disk, and run this again; nothing "
+            "that was finished is lost"
+        ) from error
 
 
-def _read(path: Path, mapped: bool) -> faiss.Index:
+def _reason(error: Exception) -> str:
+    """What went wrong, without faiss's names and lines of its source."""
+    return getattr(error, "strerror", None) or str(error).split("Error: ")[-1]
+
+
+def _read(path: Path, dim: int, rows: int, mapped: bool) -> faiss.Index:
+    """An approximate part of at most so many vectors, looked at."""
     faiss = _faiss()
     flags = faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY if mapped else 0
-    return faiss.read_index(str(path), flags)
+    try:
+        index = faiss.read_index(str(path), flags)
+    except RuntimeError as error:
+        raise _damaged(path, _reason(error)) from error
+    is_ours = isinstance(index, faiss.IndexIVFScalarQuantizer)
+    if not is_ours or index.d != dim or not 0 < index.ntotal <= rows:
+        raise _damaged(path, "it holds other vectors than the index")
+    return index
+
+
+def _damaged(path: Path, reason: str) -> SearchError:
+    return SearchError(
+        f"{path}, the approximate part of the index, cannot be used ({reason}): "
+        f"`clap-sb index --out {path.parent}` makes it again, and nothing is lost"
+    )
 
 
 class Approximate:
@@ -167,13 +197,23 @@ class Approximate:
     ---------
     path : Path
         Its file; it is mapped into memory.
+    dim : int
+        Numbers in a vector.
+    rows : int
+        Vectors of the exact index.
     probes : int
         Cells that a query looks into.
+
+    Raises
+    ------
+    SearchError
+        If faiss is not installed, or the file is missing or damaged.
     """
 
-    def __init__(self, path: Path, probes: int = PROBES):
+    def __init__(self, path: Path, dim: int, rows: int, probes: int = PROBES):
         faiss = _faiss()
-        self._index = _read(path, mapped=True)
+        self._path = path
+        self._index = _read(path, dim, rows, mapped=True)
         self._index.nprobe = min(probes, self._index.nlist)
         lists = faiss.downcast_InvertedLists(self._index.invlists)
         if isinstance(lists, faiss.OnDiskInvertedLists):
@@ -198,6 +238,13 @@ class Approximate:
         -------
         np.ndarray
             Their rows, at most ``count``.
+
+        Raises
+        ------
+        SearchError
+            If the file is damaged.
         """
         _, rows = self._index.search(query[None], min(count, self.rows))
+        if rows.max(initial=-1) >= self.rows:
+            raise _damaged(self._path, "it proposes vectors that there are not")
         return rows[0][rows[0] >= 0]

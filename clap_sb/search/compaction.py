@@ -100,7 +100,7 @@ def remove_leftovers(store: Store) -> None:
         The index, locked.
     """
     named = {store.fact("vectors"), store.fact("approximate")}
-    for pattern in ("vectors-*.f32", "approximate-*.faiss", "*.tmp"):
+    for pattern in ("vectors-*.f32", "approximate-*.faiss", ".*.partial.*", "*.tmp"):
         for path in store.folder.glob(pattern):
             if path.name not in named:
                 path.unlink()

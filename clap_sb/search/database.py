@@ -8,24 +8,21 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from clap_sb.search.errors import SearchError
+from clap_sb.search.errors import SearchError, remake
 
 # A reader that opens a large index, or an update that gives back much room, takes a
 # while, and the others wait for it.
 PATIENCE_SECONDS = 60
 
 _AGAIN = "and run this again: nothing that was finished is lost"
-_REMAKE = "it is no index, or damaged: delete its folder, and make it again"
-# What SQLite says, in part, and what to do.
+_REMAKE = "it is no index, or damaged: {remake}"
+# What SQLite says, in part, and what to do about it.
 _REMEDIES = {
     "locked": f"another process has held it for long: wait until it is done, {_AGAIN}",
     "full": f"make room on the disk, {_AGAIN}",
     "readonly": f"see that you may write to its folder, {_AGAIN}",
     "unable to open": f"see that you may read and write its folder, {_AGAIN}",
     "disk I/O error": f"see that its disk is mounted and has room, {_AGAIN}",
-    "not a database": _REMAKE,
-    "malformed": _REMAKE,
-    "no such": _REMAKE,
 }
 
 
@@ -131,8 +128,11 @@ class Database:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.DatabaseError as error:
-            for part, remedy in _REMEDIES.items():
+        except sqlite3.Error as error:
+            remedy = _REMAKE  # whatever else there is to say
+            for part, known in _REMEDIES.items():
                 if part in str(error):
-                    raise SearchError(f"{self.path}: {error}: {remedy}") from error
-            raise
+                    remedy = known
+                    break
+            remedy = remedy.format(remake=remake(self.path.parent))
+            raise SearchError(f"{self.path}: {error}: {remedy}") from error

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
 Encoder = Callable[[list["torch.Tensor"]], np.ndarray]
 
+_NOT_FINITE = (
+    "the model's embedding of it is not finite; where that is so of most files, the "
+    "model is damaged"
+)
+
 
 @dataclass
 class Counts:
@@ -191,15 +196,22 @@ class SoundEmbedder:
     def _note(self) -> None:
         """Puts on disk what is finished."""
         done = {d: sound for d, sound in self._growing.items() if sound.missing == 0}
-        if done:
+        rows = {digest: np.stack(sound.parts) for digest, sound in done.items()}
+        finite = {d: row for d, row in rows.items() if np.isfinite(row).all()}
+        if finite:
             self._known |= self.store.add_sounds(
                 [
-                    NewSound(digest, s.samples, np.stack(s.parts), s.remarks)
-                    for digest, s in done.items()
+                    NewSound(digest, done[digest].samples, row, done[digest].remarks)
+                    for digest, row in finite.items()
                 ]
             )
         for digest, sound in done.items():
-            for path in self._growing.pop(digest).paths:
+            del self._growing[digest]
+            if digest not in finite:
+                for path in sound.paths:
+                    self._fail(path, f"{path}: {_NOT_FINITE}")
+                continue
+            for path in sound.paths:
                 self._record(path, sound=self._known[digest])
             self.counts.embedded += 1
             self.counts.recognised += len(sound.paths) - 1

@@ -11,6 +11,7 @@ import numpy as np
 
 from clap_sb.search.errors import SearchError
 from clap_sb.search.index import SearchIndex
+from clap_sb.whole_file import whole_file
 
 _SOUNDS = 1024
 
@@ -45,13 +46,8 @@ def export(index: SearchIndex, path: str | os.PathLike) -> int:
         raise SearchError(
             f"embeddings are exported as .parquet or .npz, not as {path.name}"
         )
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        rows = writers[path.suffix](index, unfinished)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return rows
+    with whole_file(path) as unfinished:
+        return writers[path.suffix](index, unfinished)
 
 
 def _write_parquet(index: SearchIndex, path: Path) -> int:

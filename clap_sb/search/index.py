@@ -68,12 +68,10 @@ class SearchIndex:
         rows = self.store.num_rows
         self._vectors = self.store.vectors.mapped(rows)
         self._alive = alive_rows(self._spans, rows)
-        name = self.store.fact("approximate")
-        self._nearest = Nearest(
-            self._vectors,
-            self._alive,
-            None if name is None else Approximate(self.store.folder / name, probes),
-        )
+        approximate = self.store.part("approximate")
+        if approximate is not None:
+            approximate = Approximate(approximate, self.model.dim, rows, probes)
+        self._nearest = Nearest(self._vectors, self._alive, approximate)
 
     @property
     def num_sounds(self) -> int:

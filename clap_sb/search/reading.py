@@ -144,8 +144,8 @@ def read_sound(
     -------
     >>> import soundfile, torch
     >>> path = getfixture("tmp_path") / "a.wav"
-    >>> soundfile.write(path, torch.zeros(25).numpy(), 10)
-    >>> parts = read_sound(str(path), "ab12", 10, size=10, most=2)
+    >>> soundfile.write(path, torch.zeros(25).numpy(), 100)
+    >>> parts = read_sound(str(path), "ab12", 100, size=10, most=2)
     >>> [[len(wav) for wav in part.wavs] for part in parts]
     [[10, 10], [10]]
     """

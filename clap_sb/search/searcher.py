@@ -140,7 +140,7 @@ class Searcher:
         Raises
         ------
         SearchError
-            If there is no query, or the weights do not fit.
+            If there is no query, one is no text, or the weights do not fit.
         AudioError
             If a sound cannot be read.
         ValueError
@@ -148,8 +148,7 @@ class Searcher:
         """
         parts = []
         if texts:
-            if not all(text.strip() for text in texts):
-                raise SearchError("a query is empty: say what to listen for")
+            _check_texts(texts)
             parts.append(self.clap.encode_text(list(texts)).numpy())
         if sounds:
             parts.append(self.clap.embed_files([Path(s) for s in sounds]).numpy())
@@ -162,3 +161,14 @@ class Searcher:
             raise SearchError("there is no query: give a text, a sound or a picture")
         query = combine(np.concatenate(parts), weights)
         return self.index.search(query, k, every_window, fold, rescore)
+
+
+def _check_texts(texts: Sequence[str]) -> None:
+    # heavy: who asks with a sound alone should not wait for it
+    from clap_sb.encoders.readable import is_blank, why_unreadable
+
+    for text in texts:
+        if (reason := why_unreadable(text)) is not None:
+            raise SearchError(f"a query {reason}")
+        if is_blank(text):
+            raise SearchError("a query is empty: say what to listen for")

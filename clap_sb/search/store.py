@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from clap_sb.search.database import Database
-from clap_sb.search.errors import SearchError
+from clap_sb.search.errors import SearchError, remake
+from clap_sb.search.facts import believed, read_facts, read_model
 from clap_sb.search.records import FileRecord, ModelFacts, NewSound
 from clap_sb.search.scan import Stamp
 from clap_sb.search.schema import TABLES
@@ -56,11 +57,13 @@ class Store:
 
     def __init__(self, folder: str | os.PathLike):
         self.folder = Path(folder)
-        if not (self.folder / DATABASE).is_file():
+        path = self.folder / DATABASE
+        if not path.is_file():
             raise SearchError(
                 f"there is no index in {folder}: make one with `clap-sb index`"
             )
-        self._database = Database(self.folder / DATABASE)
+        _check_no_link(path)
+        self._database = Database(path)
         facts = self._facts()
         if facts.get("format") != FORMAT:
             raise SearchError(
@@ -100,8 +103,11 @@ class Store:
         return cls(folder)
 
     def _facts(self) -> dict:
-        rows = self._database.rows("SELECT name, value FROM facts")
-        return {name: json.loads(value) for name, value in rows}
+        with self._believed():
+            return read_facts(self._database.rows("SELECT name, value FROM facts"))
+
+    def _believed(self) -> contextlib.AbstractContextManager[None]:
+        return believed(self._database.path)
 
     def fact(self, name: str):
         """One of the facts.
@@ -115,7 +121,9 @@ class Store:
         -------
         whatever was set
         """
-        return self._facts()[name]
+        facts = self._facts()
+        with self._believed():
+            return facts[name]
 
     def set_fact(self, name: str, value) -> None:
         """Changes one of the facts.
@@ -133,18 +141,44 @@ class Store:
     @property
     def model(self) -> ModelFacts:
         """The model whose embeddings these are."""
-        return ModelFacts(**self.fact("model"))
+        facts = self._facts()
+        with self._believed():
+            return read_model(facts)
 
     @property
     def vectors(self) -> Vectors:
         """The vectors' file."""
-        return Vectors(self.folder / self.fact("vectors"), self.model.dim)
+        with self._believed():
+            path = self.part("vectors")
+            if path is None:
+                raise ValueError("it names no vectors")
+            return Vectors(path, self.model.dim)
+
+    def part(self, kind: str) -> Path | None:
+        """A file of the index beside its database.
+
+        Arguments
+        ---------
+        kind : str
+            ``vectors`` or ``approximate``.
+
+        Returns
+        -------
+        Path or None
+            In the folder of the index, and no link; None if it has none.
+        """
+        name = self.fact(kind)
+        if name is None:
+            return None
+        _check_no_link(self.folder / name)
+        return self.folder / name
 
     @property
     def num_rows(self) -> int:
         """Vectors that count, those of sounds without a file too."""
         query = "SELECT COALESCE(MAX(first_row + windows), 0) FROM sounds"
-        return self._database.value(query)
+        with self._believed():
+            return _whole(self._database.value(query))
 
     def files(self) -> dict[str, FileRecord]:
         """All files that were looked at.
@@ -157,14 +191,15 @@ class Store:
         rows = self._database.rows(
             "SELECT path, size, mtime_ns, sound, error FROM files ORDER BY path"
         )
-        return {
-            os.fsdecode(path): FileRecord(
-                Stamp(size, mtime_ns),
-                sound,
-                None if error is None else os.fsdecode(error),
-            )
-            for path, size, mtime_ns, sound, error in rows
-        }
+        with self._believed():
+            return {
+                os.fsdecode(path): FileRecord(
+                    Stamp(size, mtime_ns),
+                    sound,
+                    None if error is None else os.fsdecode(error),
+                )
+                for path, size, mtime_ns, sound, error in rows
+            }
 
     def set_files(self, records: dict[str, FileRecord]) -> None:
         """Notes what files hold.
@@ -213,7 +248,8 @@ class Store:
             "SELECT path, size, mtime_ns FROM files WHERE sound = ? ORDER BY path",
             (sound,),
         )
-        return {os.fsdecode(path): Stamp(*stamp) for path, *stamp in rows}
+        with self._believed():
+            return {os.fsdecode(path): Stamp(*stamp) for path, *stamp in rows}
 
     def hash_of(self, sound: int) -> str:
         """The hash of a sound's bytes.
@@ -260,7 +296,15 @@ class Store:
         -------
         dict
             Hash to id.
+
+        Raises
+        ------
+        ValueError
+            If an embedding is not finite.
         """
+        for sound in sounds:
+            if not np.isfinite(sound.embedding).all():
+                raise ValueError(f"the embedding of sound {sound.hash} is not finite")
         row = self.num_rows
         self.vectors.write(row, np.concatenate([sound.embedding for sound in sounds]))
         query = "INSERT INTO sounds VALUES (NULL, ?, ?, ?, ?, NULL, ?)"
@@ -286,7 +330,8 @@ class Store:
             "SELECT path, remarks FROM files JOIN sounds ON sound = id "
             "WHERE remarks IS NOT NULL ORDER BY path"
         )
-        return {os.fsdecode(path): json.loads(remarks) for path, remarks in rows}
+        with self._believed():
+            return {os.fsdecode(path): json.loads(remarks) for path, remarks in rows}
 
     def spans(self) -> np.ndarray:
         """The sounds that some file holds.
@@ -317,7 +362,11 @@ class Store:
     def _spans(self, which: str, values: Sequence[int] = ()) -> np.ndarray:
         query = "SELECT id, first_row, windows, samples FROM sounds"
         rows = self._database.rows(f"{query} WHERE {which} ORDER BY first_row", values)
-        return np.fromiter(rows, dtype=np.dtype((np.int64, 4)))
+        with self._believed():
+            spans = np.fromiter(rows, dtype=np.dtype((np.int64, 4)))
+            if len(spans) and (spans.min(axis=0)[1:] < [0, 1, 1]).any():
+                raise ValueError("a sound has no place among the vectors")
+            return spans
 
     def note_lost(self, now: int) -> None:
         """Notes which sounds no file holds any more, and which are back.
@@ -351,3 +400,18 @@ class Store:
             yield connection
             connection.execute(_SET_FACT, (json.dumps(vectors), "vectors"))
             connection.execute(_SET_FACT, (json.dumps(None), "approximate"))
+
+
+def _whole(number: object) -> int:
+    if type(number) is not int or number < 0:
+        raise ValueError(f"{number!r} vectors")
+    return number
+
+
+def _check_no_link(path: Path) -> None:
+    """What is written to the index of someone else must not land elsewhere."""
+    if path.is_symlink():
+        raise SearchError(
+            f"{path} is a link, and an index lies in its folder whole: put the file "
+            f"itself there, or {remake(path.parent)}"
+        )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from clap_sb.search.errors import SearchError
+from clap_sb.search.errors import SearchError, remake
 
 _TYPE = np.dtype("<f4")
 
@@ -80,11 +80,44 @@ class Vectors:
         -------
         np.ndarray
             ``[rows, dim]``, not to be written to.
+
+        Raises
+        ------
+        SearchError
+            See :meth:`check`.
         """
         if not rows:
             return np.empty((0, self.dim), dtype=_TYPE)
+        self.check(rows)
         shape = (rows, self.dim)
         return np.asarray(np.memmap(self.path, dtype=_TYPE, mode="r", shape=shape))
+
+    def check(self, rows: int) -> None:
+        """Sees that the file has them all.
+
+        Arguments
+        ---------
+        rows : int
+            How many count.
+
+        Raises
+        ------
+        SearchError
+            If it is missing, or has fewer: nothing else knows what they were.
+        """
+        try:
+            size = self.path.stat().st_size if rows else 0
+        except OSError as error:
+            raise SearchError(
+                f"{self.path}, the vectors of the index, cannot be read "
+                f"({error.strerror}): {remake(self.path.parent)}"
+            ) from error
+        there = size // (self.dim * _TYPE.itemsize)
+        if there < rows:
+            raise SearchError(
+                f"{self.path}, the vectors of the index, is cut short: it has {there} "
+                f"of {rows} vectors; {remake(self.path.parent)}"
+            )
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Reads some rows.
@@ -127,5 +160,6 @@ class Vectors:
         values : np.ndarray
             ``[size, dim]``; the last one may be shorter.
         """
+        self.check(stop)
         for begin in range(start, stop, size):
             yield begin, self.read(begin, min(begin + size, stop))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 from pathlib import Path
@@ -12,6 +13,8 @@ from speechbrain.utils.checkpoints import (
     Checkpointer,
 )
 from speechbrain.utils.distributed import ddp_barrier, if_main_process
+
+from clap_sb.whole_file import WriteError, disk_fault, to_disk
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +51,13 @@ class AtomicCheckpointer(Checkpointer):
         return self._partial(super()._custom_checkpoint_dirpath(name))
 
     def _partial(self, path: Path) -> Path:
-        for left_by_a_killed_process in self.checkpoints_dir.glob(
-            f"{PARTIAL_PREFIX}+*"
-        ):
-            shutil.rmtree(left_by_a_killed_process)
+        self._remove_partial()
         return path.with_name(PARTIAL_PREFIX + path.name.removeprefix(CKPT_PREFIX))
+
+    def _remove_partial(self) -> None:
+        """What a process that was killed has left, or a disk that was full."""
+        for left in self.checkpoints_dir.glob(f"{PARTIAL_PREFIX}+*"):
+            shutil.rmtree(left)
 
     def save_checkpoint(
         self, *args, verbosity: int = logging.INFO, **kwargs
@@ -70,9 +75,22 @@ class AtomicCheckpointer(Checkpointer):
         -------
         Checkpoint or None
             The checkpoint, on the main process.
+
+        Raises
+        ------
+        WriteError
+            If the disk is full, or may not be written to; those that were written
+            before are whole, and the latest of them is named.
         """
-        # its own message would name a folder that is gone when it is read
-        saved = super().save_checkpoint(*args, verbosity=logging.NOTSET, **kwargs)
+        try:
+            # its own message would name a folder that is gone when it is read
+            saved = super().save_checkpoint(*args, verbosity=logging.NOTSET, **kwargs)
+            if if_main_process():
+                for file in saved.path.iterdir():
+                    to_disk(file)
+        except Exception as error:
+            self._explain(error)
+            raise
         ddp_barrier()  # other processes may still be writing their part
         if if_main_process():
             name = CKPT_PREFIX + saved.path.name.removeprefix(PARTIAL_PREFIX)
@@ -84,6 +102,22 @@ class AtomicCheckpointer(Checkpointer):
             logger.log(verbosity, f"Saved a checkpoint in {final}")
         ddp_barrier()
         return saved
+
+    def _explain(self, error: Exception) -> None:
+        """Says what of the run is whole, where it is the disk's fault."""
+        reason = disk_fault(error, self.checkpoints_dir)
+        if reason is None:
+            return
+        with contextlib.suppress(OSError):  # of a disk that is read-only now
+            self._remove_partial()
+        latest = self.find_checkpoint()
+        whole = "there is none yet to go on from"
+        if latest is not None:
+            whole = f"{latest.path} is whole, and the same command goes on from it"
+        raise WriteError(
+            f"no checkpoint can be written in {self.checkpoints_dir} ({reason}): mend "
+            f"that, as by making room on the disk; {whole}"
+        ) from error
 
     def save_and_keep_only(self, *args, **kwargs) -> None:
         """Saves, then deletes what is neither the latest nor among the best.

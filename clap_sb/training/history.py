@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 from pathlib import Path
 
 import torch
@@ -14,12 +13,14 @@ from speechbrain.utils.checkpoints import (
     register_checkpoint_hooks,
 )
 
+from clap_sb.whole_file import write_whole
+
 NAMES = ("matching_similarity", "other_similarity", "in_batch_accuracy")
 
 
 @register_checkpoint_hooks
 class PairStatistics:
-    """Running means over an epoch's batches.
+    """Running means over an epoch's batches; those that are not finite do not count.
 
     ``matching_similarity``
         mean cosine of a clip and its caption;
@@ -45,7 +46,7 @@ class PairStatistics:
     def reset(self) -> None:
         """Starts a new epoch."""
         self._sums = torch.zeros(len(NAMES), dtype=torch.float64)
-        self._batches = 0
+        self._batches = torch.zeros((), dtype=torch.int64)
 
     @torch.no_grad()
     def update(
@@ -73,9 +74,13 @@ class PairStatistics:
         right = (similarity.argmax(1) == target).double().mean()
         right += (similarity.argmax(0) == target).double().mean()
         other = (similarity * others).double().sum() / others.sum().clamp(min=1)
-        means = [similarity.diagonal().double().mean(), other, 50.0 * right]
-        self._sums = self._sums.to(similarity.device) + torch.stack(means)
-        self._batches += 1
+        means = torch.stack(
+            [similarity.diagonal().double().mean(), other, 50.0 * right]
+        )
+        finite = means.isfinite().all()  # of others, the step is left out, too
+        means = torch.where(finite, means, torch.zeros_like(means))
+        self._sums = self._sums.to(similarity.device) + means
+        self._batches = self._batches + finite.long()
 
     def summary(self) -> dict[str, float]:
         """Means over the batches so far.
@@ -85,7 +90,7 @@ class PairStatistics:
         dict
             The three names of the class; empty before the first batch.
         """
-        if not self._batches:
+        if not int(self._batches):
             return {}
         means = (self._sums / self._batches).tolist()
         return dict(zip(NAMES, means, strict=True))
@@ -93,7 +98,7 @@ class PairStatistics:
     @mark_as_saver
     def save(self, path: str | Path) -> None:
         """Writes the sums."""
-        state = {"sums": self._sums.tolist(), "batches": self._batches}
+        state = {"sums": self._sums.tolist(), "batches": int(self._batches)}
         Path(path).write_text(json.dumps(state), encoding="utf-8")
 
     @mark_as_loader
@@ -103,7 +108,7 @@ class PairStatistics:
             return
         state = json.loads(Path(path).read_text(encoding="utf-8"))
         self._sums = torch.tensor(state["sums"], dtype=torch.float64)
-        self._batches = state["batches"]
+        self._batches = torch.tensor(state["batches"])
 
 
 class History:
@@ -153,10 +158,7 @@ class History:
         """
         rows = [row for row in self.rows if row["epoch"] < epoch]
         self.rows = [*rows, {"epoch": epoch, **values}]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_suffix(".partial")
-        partial.write_text(json.dumps(self.rows, indent=1), encoding="utf-8")
-        os.replace(partial, self.path)
+        write_whole(self.path, json.dumps(self.rows, indent=1))
         if self._board is not None:
             self._board.add(epoch, values)
 

@@ -14,9 +14,11 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
+from clap_sb.data.audio_source import AudioError
 from clap_sb.data.manifest import Clip
 from clap_sb.data.printable import printable
 from clap_sb.training.loaders import TrainingPlan, train_loader, validation_clips
+from clap_sb.training.stopping import leave_signals_to_main
 
 logger = get_logger(__name__)
 
@@ -62,7 +64,11 @@ class LoaderBrain(sb.Brain):
             self._go_by(train_set, "dataloader-")
         if isinstance(valid_set, _LOADERS):
             validation_clips(valid_set)
-        super().fit(epoch_counter, train_set, valid_set, *args, **kwargs)
+        try:
+            super().fit(epoch_counter, train_set, valid_set, *args, **kwargs)
+        except AudioError as error:  # a worker's comes with its traceback
+            reason = str(error).rpartition(f"{AudioError.__name__}: ")[2]
+            raise AudioError(reason.strip()) from None
 
     def evaluate(
         self,
@@ -127,6 +133,7 @@ class LoaderBrain(sb.Brain):
         DataLoader
         """
         if stage != sb.Stage.TRAIN:
+            k = {"worker_init_fn": leave_signals_to_main, **k}
             loader = DataLoader(dataset, generator=torch.Generator(), **k)
             validation_clips(loader)  # an error now, not after an epoch
             return loader

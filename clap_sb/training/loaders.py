@@ -14,6 +14,7 @@ from clap_sb.data.manifest import Clip
 from clap_sb.data.pairs import PairCollate
 from clap_sb.data.whole_clips import WindowCollate
 from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
+from clap_sb.training.stopping import leave_signals_to_main
 
 
 class TrainingSet(Protocol):
@@ -121,7 +122,7 @@ def train_loader(
         sampler=EpochSampler(len(dataset), seed, rank, ranks),
         drop_last=True,
         generator=torch.Generator(),
-        **options,
+        **{"worker_init_fn": leave_signals_to_main, **options},
     )
     if len(loader) < accumulation:
         raise ValueError(

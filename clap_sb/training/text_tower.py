@@ -13,6 +13,7 @@ from clap_sb.encoders.sentencepiece_tokenizer import (
     train_sentencepiece,
 )
 from clap_sb.encoders.text_source import TextSourceError, fetch
+from clap_sb.whole_file import write_whole
 
 
 def has_source(values: Mapping[str, Any]) -> bool:
@@ -120,5 +121,5 @@ def _write_random_tower(
     path, text = folder / "config.json", json.dumps(tower, indent=1)
     # other ranks come here too, and find it done
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        path.write_text(text, encoding="utf-8")
+        write_whole(path, text)
     return pieces

@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from clap_sb.whole_file import write_whole
+
 FORMAT_VERSION = 2
 """Raised whenever the same settings would give other files."""
 
@@ -71,7 +73,7 @@ def write_once(
             "nothing was written. Give an empty or new folder."
         )
     # The marker comes before the stamp goes: killed anywhere, the folder stays ours.
-    marker.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    write_whole(marker, json.dumps(settings, indent=2) + "\n")
     stamp.unlink(missing_ok=True)
     for name in _CONTENT:
         if (folder / name).exists():

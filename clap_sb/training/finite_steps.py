@@ -1,0 +1,167 @@
+"""Training steps whose loss or gradients are not finite, and what is undone of them."""
+
+from __future__ import annotations
+
+import torch
+from speechbrain.utils.logger import get_logger
+from torch import nn
+
+from clap_sb.data.pairs import PairBatch
+from clap_sb.data.printable import printable
+from clap_sb.data.sound_limits import LOUDEST
+
+logger = get_logger(__name__)
+
+_MOST_NAMED = 5
+
+
+class FiniteSteps:
+    """Watches the batches of a step, and takes back what a spoilt one has left.
+
+    An optimizer that is given one gradient that is not finite leaves no weight that is,
+    and batch norm has taken such activations into its running means by then. So the
+    step is left out, and the buffers are put back as they were before it.
+
+    Arguments
+    ---------
+    modules : nn.Module
+        What is trained; buffers that are part of its state dict are watched.
+    patience : int
+        Steps of an epoch that may be left out.
+
+    Example
+    -------
+    >>> norm = nn.BatchNorm1d(1)
+    >>> steps = FiniteSteps(norm, patience=1)
+    >>> steps.begin()
+    >>> _ = norm(torch.tensor([[1.0], [torch.nan]]))
+    >>> steps.see_loss(torch.tensor(torch.nan))
+    >>> steps.is_spoilt(torch.tensor(0.0))
+    True
+    >>> steps.leave_out(epoch=1, step=3)
+    >>> norm.running_mean
+    tensor([0.])
+    """
+
+    def __init__(self, modules: nn.Module, patience: int):
+        self.patience = patience
+        self._modules = modules
+        self._saved: list[torch.Tensor] = []
+        self._seen: list[tuple[PairBatch, torch.Tensor]] = []
+        self._loss_is_finite = True
+        self._left_out: list[int] = []
+
+    def reset(self) -> None:
+        """Begins an epoch."""
+        self._left_out = []
+
+    def begin(self) -> None:
+        """Begins a step, of one batch or more."""
+        self._saved = [buffer.clone() for buffer in self._buffers()]
+        self._seen, self._loss_is_finite = [], True
+
+    def see(self, batch: PairBatch, audio: torch.Tensor, text: torch.Tensor) -> None:
+        """Notes what a batch came to, to tell its clips by.
+
+        Arguments
+        ---------
+        batch : PairBatch
+            The batch.
+        audio : torch.Tensor
+            ``[captions, dim]``, what each caption's clip came to.
+        text : torch.Tensor
+            ``[captions, dim]``.
+        """
+        self._seen.append((batch, torch.cat([audio.detach(), text.detach()], dim=1)))
+
+    def see_loss(self, loss: torch.Tensor) -> None:
+        """Notes the loss of a batch.
+
+        Arguments
+        ---------
+        loss : torch.Tensor
+            Scalar.
+        """
+        self._loss_is_finite &= bool(loss.isfinite())
+
+    def is_spoilt(self, norm: torch.Tensor, by_scale: bool = False) -> bool:
+        """Whether the step must be left out; the same on all ranks.
+
+        Arguments
+        ---------
+        norm : torch.Tensor
+            Norm of all gradients.
+        by_scale : bool
+            Whether gradients that are too large are the scaler's to deal with: fp16's
+            finds out by trying how far a loss may be scaled, and leaves out such steps
+            itself.
+
+        Returns
+        -------
+        bool
+        """
+        return not self._loss_is_finite or not (by_scale or bool(norm.isfinite()))
+
+    def leave_out(self, epoch: int, step: int) -> None:
+        """Puts the buffers back, and tells which clips it was.
+
+        Arguments
+        ---------
+        epoch : int
+            For the message.
+        step : int
+            Batch of the epoch, for the message.
+
+        Raises
+        ------
+        ValueError
+            If there are more than patience has.
+        """
+        with torch.no_grad():
+            for buffer, saved in zip(self._buffers(), self._saved, strict=True):
+                buffer.copy_(saved)
+        self._left_out.append(step)
+        which = "loss is" if not self._loss_is_finite else "gradients are"
+        told = (
+            f"epoch {epoch}, batch {step}: the {which} not finite, and the step is "
+            f"left out ({self._clips()})"
+        )
+        if len(self._left_out) > self.patience:
+            raise ValueError(
+                printable(told) + f"; with it {len(self._left_out)} steps of the "
+                "epoch were left out, and nonfinite_patience allows "
+                f"{self.patience}: no weight is spoilt, and the same command goes on "
+                "from the last checkpoint. Lower the learning rates, look at these "
+                "clips, or train in another precision"
+            )
+        logger.warning(printable(told))
+
+    def _clips(self) -> str:
+        """The clips that are to blame, if that can be told, or else all of the step."""
+        names = [name for batch, rows in self._seen for name in _to_blame(batch, rows)]
+        told = "clip"
+        if not names:
+            names, told = [name for batch, _ in self._seen for name in batch.ids], "of"
+        names = list(dict.fromkeys(names))
+        shown = ", ".join(names[:_MOST_NAMED])
+        if len(names) > _MOST_NAMED:
+            shown += f" and {len(names) - _MOST_NAMED} more"
+        return f"{told} {shown}"
+
+    def _buffers(self) -> list[torch.Tensor]:
+        state = self._modules.state_dict(keep_vars=True).values()
+        return [value for value in state if not isinstance(value, nn.Parameter)]
+
+
+def _to_blame(batch: PairBatch, embeddings: torch.Tensor) -> list[str]:
+    """Clips with samples that no sound has; else with an embedding that is not finite.
+
+    Batch norm carries it from one clip to the others: samples tell better.
+    """
+    bad = ~(batch.wavs.abs() <= LOUDEST).all(1)
+    if not bad.any():
+        bad = torch.zeros(len(batch.ids), dtype=torch.bool)
+        bad[batch.caption_clip[~embeddings.isfinite().all(1).to("cpu")]] = True
+    return [
+        name for name, is_bad in zip(batch.ids, bad.tolist(), strict=True) if is_bad
+    ]

@@ -1,0 +1,424 @@
+"""Each operation on the disk fails once, for every one that there is; or kills.
+
+    python tests/faults/writes.py
+
+What is being done then has ended well, or with an error that names the disk's fault;
+what was there before, or what was to be, is there whole; done again, it ends as if
+nothing had happened.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import faiss  # noqa: F401  before its writing is watched
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from builders import tiny_clap
+from indexes import updater, write_sound
+from small_run import write_run
+
+from clap_sb.checkpoints.run_export import export_run
+from clap_sb.inference import CLAP
+from clap_sb.search import SearchIndex
+from clap_sb.search.approximate import update_approximate
+from clap_sb.search.compaction import compact
+from clap_sb.search.errors import SearchError
+from clap_sb.search.export import export
+from clap_sb.search.store import Store
+from clap_sb.whole_file import WriteError
+from faults.failing_disk import FailingDisk
+
+State = Mapping[object, object]
+
+
+@dataclass(frozen=True)
+class Faults:
+    """A way for a disk to fail."""
+
+    name: str
+    error: int = errno.ENOSPC
+    from_then_on: bool = False
+    kills: bool = False
+
+
+FAULTS = (
+    Faults("full once"),
+    Faults("full from then on", from_then_on=True),
+    Faults("an I/O error", errno.EIO),
+    Faults("read-only from then on", errno.EROFS, from_then_on=True),
+    Faults("killed", kills=True),
+)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Something that writes.
+
+    Arguments
+    ---------
+    name : str
+        What it is.
+    before : callable
+        Writes what is there before, into an empty folder.
+    act : callable
+        Does it in that folder.
+    state : callable
+        What a reader finds there; an error if it is damaged.
+    allowed : callable
+        Whether a state may be found after a fault, given those before and after.
+    """
+
+    name: str
+    before: Callable[[Path], None]
+    act: Callable[[Path], object]
+    state: Callable[[Path], State]
+    allowed: Callable[[State, State, State], bool] = lambda found, old, new: (
+        found in (old, new)
+    )
+
+
+@dataclass
+class Result:
+    """What was tried.
+
+    Arguments
+    ---------
+    operations : int
+        That there are in all.
+    tried : int
+        Faults.
+    told : int
+        Of these, those that ended with an error that says so.
+    killed : int
+        Of these, those that ended the process.
+    """
+
+    operations: int = 0
+    tried: int = 0
+    told: int = 0
+    killed: int = 0
+
+
+def survive(
+    scenario: Scenario,
+    faults: Iterable[Faults] = FAULTS,
+    places: Callable[[int], Iterable[int]] = lambda n: range(1, n + 1),
+) -> Result:
+    """Lets each operation fail, and looks at what is left.
+
+    Arguments
+    ---------
+    scenario : Scenario
+        What writes.
+    faults : iterable of Faults
+        How the disk fails.
+    places : callable
+        Which of so many operations fail: all, unless told otherwise.
+
+    Returns
+    -------
+    Result
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        origin = Path(scratch) / "before"
+        origin.mkdir()
+        scenario.before(origin)
+        old = scenario.state(origin)
+        place = Path(scratch) / "place"
+        shutil.copytree(origin, place)
+        with FailingDisk(place) as disk:
+            scenario.act(place)
+        new, result = scenario.state(place), Result(operations=len(disk.done))
+        assert new != old, "nothing was written"
+        for fault in faults:
+            for nth in places(len(disk.done)):
+                shutil.rmtree(place)
+                shutil.copytree(origin, place)
+                where = f"{scenario.name}, {fault.name} at {nth} ({disk.done[nth - 1]})"
+                _fail(scenario, fault, nth, place, result, where)
+                found = scenario.state(place)
+                assert scenario.allowed(found, old, new), f"{where}: damaged"
+                scenario.act(place)
+                assert scenario.state(place) == new, f"{where}: not gone on with"
+        return result
+
+
+def _fail(
+    scenario: Scenario, fault: Faults, nth: int, place: Path, result: Result, where: str
+) -> None:
+    result.tried += 1
+    how = (nth, fault.error, fault.from_then_on, fault.kills)
+    if fault.kills:
+        child = os.fork()
+        if not child:
+            try:
+                with FailingDisk(place, *how):
+                    scenario.act(place)
+            finally:
+                os._exit(0)
+        result.killed += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) < 0
+        return
+    try:
+        with FailingDisk(place, *how):
+            scenario.act(place)
+    except (WriteError, SearchError) as error:
+        result.told += 1
+        assert str(place) in str(error), f"{where}: names no file: {error}"
+    except OSError as error:  # before anything was begun: it names its file
+        result.told += 1
+        assert error.errno == fault.error, f"{where}: {error!r}"
+
+
+# ---------------------------------------------------------------- an index
+
+
+def files_below(folder: Path) -> State:
+    """Names and contents of all files."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(
+            path.read_bytes()
+        ).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+class IndexScenarios:
+    """Indexes of a few sounds, with a model that is made once."""
+
+    def __init__(self, folder: Path):
+        self.clap = CLAP(tiny_clap(folder).eval(), "tiny")
+        self.sounds = folder / "sounds"
+        for seed in range(6):
+            write_sound(self.sounds / f"{seed}.wav", seed, 3.0 if seed == 4 else 0.5)
+        self.few = folder / "few"
+        for seed in (0, 1):
+            write_sound(self.few / f"{seed}.wav", seed, 0.5)
+
+    def _run(self, place: Path, *folders: Path, **options) -> None:
+        out = place / "sounds.index"
+        updater(out, self.clap, batch_size=2).run(folders, "model.pt", **options)
+
+    def _nothing(self, place: Path) -> None:
+        (place / "others.txt").write_text("others")
+
+    def _old(self, place: Path) -> None:
+        self._run(place, self.few)
+
+    def _make(self, place: Path) -> None:
+        self._run(place, self.sounds)
+
+    def _update(self, place: Path) -> None:
+        """Follows another folder, gives back room, and sorts into cells."""
+        there = self.few.as_posix() in map(
+            str, Store(place / "sounds.index").fact("folders")
+        )
+        self._run(place, self.sounds, forget=[self.few] if there else ())
+        store = Store(place / "sounds.index")
+        update_approximate(store, 1)
+        compact(store, dead_share=0.01, kept_seconds=-1)
+        update_approximate(store, 1)
+
+    def _export(self, place: Path) -> None:
+        export(SearchIndex(place / "sounds.index"), place / "all.npz")
+
+    @staticmethod
+    def _exported(place: Path) -> State:
+        return {"all.npz": files_below(place).get("all.npz")}
+
+    def _exported_before(self, place: Path) -> None:
+        self._old(place)
+        (place / "all.npz").write_bytes(b"an older one")
+
+    def state(self, place: Path) -> State:
+        """Windows and their vectors, rounded; and a search that ends."""
+        if not (place / "sounds.index" / "index.sqlite").exists():
+            return {}
+        index = SearchIndex(place / "sounds.index")
+        found = {
+            (path, start): np.round(index.embeddings(np.array([row]))[0], 4).tobytes()
+            for path, start, _, row in index.windows()
+        }
+        hits = index.search(np.ones(index.model.dim), 100)
+        assert len({hit.path for hit in hits}) <= len(found)
+        return found
+
+    @staticmethod
+    def _some(found: State, old: State, new: State) -> bool:
+        """Whole sounds of what was and what will be, each with its own vectors."""
+        known = {**old, **new}
+        return all(known[key] == value for key, value in found.items())
+
+    def all(self) -> list[Scenario]:
+        """The scenarios."""
+        return [
+            Scenario("a new index", self._nothing, self._make, self.state, self._some),
+            Scenario("an update", self._old, self._update, self.state, self._some),
+            Scenario("embeddings", self._exported_before, self._export, self._exported),
+        ]
+
+
+# ---------------------------------------------------------------- models
+
+
+class ModelScenarios:
+    """An export of a run, over an older one; and a conversion."""
+
+    def __init__(self, folder: Path):
+        self.run = folder / "run"
+        self.run.mkdir()
+        write_run(self.run, folder / "source", {1: 1.0, 2: 2.0})
+
+    def _before(self, place: Path) -> None:
+        shutil.copytree(self.run, place, dirs_exist_ok=True)
+        export_run(place)
+        for path in (place / "save").glob("CKPT+*"):
+            if "score: 2.0" in (path / "CKPT.yaml").read_text():
+                shutil.rmtree(path)  # the best is another one now
+
+    @staticmethod
+    def _state(place: Path) -> State:
+        clap = CLAP.from_hparams(place / "export")
+        scale = torch.tensor(clap.logit_scale)
+        return {**files_below(place / "export"), "scale": float(scale)}
+
+    def _convert(self, place: Path) -> None:
+        from clap_sb.inference.conversion import convert
+
+        convert(str(self.run), place / "converted", "speechbrain")
+
+    def _converted(self, place: Path) -> State:
+        folder = place / "converted"
+        if not folder.exists() or not any(folder.iterdir()):
+            return {}
+        CLAP.from_hparams(folder)
+        return files_below(folder)
+
+    def _convert_again(self, place: Path) -> None:
+        if not self._converted(place):  # one that is there is not written again
+            self._convert(place)
+
+    def all(self) -> list[Scenario]:
+        """The scenarios."""
+        return [
+            Scenario("an export", self._before, export_run, self._state),
+            Scenario(
+                "a conversion", lambda place: None, self._convert_again, self._converted
+            ),
+        ]
+
+
+# ---------------------------------------------------------------- a training
+
+
+class TrainingScenario:
+    """Two epochs, with checkpoints on the way; what is found is their end, or none."""
+
+    def __init__(self, folder: Path):
+        from test_brain import clips, model
+
+        factory = _Factory(folder)
+        self.clips = clips.__wrapped__(factory)
+        self.model = model.__wrapped__(factory)
+
+    def _train(self, place: Path) -> None:
+        import copy
+
+        from test_brain import fit, make_brain
+
+        from clap_sb.training.history import History
+
+        rates = {"lr": 0.1, "audio_lr": 0.1, "text_lr": 0.1}
+        brain = make_brain(
+            copy.deepcopy(self.model),
+            place,
+            run_opts={"ckpt_interval_steps": 2},
+            epochs=2,
+            history=History(place / "history.json"),
+            **rates,
+        )
+        statistics = brain.hparams.statistics
+        brain.checkpointer.add_recoverable("statistics", statistics)
+        fit(brain, self.clips, validate=True)
+
+    @staticmethod
+    def _state(place: Path) -> State:
+        found: dict[object, object] = {}
+        for path in (place / "save").glob("CKPT+*"):
+            state = torch.load(path / "model.ckpt", weights_only=True)
+            assert all(value.isfinite().all() for value in state.values())
+            digest = hashlib.sha256()
+            for value in state.values():
+                digest.update(value.numpy().tobytes())
+            meta = (path / "CKPT.yaml").read_text()
+            if "epoch: 2" in meta:
+                found["weights"] = digest.hexdigest()
+        history = place / "history.json"
+        if "weights" in found:
+            found["history"] = history.read_text()
+        return found
+
+    def all(self) -> list[Scenario]:
+        """The scenario: after a fault, any whole checkpoint will do."""
+        return [
+            Scenario(
+                "a training",
+                lambda place: (place / "save").mkdir(),
+                self._train,
+                self._state,
+            )
+        ]
+
+
+class _Factory:
+    def __init__(self, folder: Path):
+        self._folder = folder
+
+    def mktemp(self, name: str) -> Path:
+        (self._folder / name).mkdir(parents=True)
+        return self._folder / name
+
+
+KINDS = {"index": IndexScenarios, "model": ModelScenarios, "training": TrainingScenario}
+
+
+def main() -> None:
+    """Prints a line a scenario; an assertion ends it where something is damaged."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=list(KINDS))
+    parser.add_argument("--step", type=int, default=1, help="every so many operations")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    for kind in arguments.kinds:
+        with tempfile.TemporaryDirectory() as folder:
+            for scenario in KINDS[kind](Path(folder)).all():
+                begin = time.monotonic()
+                result = survive(
+                    scenario, places=lambda n: range(1, n + 1, arguments.step)
+                )
+                print(
+                    f"{scenario.name}: {result.operations} operations, {result.tried} "
+                    f"faults survived ({result.told} told, {result.killed} kills), "
+                    f"{time.monotonic() - begin:.0f} s",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
