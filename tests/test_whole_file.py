@@ -148,7 +148,7 @@ IN_PLACE = {
     "search/export.py": "into what whole_file gives",
     "search/store.py": "a database that is renamed once it is closed",
     "checkpoints/architecture.py": "into a folder that is renamed once it is whole",
-    "checkpoints/clip_beside.py": "into a folder that is renamed once it is whole",
+    "checkpoints/clip_in_export.py": "into a folder that is renamed once it is whole",
     "checkpoints/speechbrain_folder.py": "into a folder that is renamed",
     "checkpoints/transformers_folder.py": "into a folder that is renamed",
     "encoders/bert_config.py": "into a folder that is renamed once it is whole",
@@ -157,7 +157,7 @@ IN_PLACE = {
     "encoders/tokenizer_file.py": "into a folder that is renamed once it is whole",
     "inference/onnx_export.py": "into a folder that is renamed once it is whole",
     "training/epoch_counter.py": "into a checkpoint that is renamed",
-    "training/pair_statistics.py": "into a checkpoint that is renamed",
+    "training/history.py": "into a checkpoint that is renamed",
 }
 # Rooms that are looked at elsewhere.
 OTHERS = ("experiment/", "serve/", "whole_file.py")
