@@ -256,6 +256,25 @@ def test_origin_is_told_by_a_run_and_by_its_exports(wavcaps_kinds, tmp_path):
     assert file.architecture.family in file.system
 
 
+def test_no_export_tells_of_this_machines_folders(wavcaps_kinds, tmp_path):
+    run = shutil.copytree(wavcaps_kinds["run"][0], tmp_path / "run")
+    text = (run / "model.yaml").read_text()
+    places = {
+        "trained_on: noise": "trained_on: the data of /some/place/a.pt, then b/c.csv",
+        "text_tower_origin: none": "text_tower_origin: that of /some/place/d (e, /f/g)",
+    }
+    for old, new in places.items():
+        assert old in text
+        text = text.replace(old, new)
+    (run / "model.yaml").write_text(text)
+    convert(run, tmp_path / "out", "speechbrain")
+    told = open_checkpoint(tmp_path / "out")
+    assert told.trained_on == "the data of a.pt, then b/c.csv"
+    assert told.text_tower_origin == "that of d (e, g)"
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "that of d (e, g)" in card and "/some/place" not in card.split("```")[0]
+
+
 def test_what_is_on_the_hub_is_called_by_its_name_there(wavcaps_kinds):
     """And not by a place in this machine's cache."""
     found = open_checkpoint("somebody/clap")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clap_sb.checkpoints.architecture import Architecture
@@ -10,6 +11,7 @@ from clap_sb.checkpoints.run_description import FAMILY
 from clap_sb.model import CLAP
 
 UNKNOWN = "data that the checkpoint does not tell"
+_FOLDERS = re.compile(r"(?<![^\s(,])(/|[A-Za-z]:[\\/])([^\s,()]+[\\/])+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +66,22 @@ class CheckpointDescription:
     def is_told(self) -> bool:
         """Whether it tells of its origin: a run does, and an export of one."""
         return self.trained_on != UNKNOWN
+
+    def to_hand_on(self) -> CheckpointDescription:
+        """The same for others: no word of the folders of this machine.
+
+        Returns
+        -------
+        CheckpointDescription
+            What it is and was trained on and started from, with files by bare names.
+        """
+        told = {
+            name: _FOLDERS.sub("", getattr(self, name))
+            for name in ("trained_on", "text_tower_origin")
+        }
+        described = _FOLDERS.sub("", self.architecture.description)
+        architecture = replace(self.architecture, description=described)
+        return replace(self, **told, architecture=architecture)
 
     @property
     def facts(self) -> dict[str, str]:

@@ -58,7 +58,8 @@ def write_speechbrain_folder(checkpoint: Checkpoint, folder: str | Path) -> None
     """
     folder, tokenizer = Path(folder), checkpoint.tokenizer
     folder.mkdir(parents=True, exist_ok=True)
-    architecture = take_clip_along(checkpoint.architecture, folder)
+    told = checkpoint.to_hand_on()
+    architecture = take_clip_along(told.architecture, folder)
     for name in _parts(architecture):
         state = getattr(checkpoint.clap, name).state_dict()
         torch.save(state, folder / f"{name}.ckpt")
@@ -66,14 +67,14 @@ def write_speechbrain_folder(checkpoint: Checkpoint, folder: str | Path) -> None
         write_text_source(architecture.text, folder / TEXT_FOLDER, tokenizer)
     if tokenizer is not None:
         write_tokenizer(tokenizer, folder / f"{TOKENIZER}.ckpt")
-    if checkpoint.is_told:
-        origin = {name: getattr(checkpoint, name) for name in _ORIGIN}
+    if told.is_told:
+        origin = {name: getattr(told, name) for name in _ORIGIN}
         text = json.dumps(origin, indent=1)
         (folder / ORIGIN_FILE).write_text(text, encoding="utf-8")
     for name, text in (
         (DESCRIPTION_FILE, to_json(architecture)),
         (YAML_FILE, hyperparams(architecture, tokenizer is not None)),
-        (CARD_FILE, model_card(architecture, checkpoint.facts)),
+        (CARD_FILE, model_card(architecture, told.facts)),
     ):
         (folder / name).write_text(text, encoding="utf-8")
 

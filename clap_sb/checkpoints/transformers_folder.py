@@ -54,7 +54,8 @@ def write_transformers_folder(checkpoint: Checkpoint, folder: str | Path) -> Non
     _load(model, to_transformers(checkpoint.clap.state_dict()))
     model.save_pretrained(folder)
     ClapFeatureExtractor(**_processor(architecture)).save_pretrained(folder)
-    card = model_card(architecture, checkpoint.facts)
+    told = checkpoint.to_hand_on()
+    card = model_card(told.architecture, told.facts)
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
 
 
