@@ -121,11 +121,15 @@ def use_page(out: Path) -> dict[str, Any]:
     from clap_sb.search.searcher import Searcher
     from clap_sb.serve.app import create_app
     from clap_sb.serve.service import Service
+    from clap_sb.serve.wanted import Wanted
 
     service = Service(Searcher.open(out / "index", None, None, "cpu"), out / "copies")
     if importlib.util.find_spec("starlette") is not None:
         assert callable(create_app(service))
-    return {"about": service.about(), "search": service.search("a dog barks")}
+    return {
+        "about": service.about(),
+        "search": service.search(Wanted(text="a dog barks")),
+    }
 
 
 def use_all(folder: Path, out: Path) -> dict[str, Any]:

@@ -47,3 +47,46 @@ def probed_once(monkeypatch):
 
     paths: dict[int, Path] = {}
     monkeypatch.setattr(entries, "probe_to_end", by_file(entries.probe_to_end))
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """One for all tests of the page."""
+    from browsing import open_browser
+
+    driver = open_browser(tmp_path_factory.mktemp("profile"))
+    if driver is None:
+        pytest.skip("no chromium with chromedriver")
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="session")
+def page_index(tmp_path_factory):
+    """What the page is over."""
+    from browsing import OTHERS
+    from serving import write_index
+
+    return write_index(tmp_path_factory.mktemp("browser"), OTHERS)
+
+
+@pytest.fixture(scope="session")
+def page_url(page_index):
+    """The server of the page, in a process of its own."""
+    from serving import serving
+
+    with serving(page_index, page_index.parent / "log") as address:
+        yield address
+
+
+@pytest.fixture
+def page(browser, page_url, tmp_path):
+    """The page, fresh; in the end nothing may have gone wrong in it."""
+    from browsing import Page
+
+    page = Page(browser, page_url, tmp_path)
+    page.open()
+    yield page
+    page.look("light", None)
+    wrong = [entry for entry in browser.get_log("browser") if entry["level"] != "INFO"]
+    assert wrong == []

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -27,8 +27,13 @@ _PLAIN = ("wave.wav", "deep/long.flac", "old.aiff", "small.ogg", "layer.mp3")
 NAMES = (*_PLAIN, *_ENCODED)
 
 
-def write_index(folder: Path) -> Path:
-    """Sounds that browsers play, and two that they do not: AIFF, headerless MP3."""
+def write_index(
+    folder: Path, others: Mapping[str, tuple[int, float]] | None = None
+) -> Path:
+    """Sounds that browsers play, and two that they do not: AIFF, headerless MP3.
+
+    Others are WAV files, by their names: which noise it is, and seconds.
+    """
     run = folder / "run"
     run.mkdir()
     (folder / "source").mkdir()
@@ -43,6 +48,8 @@ def write_index(folder: Path) -> Path:
             encode(folder / "sounds" / name, wav, rate, codec, container, **how)
         else:
             soundfile.write(folder / "sounds" / name, wav, rate)
+    for name, (seed, seconds) in (others or {}).items():
+        write_sound(folder / "sounds" / name, seed, seconds)
     out = folder / "sounds.index"
     words = ["index", folder / "sounds", "--checkpoint", run, "--out", out]
     assert main([str(word) for word in words]) == 0

@@ -121,6 +121,51 @@ def test_near_duplicates_are_folded_on_request(folder):
     assert plain[0].similar == ()
 
 
+def test_what_was_folded_keeps_its_window(folder):
+    """The second window of a sound, where that one is the near-duplicate."""
+    rows = unit(6, DIM)
+    near = rows[3] + 0.02 * unit(1, DIM, seed=5)[0]
+    sounds = [*windows(rows), np.stack([rows[0], near / np.linalg.norm(near)])]
+    index = SearchIndex(store_of(folder, sounds).folder)
+    first = index.search(rows[3], 1, fold=0.95)[0]
+    (folded,) = first.folded
+    assert (folded.path, folded.window) == (f"{os.sep}000006.wav", 1)
+    assert (folded.start, folded.end, folded.duration) == (1.0, 2.0, 2.0)
+    assert folded.score == pytest.approx(sounds[6][1] @ rows[3], abs=1e-6)
+    assert first.similar == (folded.path,)
+
+
+@pytest.mark.parametrize("cells", [0, 64])
+def test_among_some_sounds_the_nearest_of_these_are_found(folder, cells):
+    centres = unit(20, DIM)
+    rows = around(centres, 3000, seed=2)
+    store = store_of(folder, windows(rows))
+    if cells:
+        update_approximate(store, exact_up_to=1000)
+    index = SearchIndex(store.folder, probes=10_000)
+    assert index.is_exact == (cells == 0)
+    chosen = np.arange(0, 3000, 7)
+    query = centres[4]
+    expected = naive([rows[[place]] for place in chosen], query, 10)
+    hits = index.search(query, 10, among=index.sounds[chosen])
+    assert [hit.score for hit in hits] == pytest.approx([s for s, *_ in expected])
+    assert {hit.sound for hit in hits} <= set(index.sounds[chosen].tolist())
+    assert index.search(query, 10, among=index.sounds[:0]) == []
+
+
+def test_a_sound_is_known_by_its_windows_and_its_bytes(folder):
+    rows = unit(5, DIM)
+    store = store_of(folder, [rows[:2], rows[2:]])
+    index = SearchIndex(store.folder)
+    second = store.sound_of("000001")
+    assert second == index.sounds[1] and store.sound_of("none") is None
+    assert index.windows_of(second) == [(2, 0.0, 1.0), (3, 1.0, 2.0), (4, 2.0, 3.0)]
+    hit = index.hit(second, 2)
+    assert (hit.row, hit.start, hit.end, hit.duration) == (4, 2.0, 3.0, 3.0)
+    assert np.isnan(hit.score)
+    assert index.hit(second, 3) is index.hit(second, -1) is index.hit(99, 0) is None
+
+
 def test_sounds_without_a_file_are_not_found(sounds, folder):
     store = store_of(folder, sounds)
     store.remove_files([f"{os.sep}{place:06}.wav" for place in range(3)])

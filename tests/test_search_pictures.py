@@ -17,7 +17,9 @@ from clap_sb.model import CLAP as Model
 from clap_sb.objectives.logit_scale import LogitScale
 from clap_sb.search import SearchIndex
 from clap_sb.search.searcher import Searcher
+from clap_sb.serve.examples import Sent
 from clap_sb.serve.service import Service
+from clap_sb.serve.wanted import Wanted
 
 NUM = 6
 
@@ -76,10 +78,11 @@ def test_words_sounds_and_pictures_add_up_in_this_order(searcher, picture):
 def test_the_page_takes_pictures(searcher, picture, tmp_path):
     service = Service(searcher, tmp_path)
     assert service.about()["pictures"]
-    found = service.search(example=picture.read_bytes(), is_picture=True)["hits"]
+    sent = Sent(picture.read_bytes(), is_picture=True)
+    found = service.search(Wanted(), sent)["hits"]
     expected = searcher.find(pictures=[picture])
     assert [hit["sound"] for hit in found] == [hit.sound for hit in expected]
-    tags = service.tags(picture.read_bytes(), CAPTIONS, is_picture=True)["tags"]
+    tags = service.tags(sent, CAPTIONS)["tags"]
     prompts = [f"This is a sound of {caption}." for caption in CAPTIONS]
     clap = searcher.clap
     cosines = clap.encode_text(prompts) @ clap.encode_image(picture)[0]

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import socket
+import threading
 from types import SimpleNamespace
 from urllib.parse import urlencode, urlsplit
 
@@ -21,7 +22,7 @@ from clap_sb.cli import main
 from clap_sb.data.audio import AudioError, read_wav
 from clap_sb.search import SearchIndex
 from clap_sb.search.reading import file_hash
-from clap_sb.serve.app import create_app
+from clap_sb.serve.app import PAGE, create_app
 from clap_sb.serve.guard import host_is_safe
 from clap_sb.serve.playback import Playback
 from clap_sb.serve.service import Service
@@ -79,17 +80,23 @@ def test_search_answers_what_the_command_answers(ask, index, capsys):
     expected = json.loads(capsys.readouterr().out)["hits"]
     answer = json.loads(ask("/api/search", text=CAPTIONS[0])[2])["hits"]
     for hit, of_command in zip(answer, expected, strict=True):
-        assert os.path.join(hit["folder"], hit["name"]) == of_command["path"]
+        assert hit["path"] == of_command["path"]
+        assert hit["name"] == os.path.basename(hit["path"])
         for name in ("start", "end", "sound", "window"):
             assert hit[name] == of_command[name]
         assert hit["score"] == pytest.approx(of_command["score"], abs=1e-6)
 
 
-def test_more_like_a_hit(ask, found):
+def test_similar_to_a_hit_are_all_others(ask, found, index):
+    """The sound itself, which is nearest to itself, is nothing new."""
     hit = found["small.ogg"]
-    again = hits(ask("/api/search", like=hit["sound"], window=hit["window"]))
-    assert next(iter(again)) == "small.ogg"
-    assert again["small.ogg"]["score"] == pytest.approx(1, abs=1e-5)
+    words = {"like": hit["sound"], "window": hit["window"], "fold": "true"}
+    again = hits(ask("/api/search", **words))
+    assert set(again) == set(found) - {"small.ogg"}
+    opened = SearchIndex(index)
+    query = opened.embeddings(np.array([opened.window(hit["sound"], 0)[0]]))[0]
+    expected = [h.score for h in opened.search(query, len(NAMES))[1:]]
+    assert [h["score"] for h in again.values()] == pytest.approx(expected)
 
 
 def test_search_by_a_sound_that_was_sent(ask, index):
@@ -208,9 +215,11 @@ def test_browsers_are_told_to_be_strict(ask):
 
 
 def test_the_page_takes_nothing_from_elsewhere(ask):
-    for path in ("/", "/page/page.js", "/page/results.js", "/page/style.css"):
+    for file in PAGE.iterdir():
+        path = "/" if file.suffix == ".html" else f"/page/{file.name}"
         status, _, body = ask(path)
         assert status == 200 and b"//" not in body.replace(b"// ", b"")
+        assert body == file.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -224,13 +233,32 @@ def test_the_page_takes_nothing_from_elsewhere(ask):
         ("/api/search", b"", {}, 415, "empty"),
         ("/api/tags", b"no sound", {"labels": "a"}, 415, "cannot be decoded"),
         ("/api/tags", b"no sound", {"labels": " , "}, 400, "labels"),
+        ("/api/search", None, {"text": "a", "first": 1990}, 400, "first 2000"),
+        ("/api/search", None, {"text": "a", "lowest": "nan"}, 400, "number"),
+        ("/api/search", None, {"text": "a", "words": "nan"}, 400, "from 0 to 1"),
+        ("/api/search", None, {"without": "a"}, 400, "no query"),
+        ("/api/search", None, {"example": "0"}, 400, "drop it again"),
+        ("/api/headers", None, {"sounds": "1,x"}, 400, "numbers"),
+        ("/api/chosen", b"no JSON", {}, 400, "pairs"),
+        ("/api/playlist", b"[[1, 2]]", {}, 400, "pairs"),
         ("/picture/100000/0", None, {}, 400, "no window"),
+        ("/picture/100000", None, {}, 404, "no sound"),
+        ("/excerpt/100000/0", None, {}, 400, "no window"),
+        ("/file/100000", None, {}, 404, "no sound"),
     ],
 )
 def test_what_the_server_says_of_a_mistake(path, body, words, status, message, ask):
     method = "GET" if body is None else "POST"
     got, _, answer = ask(path, method, body, **words)
     assert got == status and message in json.loads(answer)["error"]
+
+
+def test_what_was_sent_is_called_by_its_own_name(ask):
+    """And nobody is told to type a command, for the server has no such file."""
+    sent = {"body": b"no sound", "name": "my dog.wav"}
+    error = json.loads(ask("/api/search", "POST", **sent)[2])["error"]
+    assert error.startswith("my dog.wav: cannot be decoded")
+    assert "convert it to WAV or FLAC" in error and "ffmpeg" not in error
 
 
 def test_a_sound_may_not_be_huge(ask):
@@ -280,7 +308,7 @@ def test_a_copy_for_the_player_goes_by_what_it_is(index, tmp_path):
     opened = SearchIndex(index)
     sound = aiff_of(opened.store)
     service = Service(SimpleNamespace(index=opened), tmp_path)
-    path = service.playable(sound).path
+    path = service.sounds.playable(sound).path
     assert path == tmp_path / f"{file_hash(str(sounds(index) / 'old.aiff'))}.wav"
 
 
@@ -294,22 +322,64 @@ def test_copies_for_the_player_do_not_pile_up(index, tmp_path):
     assert len(list(tmp_path.iterdir())) <= 16
 
 
+def asked(app, path: str, is_there: bool = True) -> dict:
+    """What an application sends for an address, and whether somebody waits for it."""
+
+    async def receive():
+        return {"type": "http.request" if is_there else "http.disconnect", "body": b""}
+
+    async def ask():
+        scope = {"type": "http", "method": "GET", "path": path, "query_string": b""}
+        sent = []
+
+        async def send(message):
+            sent.append(message)
+
+        await app({**scope, "headers": [(b"host", b"localhost")]}, receive, send)
+        return {"status": sent[0]["status"], "body": sent[1].get("body", b"")}
+
+    return ask()
+
+
 def test_an_error_may_name_a_file_that_is_not_utf8():
     """As the answer is text in UTF-8, with a mark in the place of such a byte."""
 
     def refuse(sound: int):
         raise AudioError(f"/sounds/{os.fsdecode(bytes([0xE8]))}.wav: is empty")
 
-    app, sent = create_app(SimpleNamespace(playable=refuse)), []
-    scope = {"type": "http", "method": "GET", "path": "/audio/1", "query_string": b""}
-    scope["headers"] = [(b"host", b"localhost")]
+    app = create_app(SimpleNamespace(sounds=SimpleNamespace(playable=refuse)))
+    answer = asyncio.run(asked(app, "/audio/1"))
+    assert answer["status"] == 415
+    assert json.loads(answer["body"])["error"] == "/sounds/\ufffd.wav: is empty"
 
-    async def receive():
-        return {"type": "http.request", "body": b""}
 
-    async def send(message):
-        sent.append(message)
+def test_pictures_that_were_scrolled_by_are_not_drawn():
+    """And those that wait keep no thread from what is asked for beside them."""
+    drawn, go_on = [], threading.Event()
 
-    asyncio.run(app(scope, receive, send))
-    assert sent[0]["status"] == 415
-    assert json.loads(sent[1]["body"])["error"] == "/sounds/\ufffd.wav: is empty"
+    def draw(sound: int):
+        drawn.append(sound)
+        assert go_on.wait(60)
+        return b"png"
+
+    sounds = SimpleNamespace(overview=draw, picture=None)
+    app = create_app(SimpleNamespace(sounds=sounds, about=lambda: {"sounds": 3}))
+
+    async def scroll():
+        seen = [asyncio.create_task(asked(app, f"/picture/{k}")) for k in range(2)]
+        while len(drawn) < 2:
+            await asyncio.sleep(0.01)
+        gone = [
+            asyncio.create_task(asked(app, f"/picture/{k}", False))
+            for k in range(2, 99)
+        ]
+        last = asyncio.create_task(asked(app, "/picture/100"))
+        about = await asyncio.wait_for(asked(app, "/api/about"), 60)
+        assert json.loads(about["body"]) == {"sounds": 3} and len(drawn) == 2
+        go_on.set()
+        answers = await asyncio.gather(*seen, last)
+        assert {answer["body"] for answer in answers} == {b"png"}
+        assert {answer["status"] for answer in await asyncio.gather(*gone)} == {204}
+
+    asyncio.run(scroll())
+    assert sorted(drawn) == [0, 1, 100]

@@ -481,6 +481,23 @@ def test_any_file_is_tagged_and_drawn(clap, frames, tmp_path):
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_quiet_sound_is_drawn_darker_and_silence_black(clap, tmp_path):
+    from matplotlib.image import imread
+
+    bright = []
+    for gain in (1.0, 0.1, 0.0):
+        wav = gain * noise(3 * SAMPLE_RATE)
+        tagging = Tagger(clap, ["a dog barks", "rain"]).tag(wav, SAMPLE_RATE)
+        plot_tagging(clap, wav, tagging, tmp_path / "a.png", SAMPLE_RATE)
+        image = imread(tmp_path / "a.png")[..., :3].mean(-1)
+        # of the uppermost panel, away from its edges
+        rows, columns = image.shape
+        part = image[rows // 8 : rows // 4, columns // 4 : columns // 2]
+        bright.append(part.mean())
+    assert bright[0] > bright[1] + 0.05 > bright[2] + 0.1
+    assert bright[2] < 0.02
+
+
 @pytest.mark.parametrize("seconds", [0.01, 0.5, 2.5, 9.0, 700.0])
 def test_a_spectrogram_has_as_many_columns_as_can_be_seen(clap, seconds):
     size = round(seconds * SAMPLE_RATE)

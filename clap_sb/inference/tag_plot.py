@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from clap_sb.inference.audio_input import open_input
-from clap_sb.inference.drawn_log_mel import drawn_log_mel
+from clap_sb.inference.drawn_log_mel import drawn_decibels, drawn_log_mel
 from clap_sb.inference.encoder import Encoder
 from clap_sb.inference.tagging import NONE, Tagging
 from clap_sb.inference.windows import read_windows
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _DPI = 100
 _MOST_COLUMNS = 2000
 _MOST_CURVES = 10
-_RANGE = 80.0  # dB
 
 
 def plot_tagging(
@@ -83,17 +82,17 @@ def _draw_spectrogram(
     duration: float,
 ) -> None:
     image = spectrogram(clap, wav, sample_rate)
-    top = image.max().item()
+    log_mel = drawn_log_mel(clap.model)
+    lowest, highest = drawn_decibels(log_mel)
     axes.imshow(
         image.T.numpy(),
         origin="lower",
         aspect="auto",
         extent=(0.0, duration, 0.0, float(image.shape[1])),
-        vmin=top - _RANGE,
-        vmax=top,
+        vmin=lowest,
+        vmax=highest,
         cmap="magma",
     )
-    log_mel = drawn_log_mel(clap.model)
     peaks = log_mel.mel_filters.argmax(0).cpu() * clap.sample_rate / log_mel.n_fft
     bands = range(0, len(peaks), max(1, len(peaks) // 5))
     axes.set_yticks([band + 0.5 for band in bands])

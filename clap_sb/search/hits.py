@@ -31,6 +31,8 @@ class Hit:
         Other files with the same bytes.
     similar : tuple of str
         Files whose windows were folded into this one.
+    folded : tuple of Hit
+        These windows, the best first.
 
     Example
     -------
@@ -48,3 +50,4 @@ class Hit:
     row: int
     copies: tuple[str, ...] = ()
     similar: tuple[str, ...] = ()
+    folded: tuple[Hit, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 
@@ -79,6 +80,11 @@ class SearchIndex:
         return len(self._spans)
 
     @property
+    def sounds(self) -> np.ndarray:
+        """Their ids, ``[sounds]``, in the order of their vectors."""
+        return self._spans[:, 0]
+
+    @property
     def num_windows(self) -> int:
         """Vectors that can be found."""
         return int(self._spans[:, 2].sum())
@@ -95,6 +101,7 @@ class SearchIndex:
         every_window: bool = False,
         fold: float | None = None,
         rescore: Rescore | None = None,
+        among: np.ndarray | None = None,
     ) -> list[Hit]:
         """Finds the sounds that are nearest to a query.
 
@@ -112,6 +119,8 @@ class SearchIndex:
         rescore : callable, optional
             Scores and vectors ``[rows, dim]`` of the nearest 1,000 windows to better
             scores ``[rows]``; see :func:`~clap_sb.search.rescoring.against_bank`.
+        among : np.ndarray, optional
+            Ids of the sounds that may be found, ``[sounds]``; all unless given.
 
         Returns
         -------
@@ -125,7 +134,16 @@ class SearchIndex:
         """
         query = self._checked(query)
         count = max(64 if rescore is None else _RESCORED, 8 * k)
-        for rows, scores in self._nearest.growing(query, count, _MOST):
+        nearest = (
+            self._nearest
+            if among is None
+            else self._nearest.among(
+                alive_rows(
+                    self._spans[np.isin(self._spans[:, 0], among)], self._alive.size
+                )
+            )
+        )
+        for rows, scores in nearest.growing(query, count, _MOST):
             if rescore is not None and len(rows):
                 scores = rescore(scores, self._vectors[rows])
                 order = np.argsort(-scores, kind="stable")
@@ -134,7 +152,10 @@ class SearchIndex:
             if len(chosen) >= k:
                 break
         score_of = dict(zip(rows.tolist(), scores.tolist(), strict=True))
-        hits = [self._hit(row, score_of[row], chosen[row]) for row in chosen]
+        hits = []
+        for row, folded in chosen.items():
+            others = [self._hit(other, score_of[other]) for other in folded]
+            hits.append(self._hit(row, score_of[row], [h for h in others if h]))
         return [hit for hit in hits if hit is not None]
 
     def windows(self) -> Iterator[tuple[str, float, float, int]]:
@@ -190,6 +211,47 @@ class SearchIndex:
         _, first_row, _, samples = spans[0]
         return (first_row + number, *self._times(number, samples))
 
+    def hit(self, sound: int, number: int) -> Hit | None:
+        """Gives a window of a sound as if it had been found, with no score.
+
+        Arguments
+        ---------
+        sound : int
+            Id of the sound.
+        number : int
+            Which of its windows, from 0.
+
+        Returns
+        -------
+        Hit or None
+            Its score is NaN; None if there is no such window, or not any more.
+        """
+        windows = self.windows_of(sound)
+        if not 0 <= number < len(windows):
+            return None
+        return self._hit(windows[number][0], math.nan)
+
+    def windows_of(self, sound: int) -> list[tuple[int, float, float]]:
+        """Lists the windows of a sound.
+
+        Arguments
+        ---------
+        sound : int
+            Id of the sound.
+
+        Returns
+        -------
+        list of tuple
+            Row, start and end of each, as of :meth:`window`; empty if there is no
+            such sound, or not any more.
+        """
+        spans = self._spans[self._spans[:, 0] == sound].tolist()
+        return [
+            (first_row + window, *self._times(window, samples))
+            for _, first_row, count, samples in spans
+            for window in range(count)
+        ]
+
     def is_outdated(self) -> bool:
         """Whether another process has changed the index since it was opened."""
         return self.store.version() != self._version
@@ -222,7 +284,7 @@ class SearchIndex:
     def _choose(
         self, rows: np.ndarray, k: int, every_window: bool, fold: float | None
     ) -> dict[int, list[int]]:
-        """The rows to show, each with the sounds that were folded into it."""
+        """The rows to show, each with those that were folded into it."""
         sounds = self._sounds_of(rows)
         if not every_window:
             first = np.sort(np.unique(sounds, return_index=True)[1])
@@ -231,10 +293,10 @@ class SearchIndex:
             return {row: [] for row in rows[:k].tolist()}
         chosen: dict[int, list[int]] = {}
         vectors = np.empty((0, self.model.dim), dtype=np.float32)
-        for row, sound in zip(rows.tolist(), sounds.tolist(), strict=True):
+        for row in rows.tolist():
             likeness = vectors @ self._vectors[row]
             if len(likeness) and likeness.max() >= fold:
-                chosen[list(chosen)[likeness.argmax()]].append(sound)
+                chosen[list(chosen)[likeness.argmax()]].append(row)
             elif len(chosen) < k:
                 chosen[row] = []
                 vectors = np.vstack([vectors, self._vectors[row]])
@@ -244,7 +306,7 @@ class SearchIndex:
         """Places in the list of sounds."""
         return np.searchsorted(self._spans[:, 1], rows, side="right") - 1
 
-    def _hit(self, row: int, score: float, similar: Sequence[int]) -> Hit | None:
+    def _hit(self, row: int, score: float, folded: Sequence[Hit] = ()) -> Hit | None:
         """None if its files went away after the index was opened."""
         place = self._sounds_of(np.array([row]))[0]
         sound, first_row, _, samples = self._spans[place].tolist()
@@ -254,11 +316,7 @@ class SearchIndex:
         if len(paths) > 1:  # a sorting that keeps the order of those that are there
             paths.sort(key=lambda path: not os.path.exists(path))
         start, end = self._times(row - first_row, samples)
-        folded = {
-            path
-            for place in similar
-            for path in self.store.files_of(int(self._spans[place, 0]))
-        }
+        similar = {path for hit in folded for path in (hit.path, *hit.copies)}
         return Hit(
             score=score,
             path=paths[0],
@@ -269,7 +327,8 @@ class SearchIndex:
             window=row - first_row,
             row=row,
             copies=tuple(paths[1:]),
-            similar=tuple(sorted(folded - set(paths))),
+            similar=tuple(sorted(similar - set(paths))),
+            folded=tuple(folded),
         )
 
     def _times(self, window: int, samples: int) -> tuple[float, float]:

@@ -46,6 +46,20 @@ class Nearest:
         """Whether a query is compared with all vectors."""
         return self._approximate is None
 
+    def among(self, alive: np.ndarray) -> Nearest:
+        """The same with fewer vectors that may be found.
+
+        Arguments
+        ---------
+        alive : np.ndarray
+            Which, ``[rows]``, bool.
+
+        Returns
+        -------
+        Nearest
+        """
+        return Nearest(self._vectors, alive, self._approximate)
+
     def growing(
         self, query: np.ndarray, count: int, most: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:

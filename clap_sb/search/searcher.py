@@ -146,6 +146,35 @@ class Searcher:
         ValueError
             If there is a picture, and the model's space is no CLIP's.
         """
+        query = self.query(texts, sounds, weights, pictures, clip, vectors)
+        return self.index.search(query, k, every_window, fold, rescore)
+
+    def query(
+        self,
+        texts: Sequence[str] = (),
+        sounds: Sequence[str | os.PathLike] = (),
+        weights: Sequence[float] | None = None,
+        pictures: Sequence[str | os.PathLike] = (),
+        clip: str | None = None,
+        vectors: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Makes one vector of several queries.
+
+        Arguments
+        ---------
+        texts, sounds, weights, pictures, clip, vectors
+            See :meth:`find`.
+
+        Returns
+        -------
+        np.ndarray
+            ``[dim]``, unit norm, for `SearchIndex.search`.
+
+        Raises
+        ------
+        SearchError, AudioError, ValueError
+            As :meth:`find` does.
+        """
         parts = []
         if texts:
             _check_texts(texts)
@@ -159,8 +188,7 @@ class Searcher:
             parts.append(np.asarray(vectors, dtype=np.float32))
         if not parts:
             raise SearchError("there is no query: give a text, a sound or a picture")
-        query = combine(np.concatenate(parts), weights)
-        return self.index.search(query, k, every_window, fold, rescore)
+        return combine(np.concatenate(parts), weights)
 
 
 def _check_texts(texts: Sequence[str]) -> None:

@@ -266,6 +266,22 @@ class Store:
         query = "SELECT hash FROM sounds WHERE id = ?"
         return self._database.value(query, (sound,))
 
+    def sound_of(self, digest: str) -> int | None:
+        """The sound of some bytes.
+
+        Arguments
+        ---------
+        digest : str
+            Their hash.
+
+        Returns
+        -------
+        int or None
+            Its id; None if the index has no such sound.
+        """
+        query = "SELECT id FROM sounds WHERE hash = ?"
+        return next((sound for (sound,) in self._database.rows(query, (digest,))), None)
+
     def snapshot(self) -> contextlib.AbstractContextManager[None]:
         """What is read within belongs together: nobody writes meanwhile."""
         return self._database.snapshot()

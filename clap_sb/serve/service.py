@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import threading
 from collections.abc import Sequence
@@ -11,21 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clap_sb.data.audio import AudioError, read_wav
 from clap_sb.data.printable import printable
 from clap_sb.evaluation.zero_shot import prompt
 from clap_sb.search.errors import SearchError
+from clap_sb.search.formats import as_m3u
 from clap_sb.search.hits import Hit
 from clap_sb.search.searcher import Searcher
-from clap_sb.serve.picture import spectrogram_png
-from clap_sb.serve.playback import Playable, Playback, first_unchanged
+from clap_sb.search.store import Store
+from clap_sb.serve.catalogue import Catalogue, FolderNames
+from clap_sb.serve.examples import Sent
+from clap_sb.serve.queries import Queries
+from clap_sb.serve.rows import row_of
+from clap_sb.serve.sounds import Sounds
+from clap_sb.serve.wanted import Wanted
 
 if TYPE_CHECKING:
-    import torch
+    from clap_sb.search.index import SearchIndex
 
 _FOLD = 0.98
-_MOST_HITS = 100
 _MOST_LABELS = 500
+_PATIENCE = 1.0  # seconds
 
 
 class Service:
@@ -37,12 +41,20 @@ class Service:
         The index and its model.
     folder : Path
         For copies of sounds that browsers do not play.
+
+    Attributes
+    ----------
+    sounds : Sounds
+        Answers what is asked of a single sound.
     """
 
     def __init__(self, searcher: Searcher, folder: Path):
         self._searcher = searcher
-        self._playback = Playback(folder)
+        self._queries = Queries(searcher)
+        self._catalogue: tuple[SearchIndex, Catalogue] | None = None
         self._lock = threading.Lock()
+        self._listing = threading.Lock()
+        self.sounds = Sounds(searcher, self._lock, folder)
 
     def about(self) -> dict[str, Any]:
         """Tells what can be searched."""
@@ -53,50 +65,49 @@ class Service:
                 "sounds": index.num_sounds,
                 "windows": index.num_windows,
                 "exact": index.is_exact,
+                "index": printable(str(index.store.folder.absolute())),
                 "model": index.model.description,
-                "pictures": self._takes_pictures(),
+                "fingerprint": index.model.fingerprint,
+                "pictures": self._queries.takes_pictures,
                 "folders": [printable(name) for name in index.store.fact("folders")],
             }
 
-    def search(
-        self,
-        text: str = "",
-        like: int | None = None,
-        window: int = 0,
-        example: bytes | None = None,
-        is_picture: bool = False,
-        words: float = 0.5,
-        k: int = 12,
-        every_window: bool = False,
-        fold: bool = False,
-    ) -> dict[str, Any]:
-        """Searches.
+    def choices(self, reads: bool = False) -> dict[str, Any]:
+        """Tells what can be filtered by.
 
         Arguments
         ---------
-        text : str
-            What to listen for; empty for nothing.
-        like : int, optional
-            Id of a sound of the index that is to sound alike.
-        window : int
-            Which of its windows.
-        example : bytes, optional
-            Content of a sound file that is to sound alike, or of a picture.
-        is_picture : bool
-            Whether it is a picture.
-        words : float
-            Share of the text, from 0 to 1, where there is an example too.
-        k : int
-            Hits.
-        every_window : bool
-            Whether a sound may be found more than once.
-        fold : bool
-            Whether near-duplicates are folded.
+        reads : bool
+            Whether all headers are read for it, in the background.
 
         Returns
         -------
         dict
-            ``hits``, the best first.
+            See :meth:`~clap_sb.serve.catalogue.Catalogue.choices`.
+        """
+        catalogue = self._current_catalogue()
+        if reads:
+            self.sounds.headers.read_all(catalogue.sounds.tolist())
+        return catalogue.choices(self.sounds.headers.known())
+
+    def search(self, wanted: Wanted, sent: Sent | None = None) -> dict[str, Any]:
+        """Searches.
+
+        Arguments
+        ---------
+        wanted : Wanted
+            What for.
+        sent : Sent, optional
+            A sound, or a picture, that is to sound alike.
+
+        Returns
+        -------
+        dict
+            ``hits``, the best first; ``more``: whether more may be asked for;
+            ``among``: the number of sounds that could be found; ``unread``: of how many
+            the rate and the channels that were asked for are not known yet;
+            ``example``: the name by which to ask again for what was sent; ``like``: the
+            name of the sound that was named.
 
         Raises
         ------
@@ -105,41 +116,93 @@ class Service:
         AudioError
             If the sound cannot be used.
         """
-        if not 1 <= k <= _MOST_HITS:
-            raise SearchError(f"the number of hits is from 1 to {_MOST_HITS}")
+        unread, among = self._filtered(wanted)
         with self._lock:
             self._searcher.refresh()
-            index, vectors = self._searcher.index, []
-            if like is not None:
-                row, *_ = index.window(like, window)
-                vectors.append(index.embeddings(np.array([row]))[0])
-            if example is not None:
-                vectors.append(self._embedding(example, is_picture)[0].numpy())
-            texts = [text] if text.strip() else []
-            weights = [words] * len(texts) + [1 - words] * len(vectors)
-            hits = self._searcher.find(
-                texts,
-                vectors=np.stack(vectors) if vectors else None,
-                weights=weights if texts and vectors else None,
-                k=k,
-                every_window=every_window,
-                fold=_FOLD if fold else None,
-            )
-            return {"hits": [self._shown(hit) for hit in hits]}
+            query, example = self._queries.vector(wanted, sent)
+            index = self._searcher.index
+            if wanted.like is not None:
+                every = index.sounds if among is None else among
+                among = every[every != wanted.like]
+            last = wanted.first + wanted.k
+            fold = _FOLD if wanted.fold else None
+            # one more tells whether there is one
+            hits = index.search(query, last + 1, fold=fold, among=among)
+            if wanted.lowest is not None:
+                hits = [hit for hit in hits if hit.score >= wanted.lowest]
+            return {
+                "hits": self._rows(hits[wanted.first : last], query),
+                "more": len(hits) > last and wanted.has_more,
+                "among": index.num_sounds if among is None else len(among),
+                "unread": unread,
+                "example": example,
+                "like": self._name_of(wanted.like),
+            }
 
-    def tags(
-        self, example: bytes, labels: Sequence[str], is_picture: bool = False
-    ) -> dict[str, Any]:
+    def some(self, count: int) -> dict[str, Any]:
+        """Picks some sounds to begin with, from all over the index.
+
+        Arguments
+        ---------
+        count : int
+            How many.
+
+        Returns
+        -------
+        dict
+            ``hits``, without scores.
+        """
+        with self._lock:
+            self._searcher.refresh()
+            sounds = self._searcher.index.sounds
+            places = np.linspace(0, len(sounds) - 1, min(count, len(sounds)))
+            chosen = [(int(sounds[place]), 0) for place in places.astype(int)]
+            return {"hits": self._rows(self._hits_of(chosen), None)}
+
+    def chosen(self, windows: Sequence[tuple[str, int]]) -> dict[str, Any]:
+        """Lists sounds that were noted.
+
+        Arguments
+        ---------
+        windows : sequence of (str, int)
+            Hash of a sound, and which of its windows; what is not in the index any
+            more is left out.
+
+        Returns
+        -------
+        dict
+            ``hits``, without scores.
+        """
+        with self._lock:
+            self._searcher.refresh()
+            return {"hits": self._rows(self._hits_of(self._known(windows)), None)}
+
+    def playlist(self, windows: Sequence[tuple[str, int]]) -> str:
+        """Writes sounds that were noted as a playlist.
+
+        Arguments
+        ---------
+        windows : sequence of (str, int)
+            As of :meth:`chosen`.
+
+        Returns
+        -------
+        str
+            See :func:`~clap_sb.search.formats.as_m3u`.
+        """
+        with self._lock:
+            self._searcher.refresh()
+            return as_m3u(self._hits_of(self._known(windows)))
+
+    def tags(self, sent: Sent, labels: Sequence[str]) -> dict[str, Any]:
         """Compares a sound, or a picture, with labels.
 
         Arguments
         ---------
-        example : bytes
-            Content of the file.
+        sent : Sent
+            The file.
         labels : sequence of str
             Any words.
-        is_picture : bool
-            Whether it is a picture.
 
         Returns
         -------
@@ -159,7 +222,7 @@ class Service:
             raise SearchError(f"give 1 to {_MOST_LABELS} labels, separated by commas")
         with self._lock:
             clap = self._searcher.clap
-            embedding = self._embedding(example, is_picture)
+            embedding = self._queries.embedding(sent)
             text = clap.encode_text([prompt(label) for label in labels])
             shares = clap.log_probability(embedding, text)[0].exp().numpy()
         tags = [
@@ -168,85 +231,45 @@ class Service:
         ]
         return {"tags": tags}
 
-    def playable(self, sound: int) -> Playable:
-        """Finds a sound for the player.
+    def _filtered(self, wanted: Wanted) -> tuple[int, np.ndarray | None]:
+        """How many headers are still to be read, and the sounds that may be found."""
+        if not wanted.is_filtered:
+            return 0, None
+        catalogue, headers, unread = self._current_catalogue(), self.sounds.headers, 0
+        if wanted.needs_headers:
+            # a moment, which is enough for small indexes
+            unread = headers.read_all(catalogue.sounds.tolist(), _PATIENCE)
+        return unread, catalogue.matching(wanted, headers.known())
 
-        Arguments
-        ---------
-        sound : int
-            Its id.
-
-        Returns
-        -------
-        Playable
-
-        Raises
-        ------
-        FileNotFoundError
-            If the index has no such sound, or its files have changed.
-        """
+    def _current_catalogue(self) -> Catalogue:
+        """Made without the lock: of a large index it takes a while."""
         with self._lock:
-            store = self._searcher.index.store
-            # SQLite has no larger numbers
-            files = store.files_of(sound) if sound < 2**63 else {}
-            if not files:
-                raise FileNotFoundError(f"there is no sound {sound} in the index")
-            digest = store.hash_of(sound)
-        return self._playback.of(digest, files)
+            self._searcher.refresh()
+            index = self._searcher.index
+        with self._listing:
+            if self._catalogue is None or self._catalogue[0] is not index:
+                self._catalogue = index, Catalogue(Store(index.store.folder))
+            return self._catalogue[1]
 
-    def picture(self, sound: int, window: int) -> bytes:
-        """Draws a window.
+    def _rows(
+        self, hits: Sequence[Hit], query: np.ndarray | None
+    ) -> list[dict[str, Any]]:
+        index = self._searcher.index
+        folders = FolderNames(index.store.fact("folders"))
+        return [row_of(hit, index, folders, query) for hit in hits]
 
-        Arguments
-        ---------
-        sound : int
-            Id of the sound.
-        window : int
-            Which of its windows.
+    def _known(self, windows: Sequence[tuple[str, int]]) -> list[tuple[int, int]]:
+        store = self._searcher.index.store
+        found = [(store.sound_of(digest), window) for digest, window in windows]
+        return [(sound, window) for sound, window in found if sound is not None]
 
-        Returns
-        -------
-        bytes
-            A PNG.
+    def _hits_of(self, windows: Sequence[tuple[int, int]]) -> list[Hit]:
+        """Those that are there still."""
+        found = [self._searcher.index.hit(*window) for window in windows]
+        return [hit for hit in found if hit is not None]
 
-        Raises
-        ------
-        SearchError
-            If the index has no such window.
-        FileNotFoundError
-            If its files have changed.
-        """
-        with self._lock:
-            index, clap = self._searcher.index, self._searcher.clap
-            _, start, end = index.window(sound, window)
-            path = first_unchanged(index.store.files_of(sound))
-        wav = read_wav(path, clap.sample_rate, start, end - start)
-        return spectrogram_png(clap, wav)
-
-    def _embedding(self, example: bytes, is_picture: bool) -> torch.Tensor:
-        if not example:
-            raise AudioError("the file is empty (0 bytes)")
-        clap, file = self._searcher.clap, io.BytesIO(example)
-        file.name = "dropped"  # what an error calls it
-        return clap.encode_image(file) if is_picture else clap.embed_files([file])
-
-    def _takes_pictures(self) -> bool:
-        try:
-            return self._searcher.clap.images is not None
-        except ValueError:  # its space is no CLIP's
-            return False
-
-    def _shown(self, hit: Hit) -> dict[str, Any]:
-        folder, name = os.path.split(hit.path)
-        return {
-            "score": hit.score,
-            "name": printable(name),
-            "folder": printable(folder),
-            "start": hit.start,
-            "end": hit.end,
-            "duration": hit.duration,
-            "sound": hit.sound,
-            "window": hit.window,
-            "copies": [printable(path) for path in hit.copies],
-            "similar": [printable(path) for path in hit.similar],
-        }
+    def _name_of(self, sound: int | None) -> str | None:
+        if sound is None:
+            return None
+        paths = list(self._searcher.index.store.files_of(sound))
+        return printable(os.path.basename(paths[0])) if paths else None
