@@ -79,6 +79,9 @@ class Architecture:
     window : tuple of int, optional
         Samples in the audio tower's window and their rate, Hz; those that its arguments
         name unless given.
+    weights_of : tuple of str
+        Who made the weights that its towers started from, and their licence, where
+        those ask to be told along.
     """
 
     family: str
@@ -92,6 +95,7 @@ class Architecture:
     strip_punctuation: bool = False
     verified: bool = True
     window: tuple[int, int] | None = None
+    weights_of: tuple[str, ...] = ()
 
     @property
     def parts(self) -> list[Part]:
@@ -281,6 +285,7 @@ def from_json(text: str, trust: Trust = False) -> Architecture:
         if values.get("window") is not None:
             samples, rate = map(operator.index, values["window"])
             values["window"] = (samples, rate)
+        values["weights_of"] = tuple(map(str, values.get("weights_of", ())))
         architecture = Architecture(**values)
         check_trusted(architecture.parts, trust)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

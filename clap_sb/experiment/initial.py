@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,8 @@ class Initial:
         HyperPyYAML source of its towers, projections and scale.
     text_files : mapping of str to bytes
         The text tower's configuration and tokenizer, by file name.
+    weights_of : sequence of str
+        Who made the weights that its towers once started from, and their licence.
     """
 
     clap: CLAP
@@ -65,6 +67,7 @@ class Initial:
     trained_on: str
     parts: str
     text_files: Mapping[str, bytes]
+    weights_of: Sequence[str] = ()
 
     def write_text(self, folder: str | Path) -> None:
         """Writes what the text tower is built from.
@@ -197,6 +200,7 @@ def read_initial(
         trained_on=f"the data of {name}",
         parts=training_parts(hyperparams(what, with_tokenizer=True)),
         text_files=_text_files(what.text, opened.tokenizer),
+        weights_of=what.weights_of,
     )
 
 
@@ -208,6 +212,7 @@ def _from_run(path: Path, trust: bool) -> Initial:
         trained_on=run.trained_on,
         parts=training_parts((run.run / MODEL_FILE).read_text(encoding="utf-8")),
         text_files=read_files(run.run / TEXT_FOLDER),
+        weights_of=run.architecture.weights_of,
     )
 
 

@@ -33,6 +33,7 @@ _MODEL_KEYS = (
     "trained_on",
     "text_tower_origin",
     "best_metric",
+    "weights_of",
 )
 _FREEZES = {"freeze_audio": "audio_encoder", "freeze_text": "text_encoder"}
 
