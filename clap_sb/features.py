@@ -52,7 +52,7 @@ class LogMel(torch.nn.Module):
     """
 
     pad_mode = "reflect"
-    """What lies beyond the edges of a waveform, as ``torch.nn.functional.pad`` has it."""
+    """What lies beyond the edges of a waveform, in torch's words."""
 
     def __init__(
         self,

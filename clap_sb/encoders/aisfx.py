@@ -16,7 +16,11 @@ from torch.utils.checkpoint import checkpoint
 from clap_sb.encoders.audio_tower import AudioTower
 from clap_sb.encoders.cnn14 import ConvBlock
 from clap_sb.encoders.essentia_log_mel import EssentiaLogMel
-from clap_sb.encoders.pip_package import PackageError, pip_package
+from clap_sb.encoders.pip_package import (
+    PackageError,
+    PackageMissing,
+    pip_package,
+)
 from clap_sb.encoders.spec_augment import SpecAugment
 
 # the largest log-mel of its training set, in Essentia's unit of 10 dB
@@ -55,8 +59,10 @@ class AISFX(AudioTower):
 
     Raises
     ------
+    PackageMissing
+        If the package is not installed.
     PackageError
-        If the package is not installed, or its file is not the published one.
+        If its file is not the published one, or it is another package.
     ValueError
         If the published weights do not fit, or a window is too short.
 
@@ -90,8 +96,8 @@ class AISFX(AudioTower):
         shrink = 2 ** (len(channels) - 1)
         if min(log_mel.num_frames(clip_samples), log_mel.n_mels) < shrink:
             raise ValueError(
-                f"{len(channels)} blocks shrink a log-mel {shrink} times, which is more "
-                f"than {clip_samples} samples have frames: lengthen clip_samples"
+                f"{len(channels)} blocks shrink a log-mel {shrink} times, more than "
+                f"{clip_samples} samples have frames: lengthen clip_samples"
             )
         self.gradient_checkpointing = gradient_checkpointing
         self.num_blocks, inputs = len(channels), 1
@@ -159,8 +165,14 @@ def _read(pretrained: str) -> dict[str, torch.Tensor]:
         np.dtype,
         type(np.dtype(np.int64)),
     ]
-    with torch.serialization.safe_globals(allowed):
+    try:
         path = package.folder() / "checkpoint.pth"
+    except PackageMissing as error:
+        raise PackageMissing(
+            f"{error}, or train the same tower from random weights "
+            "(--pretrained_audio null --freeze_audio False)"
+        ) from error
+    with torch.serialization.safe_globals(allowed):
         state, _ = torch.load(path, map_location="cpu", weights_only=True)
     return state
 

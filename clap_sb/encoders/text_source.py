@@ -51,7 +51,10 @@ def fetch(source: str | Path, seconds: float = SECONDS_TO_ANSWER) -> Path:
         try:
             return package.folder()
         except PackageMissing as error:
-            raise TextSourceError(str(error)) from error
+            raise TextSourceError(
+                f"{error}, give a local folder (--text_source FOLDER), or train the "
+                "same tower from random weights (--pretrained_text False)"
+            ) from error
     folder = Path(source)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
