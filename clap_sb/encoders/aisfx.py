@@ -162,6 +162,7 @@ def _read(pretrained: str) -> dict[str, torch.Tensor]:
         raise PackageError(f"pretrained is package:aisfx or null, not {pretrained!r}")
     allowed = [
         (_unused_number, "numpy.core.multiarray.scalar"),
+        (_unused_number, "numpy._core.multiarray.scalar"),  # NumPy 2's own name
         np.dtype,
         type(np.dtype(np.int64)),
     ]
