@@ -166,6 +166,16 @@ def test_an_export_is_used_without_the_package(trained, esc, monkeypatch, capsys
     assert json.loads(capsys.readouterr().out)["files"]
 
 
+def test_an_onnx_export_hears_the_same_and_says_whose_it_is(trained, place):
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(name)
+    from clap_sb.inference.onnx_export import export_onnx
+
+    exported = export_onnx(trained / "export", place / "onnx")
+    assert exported.metadata["weights_of"] == [TERMS]
+    assert exported.differences["audio"] < 1e-4
+
+
 def no_package(name: str) -> None:
     raise metadata.PackageNotFoundError(name)
 

@@ -62,6 +62,9 @@ class CLAP(Encoder):
         The model; it is put into eval mode.
     description : str
         What it is, in words.
+    weights_of : sequence of str
+        Who made the weights that its towers started from, and their licence, where
+        those ask to be told along.
     **options
         See :class:`~clap_sb.inference.encoder.Encoder`.
 
@@ -77,9 +80,16 @@ class CLAP(Encoder):
     torch.Size([2, 64])
     """
 
-    def __init__(self, model: Model, description: str = "", **options: Any):
+    def __init__(
+        self,
+        model: Model,
+        description: str = "",
+        weights_of: Sequence[str] = (),
+        **options: Any,
+    ):
         super().__init__(model, **options)
         self.description = description
+        self.weights_of = tuple(weights_of)
 
     @classmethod
     def from_hparams(
@@ -187,7 +197,7 @@ class CLAP(Encoder):
         if any((run / MODEL_FILE).is_file() for run in runs):
             run = load_run(path, trust=trust)
             described = f"{run.system}, trained on {run.trained_on}"
-            clap = cls(run.clap, described, int16=int16)
+            clap = cls(run.clap, described, run.architecture.weights_of, int16=int16)
             warn_of_alike_texts(run.clap, path)
         else:
             clap = cls._from_public(path, tokenizer, trust, int16=int16)
@@ -205,7 +215,8 @@ class CLAP(Encoder):
         what = loaded.architecture
         warn_of_alike_texts(loaded.clap, path)
         options["strip_punctuation"] = what.strip_punctuation
-        return cls(loaded.clap, f"{what.family}: {what.description}", **options)
+        described = f"{what.family}: {what.description}"
+        return cls(loaded.clap, described, what.weights_of, **options)
 
     def classify_file(
         self,
