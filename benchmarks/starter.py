@@ -191,7 +191,11 @@ def prompts(found: Embedded) -> torch.Tensor:
 
 
 class Ridge:
-    """The linear map from sound to text that is nearest in squares."""
+    """The linear map from sound to text that is nearest in squares.
+
+    Both sides are taken from the mean of what was trained on: else the text that is
+    nearest to that mean would be every sound's.
+    """
 
     def __init__(self, found: Embedded, rows: torch.Tensor, penalty: float):
         audio = found.audio[rows].double()
@@ -205,12 +209,11 @@ class Ridge:
 
     def audio(self, embedding: torch.Tensor) -> torch.Tensor:
         """Sounds, in the space of text."""
-        x = (embedding.double() - self.mean) / self.std
-        return F.normalize(x @ self.map + self.offset, dim=1)
+        return F.normalize((embedding.double() - self.mean) / self.std @ self.map)
 
     def text(self, embedding: torch.Tensor) -> torch.Tensor:
-        """Text, as it is."""
-        return F.normalize(embedding.double(), dim=1)
+        """Text, from the same mean."""
+        return F.normalize(F.normalize(embedding.double()) - self.offset)
 
 
 # ---------------------------------------------------------------- what is printed
