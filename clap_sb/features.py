@@ -51,6 +51,9 @@ class LogMel(torch.nn.Module):
     -100.0
     """
 
+    pad_mode = "reflect"
+    """What lies beyond the edges of a waveform, in torch's words."""
+
     def __init__(
         self,
         sample_rate: int = 48000,
@@ -125,9 +128,24 @@ class LogMel(torch.nn.Module):
                 hop_length=self.hop_length,
                 window=self.window.float(),
                 center=True,
-                pad_mode="reflect",
+                pad_mode=self.pad_mode,
                 return_complex=True,
             )
             power = spectrum.real.square() + spectrum.imag.square()
             mel = power.transpose(1, 2) @ self.mel_filters.float()
-            return 10.0 * torch.log10(mel.clamp(min=self.amin)).unsqueeze(1)
+            return self.compress(mel).unsqueeze(1)
+
+    def compress(self, mel: torch.Tensor) -> torch.Tensor:
+        """Power in mel bands to dB.
+
+        Arguments
+        ---------
+        mel : torch.Tensor
+            Power, of any shape.
+
+        Returns
+        -------
+        torch.Tensor
+            The same shape.
+        """
+        return 10.0 * torch.log10(mel.clamp(min=self.amin))

@@ -45,7 +45,7 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("num_threads", "valid_fold"), WHOLE),
     "fold": Kind("a whole number, or all", _whole_or_all),
     **dict.fromkeys(("prompt", "protocol"), _SEVERAL),
-    **dict.fromkeys(("evaluation_sets", "labels"), list_of(TEXT)),
+    **dict.fromkeys(("evaluation_sets", "labels", "weights_of"), list_of(TEXT)),
     "set_folders": mapping_of(TEXT),
     "rescoring_numbers": mapping_of(NUMBER),
 }
@@ -55,6 +55,7 @@ KINDS_OF_NULL: Mapping[str, Kind] = {
     **dict.fromkeys(("data_folder", "tensorboard_folder", "clap_export"), TEXT),
     **dict.fromkeys(("init", "init_tokenizer", "audio_weights"), TEXT),
     **dict.fromkeys(("checkpoint", "tokenizer", "text_source"), TEXT),
+    "pretrained_audio": TEXT,
     **dict.fromkeys(("crop_rule", "class_descriptions", "rescoring"), TEXT),
     **dict.fromkeys(("keyword_captions", "csv", "label_set", "descriptions"), TEXT),
     **dict.fromkeys(("train_csv", "valid_csv", "test_csv"), TEXT),
@@ -65,7 +66,7 @@ KINDS_OF_NULL: Mapping[str, Kind] = {
 }
 """The same, where the value is null; where it is not, it tells."""
 
-OR_NULL = ("descriptions", "text_source")
+OR_NULL = ("descriptions", "text_source", "pretrained_audio")
 """Settings that take null though a YAML file has a value for them."""
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from builders import CAPTIONS, amplify, tiny_text, write_text_source
+from safetensors.torch import load_file, save_file
 
 from clap_sb.encoders.sentencepiece_tokenizer import MODEL_FILE
 from clap_sb.encoders.text import TransformersText
@@ -244,3 +245,27 @@ def test_bert(word_source):
     near(torch.cat([tower([caption]) for caption in CAPTIONS]), together)
     with pytest.raises(ValueError, match="21 is more than the 20 positions"):
         TransformersText(word_source, pretrained=False, max_tokens=21)
+
+
+@torch.no_grad()
+def test_weights_under_our_own_names_need_no_import(tower, tmp_path, monkeypatch):
+    """Those of a class with a head, or in half precision, are transformers' to read."""
+    transformers_peer(tower, tmp_path).save_pretrained(tmp_path)
+    refused = []
+
+    def pretrained(folder, **options):
+        refused.append(folder)
+        raise OSError("transformers was asked")
+
+    monkeypatch.setattr("clap_sb.encoders.text._pretrained", pretrained)
+    again = TransformersText(tmp_path, pretrained=True).eval()
+    assert torch.equal(again(CAPTIONS), tower(CAPTIONS)) and not refused
+    state = load_file(tmp_path / "model.safetensors")
+    for other in (
+        {f"roberta.{name}": value for name, value in state.items()},
+        {name: value.half() for name, value in state.items()},
+        {name: value for name, value in state.items() if "layer.1.output" not in name},
+    ):
+        save_file(other, tmp_path / "model.safetensors")
+        with pytest.raises(OSError, match="transformers was asked"):
+            TransformersText(tmp_path, pretrained=True)

@@ -77,6 +77,9 @@ class Architecture:
     window : tuple of int, optional
         Samples in the audio tower's window and their rate, Hz; those that its arguments
         name unless given.
+    weights_of : tuple of str
+        Who made the weights that its towers started from, and their licence, where
+        those ask to be told along.
     """
 
     family: str
@@ -89,6 +92,7 @@ class Architecture:
     logit_scale: Part = Part("clap_sb.objectives.logit_scale.LogitScale")
     verified: bool = True
     window: tuple[int, int] | None = None
+    weights_of: tuple[str, ...] = ()
 
     @property
     def parts(self) -> list[Part]:
@@ -282,6 +286,7 @@ def from_json(text: str, trust: Trust = False) -> Architecture:
         if values.get("window") is not None:
             samples, rate = map(operator.index, values["window"])
             values["window"] = (samples, rate)
+        values["weights_of"] = tuple(map(str, values.get("weights_of", ())))
         architecture = Architecture(**values)
         _check_kinds(architecture)
         check_trusted(architecture.parts, trust)

@@ -55,6 +55,7 @@ def model_card(
         ("sample rate", f"{architecture.sample_rate} Hz"),
         ("window", f"{architecture.seconds:g} s"),
         *(facts or {}).items(),
+        *(("started from the weights of", told) for told in architecture.weights_of),
     ]
     strange, trust = architecture.strange_names, ""
     if strange:

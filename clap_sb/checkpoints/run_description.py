@@ -33,6 +33,7 @@ _FACTS = ("system", "trained_on", "text_tower_origin", "best_metric")
 # of the model as it was built; older files have them among its arguments alone
 _BUILT = ("sample_rate", "clip_samples", "joint_dim")
 _NO_FACT = (dict, list, tuple, Part)
+_WEIGHTS_OF = "weights_of"  # older files have none
 _NEW, _NAME = "!new:", "!name:"
 _TUPLE = re.compile(r"\(.*\)", re.DOTALL)  # what HyperPyYAML takes for one
 
@@ -87,7 +88,7 @@ def read_model_file(run: Path, trust: Trust = False) -> dict[str, Any]:
         check_yaml_size(text)
         values = yaml.load(text)
         absent = {*PARTS, *_FACTS} - set(values)
-        told = (*PARTS, *_FACTS, *_BUILT)
+        told = (*PARTS, *_FACTS, *_BUILT, _WEIGHTS_OF)
         found = {key: plain(values[key]) for key in told if key in values}
         check_trusted(found.values(), trust)
     except CheckpointError as error:
@@ -128,6 +129,7 @@ def describe_run(run: Path, values: Mapping[str, Any]) -> Architecture:
     """
     is_told = set(_BUILT) <= set(values)
     parts = {name: with_defaults(_without_source(values[name])) for name in PARTS}
+    parts["audio_encoder"] = _loaded(parts["audio_encoder"])
     window = (values["clip_samples"], values["sample_rate"]) if is_told else None
     head = parts["audio_projection"].arguments
     return Architecture(
@@ -140,6 +142,7 @@ def describe_run(run: Path, values: Mapping[str, Any]) -> Architecture:
         text_projection=parts["text_projection"],
         logit_scale=parts["logit_scale"],
         window=window,
+        weights_of=tuple(values.get(_WEIGHTS_OF, ())),
     )
 
 
@@ -167,6 +170,14 @@ def _without_source(part: Part) -> Part:
     if not takes_source(part):
         return part
     kept = {key: v for key, v in part.arguments.items() if key != "source"}
+    return replace(part, arguments=kept)
+
+
+def _loaded(part: Part) -> Part:
+    """A tower whose weights are in the checkpoint, and are fetched from nowhere."""
+    if not part.is_ours:
+        return part
+    kept = {key: v for key, v in part.arguments.items() if key != "pretrained"}
     return replace(part, arguments=kept)
 
 

@@ -7,7 +7,7 @@ checkpoints.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +22,7 @@ from clap_sb.fusion_views import NUM_CHUNKS
 
 
 class ConvBlock(nn.Module):
-    """Two 3 x 3 convolutions, each with batch norm and ReLU, and average pooling.
+    """Two 3 x 3 convolutions, each with batch norm and ReLU, and pooling.
 
     Arguments
     ---------
@@ -32,6 +32,8 @@ class ConvBlock(nn.Module):
         Channels of the result.
     pool : int
         Side of the pooled square.
+    pooling : callable
+        How squares are pooled: their mean, unless given.
 
     Example
     -------
@@ -39,19 +41,26 @@ class ConvBlock(nn.Module):
     torch.Size([2, 64, 50, 32])
     """
 
-    def __init__(self, inputs: int, outputs: int, pool: int):
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        pool: int,
+        pooling: Callable[[torch.Tensor, int], torch.Tensor] = F.avg_pool2d,
+    ):
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(outputs)
         self.bn2 = nn.BatchNorm2d(outputs)
-        self.pool = pool
+        self.pool, self.pooling = pool, pooling
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``[batch, inputs, frames, mels]`` to ``[batch, outputs, frames', mels']``."""
-        x = F.relu(self.bn1(self.conv1(x)))
-        x = F.relu(self.bn2(self.conv2(x)))
-        return F.avg_pool2d(x, self.pool)
+        # in place: what batch norm gave is of no use to its gradient
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = F.relu(self.bn2(self.conv2(x)), inplace=True)
+        return self.pooling(x, self.pool)
 
 
 class CNN14(AudioTower):

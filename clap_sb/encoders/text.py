@@ -210,8 +210,10 @@ def _load_model(folder: Path, config, pretrained: bool, with_pooler: bool) -> nn
             return Bert(config, with_pooler)
         with torch.random.fork_rng(devices=[]):  # what follows is drawn as ever
             model = Bert(config, with_pooler)
-        # weights come in many layouts, under names old and new
-        model.load_state_dict(_pretrained(folder, **options).state_dict())
+        state = _own_state(folder, model)
+        if state is None:  # weights come in many layouts, under names old and new
+            state = _pretrained(folder, **options).state_dict()
+        model.load_state_dict(state)
         return model
     if pretrained:
         model = _pretrained(folder, config=config, **options)
@@ -221,6 +223,28 @@ def _load_model(folder: Path, config, pretrained: bool, with_pooler: bool) -> nn
 
         model = AutoModel.from_config(config, trust_remote_code=False, **options)
     return model.get_encoder() if config.is_encoder_decoder else model
+
+
+def _own_state(folder: Path, model: Bert) -> dict[str, torch.Tensor] | None:
+    """The weights, where a file has them all under our names; no import is waited for.
+
+    Others in it (a pooler that is of no use here) are left out.
+    """
+    path = folder / "model.safetensors"
+    if not path.is_file():
+        return None
+    from safetensors import safe_open
+
+    state = {}
+    with safe_open(path, "pt") as file:
+        there = set(file.keys())
+        for name, value in model.state_dict().items():
+            if name not in there:
+                return None
+            state[name] = file.get_tensor(name)
+            if state[name].dtype != value.dtype:
+                return None
+    return state
 
 
 def _pretrained(folder: Path, **options) -> nn.Module:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from clap_sb.encoders.pip_package import PackageMissing, pip_package
 from clap_sb.hub import SECONDS_TO_ANSWER, HubError, fetch_snapshot
 
 PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors")
@@ -14,12 +15,13 @@ class TextSourceError(OSError):
 
 
 def fetch(source: str | Path, seconds: float = SECONDS_TO_ANSWER) -> Path:
-    """Finds the files of a text tower: a local folder, the hub's cache, the hub.
+    """Finds the files of a text tower: a package, a folder, the hub's cache, the hub.
 
     Arguments
     ---------
     source : str or Path
-        A folder, or a name on the Hugging Face hub such as ``roberta-base``.
+        ``package:NAME`` (:mod:`clap_sb.encoders.pip_package`), a folder, or a name on
+        the Hugging Face hub such as ``roberta-base``.
     seconds : float
         How long the hub may take to say that it has the model; the download that
         follows may take as long as it needs.
@@ -32,7 +34,10 @@ def fetch(source: str | Path, seconds: float = SECONDS_TO_ANSWER) -> Path:
     Raises
     ------
     TextSourceError
-        If there is no such folder, and the hub does not answer or has no such model.
+        If there is no such folder, and the hub does not answer or has no such model,
+        or the package is not installed.
+    PackageError
+        If the package's files are not the published ones.
 
     Example
     -------
@@ -41,6 +46,15 @@ def fetch(source: str | Path, seconds: float = SECONDS_TO_ANSWER) -> Path:
     >>> fetch(folder) == folder
     True
     """
+    package = pip_package(source)
+    if package is not None:
+        try:
+            return package.folder()
+        except PackageMissing as error:
+            raise TextSourceError(
+                f"{error}, give a local folder (--text_source FOLDER), or train the "
+                "same tower from random weights (--pretrained_text False)"
+            ) from error
     folder = Path(source)
     if folder.is_dir():
         if not (folder / "config.json").is_file():

@@ -6,7 +6,7 @@ import functools
 import io
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,11 @@ class Initial:
         """What it was trained on; what comes after is added to it."""
         told = self.checkpoint
         return told.trained_on if told.is_told else f"the data of {told.source}"
+
+    @property
+    def weights_of(self) -> Sequence[str]:
+        """Who made the weights that its towers once started from, and their licence."""
+        return self.checkpoint.architecture.weights_of
 
     @functools.cached_property
     def parts(self) -> str:

@@ -16,6 +16,7 @@ from clap_sb.checkpoints.run_description import PARTS, TEXT_FOLDER, plain
 from clap_sb.checkpoints.run_folder import SAVE_FOLDER, has_checkpoints
 from clap_sb.config import BUILTIN, ConfigError
 from clap_sb.data.manifest import Clip
+from clap_sb.encoders.pip_package import pip_package
 from clap_sb.experiment.identity import Identity, identity_of
 from clap_sb.experiment.initial import Initial, read_initial
 from clap_sb.experiment.run import Experiment, tell
@@ -23,7 +24,7 @@ from clap_sb.experiment.training_run import Splits, TrainingRun
 from clap_sb.training.epoch_counter import LAST
 from clap_sb.training.text_tower import has_source, settle_text_tower
 
-_FOUND = ("text_tower_origin", "freeze_text")
+_FOUND = ("text_tower_origin", "freeze_text", "weights_of")
 
 
 def settle(experiment: Experiment, splits: Splits) -> TrainingRun | None:
@@ -103,9 +104,11 @@ def _settled(experiment: Experiment, splits: Splits) -> TrainingRun:
     settled = identity.settled_in(experiment.folder, experiment.trains)
     if settled is not None:
         _check_debug(experiment)
-        own = {}
+        own: dict[str, Any] = {}
         if has_source(experiment.values):
             own = {"text_source": str(folder), "pretrained_text": False}
+        if pip_package(experiment.values.get("pretrained_audio")) is not None:
+            own["pretrained_audio"] = None
         experiment = experiment.updated({**settled, **own})
     elif experiment.trains:
         experiment = _begin(experiment, identity, splits["train"], initial)
@@ -135,6 +138,7 @@ def _begin(
     folder = experiment.folder / TEXT_FOLDER
     # of a run that has left no checkpoint
     run_on_main(shutil.rmtree, args=[folder], kwargs={"ignore_errors": True})
+    asked = experiment.values
     if initial is None:
         captions = [caption for clip in clips for caption in clip.captions]
         config, origin = experiment.prepare(
@@ -144,15 +148,27 @@ def _begin(
             folder=folder,
         )
         experiment = replace(experiment, config=config)
+        weights_of = _attributions(asked, experiment.values)
     else:
         experiment.prepare(initial.write_text, folder=folder)
         origin = f"that of {initial.description}"
-    experiment = experiment.updated({"text_tower_origin": origin})
+        weights_of = initial.weights_of
+    found = {"text_tower_origin": origin, "weights_of": list(weights_of)}
+    experiment = experiment.updated(found)
     if if_main_process():
         values = experiment.values
         settled = {key: values[key] for key in _FOUND if key in values}
         identity.write(experiment.folder, settled)
     return experiment
+
+
+def _attributions(asked: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """Whose weights the towers start from, where packages bring them."""
+    sources = [asked.get("pretrained_audio")]
+    if found.get("pretrained_text"):
+        sources.append(asked["text_source"])
+    packages = [pip_package(source) for source in sources]
+    return [package.attribution for package in packages if package is not None]
 
 
 def _beginning(values: Mapping[str, Any], initial: Initial | None) -> dict[str, Any]:
@@ -162,9 +178,10 @@ def _beginning(values: Mapping[str, Any], initial: Initial | None) -> dict[str, 
         for name, content in sorted(initial.text_files.items()):
             digest.update(name.encode() + content)
         return {"init": initial.description, "init_text": digest.hexdigest()[:16]}
+    keys = [key for key in ("pretrained_audio",) if key in values]
     if not has_source(values):
-        return {}
-    keys = ["pretrained_text"]
+        return {key: values[key] for key in keys}
+    keys.append("pretrained_text")
     if values["pretrained_text"]:
         keys.append("text_source")
     if not values["pretrained_text"] or values["data_folder"] == BUILTIN:

@@ -29,7 +29,7 @@ from clap_sb.whole_file import write_whole
 Splits = Mapping[str, Sequence[Clip]]
 
 _MODEL_KEYS = ("system", *PARTS, "clap", "trained_on", "text_tower_origin")
-_MODEL_KEYS += ("best_metric",)
+_MODEL_KEYS += ("best_metric", "weights_of")
 _FREEZES = {"freeze_audio": "audio_encoder", "freeze_text": "text_encoder"}
 
 

@@ -59,6 +59,9 @@ class CLAP(Encoder):
         The model; it is put into eval mode.
     description : str
         What it is, in words.
+    weights_of : sequence of str
+        Who made the weights that its towers started from, and their licence, where
+        those ask to be told along.
     **options
         See :class:`~clap_sb.inference.encoder.Encoder`.
 
@@ -74,9 +77,16 @@ class CLAP(Encoder):
     torch.Size([2, 64])
     """
 
-    def __init__(self, model: Model, description: str = "", **options: Any):
+    def __init__(
+        self,
+        model: Model,
+        description: str = "",
+        weights_of: Sequence[str] = (),
+        **options: Any,
+    ):
         super().__init__(model, **options)
         self.description = description
+        self.weights_of = tuple(weights_of)
 
     @classmethod
     def from_hparams(
@@ -131,6 +141,7 @@ class CLAP(Encoder):
         return cls(
             checkpoint.clap,
             checkpoint.description,
+            checkpoint.architecture.weights_of,
             freeze_params=freeze_params,
             int16=int16,
             precision=options.precision,
@@ -179,7 +190,12 @@ class CLAP(Encoder):
             If there is no such device.
         """
         checkpoint = open_checkpoint(path_or_hub_id, tokenizer, device or "cpu", trust)
-        return cls(checkpoint.clap, checkpoint.description, int16=int16)
+        return cls(
+            checkpoint.clap,
+            checkpoint.description,
+            checkpoint.architecture.weights_of,
+            int16=int16,
+        )
 
     def classify_file(
         self,

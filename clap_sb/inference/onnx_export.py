@@ -141,6 +141,7 @@ def describe(clap: CLAP) -> dict[str, Any]:
     }
     return {
         "model": clap.description,
+        "weights_of": list(clap.weights_of),
         "joint_dim": joint_dim,
         "logit_scale": clap.logit_scale,
         "logit_bias": clap.logit_bias,

@@ -151,7 +151,7 @@ class DftLogMel(nn.Module):
         super().__init__()
         self.n_fft = log_mel.n_fft
         self.hop_length = log_mel.hop_length
-        self.amin = log_mel.amin
+        self.pad_mode, self.compress = log_mel.pad_mode, log_mel.compress
         time = torch.arange(self.n_fft)
         # the product modulo the period first: a large phase would lose digits
         turn = torch.outer(time[: self.n_fft // 2 + 1], time) % self.n_fft
@@ -174,9 +174,9 @@ class DftLogMel(nn.Module):
             ``[batch, 1, frames, n_mels]``, dB.
         """
         edge = self.n_fft // 2
-        wavs = F.pad(wavs.unsqueeze(1), (edge, edge), mode="reflect")
+        wavs = F.pad(wavs.unsqueeze(1), (edge, edge), mode=self.pad_mode)
         spectrum = F.conv1d(wavs, self.kernels, stride=self.hop_length)
         real, imaginary = spectrum.chunk(2, dim=1)
         power = real.square() + imaginary.square()
         mel = power.transpose(1, 2) @ self.mel_filters
-        return 10.0 * torch.log10(mel.clamp(min=self.amin)).unsqueeze(1)
+        return self.compress(mel).unsqueeze(1)
