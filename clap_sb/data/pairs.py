@@ -79,6 +79,12 @@ class PairDataset(Dataset):
     caption_policy : str
         ``random`` gives the caption drawn; ``all`` gives all of them.
 
+    Attributes
+    ----------
+    is_known : callable
+        ``(clip) -> bool``: whether nobody needs the clip's waveform, for which an empty
+        one stands then. False for all, until it is set.
+
     Raises
     ------
     ValueError
@@ -104,6 +110,7 @@ class PairDataset(Dataset):
         self.seconds = None if whole_clips else clip_samples / sample_rate
         self.seed = seed
         self.takes_all_captions = caption_policy == "all"
+        self.is_known: Callable[[Clip], bool] = _never
         self._unreadable: set[str] = set()
 
     @property
@@ -133,13 +140,50 @@ class PairDataset(Dataset):
                     _warn(f"left out of training ({count} so far): {error}")
         raise AudioError("not one of the training clips can be read")
 
+    def hears_whole(self, clip: Clip) -> bool:
+        """Whether the same is heard of a clip in each epoch.
+
+        Arguments
+        ---------
+        clip : Clip
+            One of the clips.
+
+        Returns
+        -------
+        bool
+        """
+        return self.seconds is None or clip.duration <= self.seconds
+
+    def read(self, clip: Clip, position: float = 0.0) -> torch.Tensor:
+        """Reads a clip's window, or all of it.
+
+        Arguments
+        ---------
+        clip : Clip
+            One of the clips.
+        position : float
+            Where the window is, from 0 (begins the clip) to 1 (ends it).
+
+        Returns
+        -------
+        torch.Tensor
+            ``[time]``.
+
+        Raises
+        ------
+        AudioError
+            If the file cannot be read.
+        """
+        start = 0.0
+        if self.seconds is not None:
+            start = position * max(0.0, clip.duration - self.seconds)
+        return read_wav(clip.path, self.sample_rate, start, self.seconds)
+
     def _draw(self, epoch: int, clip: Clip) -> Pair:
         generator = generator_for(self.seed, epoch, clip.id)
         position, choice = torch.rand(2, generator=generator, dtype=torch.float64)
-        start = 0.0
-        if self.seconds is not None:
-            start = float(position) * max(0.0, clip.duration - self.seconds)
-        wav = read_wav(clip.path, self.sample_rate, start, self.seconds)
+        known = self.is_known(clip)
+        wav = torch.zeros(0) if known else self.read(clip, float(position))
         drawn = int(choice * len(clip.captions))
         others = clip.captions[:drawn] + clip.captions[drawn + 1 :]
         return Pair(
@@ -164,7 +208,8 @@ class PairBatch:
     wavs : torch.Tensor
         ``[clips, time]``, padded with zeros.
     wav_lens : torch.Tensor
-        Relative lengths, ``[clips]``.
+        Relative lengths, ``[clips]``; 0 where an empty waveform stands for one that
+        nobody needs.
     tokens : dict
         Token tensors, each ``[captions, tokens]``.
     caption_clip : torch.Tensor
@@ -236,7 +281,7 @@ class PairCollate:
             ids=[pair.id for pair in pairs],
             captions=captions,
             wavs=wavs,
-            wav_lens=lengths / wavs.shape[1],
+            wav_lens=lengths / max(1, wavs.shape[1]),
             tokens=self.tokenize(captions),
             caption_clip=torch.arange(len(pairs)).repeat_interleave(counts),
             clip_keys=clip_keys.repeat_interleave(counts),
@@ -284,6 +329,10 @@ def caption_key(caption: str) -> int:
     True
     """
     return key_of(" ".join(caption.lower().split()).rstrip(" ."))
+
+
+def _never(clip: Clip) -> bool:
+    return False
 
 
 def _warn(message: str) -> None:
