@@ -75,9 +75,8 @@ class KeptRows:
 
     def __init__(self, path: Path):
         self.path = path
+        self._is_saved, self._is_anew = True, False
         self._rows, self._marks = self._read()
-        self._is_saved = True
-        self._is_anew = False
 
     def __contains__(self, key: int) -> bool:
         """Whether there are rows for a key."""
@@ -208,6 +207,7 @@ class KeptRows:
         except (SafetensorError, KeyError, ValueError) as error:
             reason = printable(str(error))
             logger.warning("%s is damaged, and made again: %s", self.path, reason)
+            self._is_anew = True
             return {}, set()
         each = parts["rows"].split(parts["counts"].tolist())
         keys = parts["keys"].tolist()

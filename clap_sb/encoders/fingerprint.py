@@ -87,15 +87,14 @@ def probe(tower: nn.Module, device: str | torch.device = "cpu") -> torch.Tensor:
     torch.Tensor
         ``[2, embedding_dim]``, on the CPU.
     """
-    with torch.random.fork_rng(devices=[]):
-        if hasattr(tower, "tokenize"):
-            tokens = tower.tokenize(list(_PROBES[:2]))
-            return tower({key: ids.to(device) for key, ids in tokens.items()}).cpu()
-        generator = torch.Generator().manual_seed(1)
-        size = max(1, tower.clip_samples // 2)
-        wavs = 0.1 * torch.randn(2, size, generator=generator)
-        lens = torch.tensor([1.0, 0.5], dtype=torch.float64)
-        return tower(wavs.to(device), lens.to(device)).cpu()
+    if hasattr(tower, "tokenize"):
+        tokens = tower.tokenize(list(_PROBES[:2]))
+        return tower({key: ids.to(device) for key, ids in tokens.items()}).cpu()
+    generator = torch.Generator().manual_seed(1)
+    size = max(1, tower.clip_samples // 2)
+    wavs = 0.1 * torch.randn(2, size, generator=generator)
+    lens = torch.tensor([1.0, 0.5], dtype=torch.float64)
+    return tower(wavs.to(device), lens.to(device)).cpu()
 
 
 def alike(one: torch.Tensor, other: torch.Tensor, tolerance: float) -> bool:

@@ -104,7 +104,7 @@ class FrozenCache:
             why = f"all training clips are longer than {dataset.seconds:g} s, a window"
             computed.setdefault(AUDIO, why)
         if len(computed) == len(_FREEZE):
-            why = "; ".join(dict.fromkeys(computed.values()))
+            why = "; ".join(dict.fromkeys(computed[name] for name in _FREEZE))
             raise ConfigError(
                 f"cache_frozen has nothing to keep: {why}. Mend one of them, or leave "
                 "cache_frozen False"
@@ -247,7 +247,8 @@ class FrozenCache:
     def _probed(self, name: str, path: Path, tolerance: float) -> KeptRows:
         """A file, emptied where the tower gives something else by now."""
         rows, tower = KeptRows(path), getattr(self.clap, name)
-        first, again = probe(tower, self.device), probe(tower, self.device)
+        with torch.random.fork_rng(devices=[]):
+            first, again = probe(tower, self.device), probe(tower, self.device)
         if not alike(first, again, tolerance):
             raise ConfigError(
                 f"cache_frozen: {name} gives something else for the same input each "
