@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import functools
+import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -19,14 +21,17 @@ from builders import (
     tiny_clap,
     tiny_htsat,
 )
+from recipe_table import error_of, results
+from scripts import TINY, TRAIN, command, run_script
 from test_brain import BATCH, loader_options, make_brain
 
 import clap_sb.data.pairs
 import clap_sb.data.whole_clips
 from clap_sb.brain import CLAPBrain
 from clap_sb.config import ConfigError
+from clap_sb.data.builtin import write_audiocaps
 from clap_sb.data.kept_rows import KeptRows
-from clap_sb.data.manifest import Clip
+from clap_sb.data.manifest import Clip, write_manifest
 from clap_sb.data.pairs import PairDataset
 from clap_sb.data.whole_clips import WholeClipDataset, WindowCollate
 from clap_sb.encoders.projection import MLPProjection
@@ -593,3 +598,74 @@ def test_a_data_set_of_ones_own_is_an_error(models, short, tmp_path):
     louder = Louder(short, SAMPLE_RATE, CLIP_SAMPLES, seed=7)
     with pytest.raises(ConfigError, match="what Louder and PairCollate give"):
         brain.fit([1], louder, train_loader_kwargs=loader_options(brain))
+
+
+# ------------------------------------------------------------------- other ways
+
+
+@pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="no gloo")
+def test_two_ranks_compute_a_share_each(models, mixed, tmp_path):
+    from test_distributed import torchrun
+
+    write_manifest(tmp_path / "train.json", mixed)
+    torchrun("tests/frozen_worker.py", tmp_path / "train.json", tmp_path)
+    ends = {
+        (name, rank): torch.load(tmp_path / f"{name} {rank}.pt")
+        for name in ("plain", "cached", "again")
+        for rank in (0, 1)
+    }
+    for rank in (0, 1):
+        expected = ends["plain", 0]["weights"]
+        assert moved(models["both"], expected) > 0.01
+        assert difference(ends["cached", rank]["weights"], expected) < 1e-6
+        same = ends["cached", 0]["weights"]
+        assert difference(ends["again", rank]["weights"], same) == 0
+        heard, read = ends["again", rank]["rows"]  # what is left where all is kept
+        assert read == 4  # the probe, twice
+        first = ends["cached", rank]["rows"]
+        # half of the 7 clips that are heard whole, and 4 windows of validation
+        assert first[0] == heard + 4 + 4
+        # half of 33 captions in batches of 4, and 9 of validation
+        assert first[1] == read + (20 if rank == 0 else 16) + 9
+
+
+def numbers(folder: Path) -> dict[str, float]:
+    found = results(folder, "retrieval").items()
+    return {name: score for name, score in found if isinstance(score, float)}
+
+
+def test_a_recipe_takes_it(tmp_path):
+    """To the bit: the built-in clips fill no more than a window."""
+    data = write_audiocaps(tmp_path / "data", 14, 6, 6, seed=1)
+    settings = {**TINY, "data_folder": data, "number_of_epochs": 2, "batch_size": 4}
+    ends = {}
+    for place, more in enumerate(({}, {"cache_frozen": None})):
+        folder = tmp_path / f"run {place}"
+        told = {**settings, "freeze_audio": None, "output_folder": folder, **more}
+        words = command("hparams/demo.yaml", told)
+        finished = run_script(TRAIN, words, tmp_path / f"{place}.log")
+        assert finished.code == 0, finished.output
+        history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
+        scores = numbers(folder)
+        ends[place] = history, scores, (folder / "frozen").exists()
+    assert ends[0][:2] == ends[1][:2] and len(ends[0][1]) > 5
+    assert [end[2] for end in ends.values()] == [False, True]
+    assert "cache_frozen: 14 of 14 clips are heard whole: cached" in finished.output
+    assert "since text_encoder is trained (--freeze_text" in finished.output
+    # of the test, too
+    words = [*words, "--stage", "evaluate"]
+    for clip in data.rglob("*.wav"):
+        status = clip.stat()
+        clip.write_bytes(bytes(status.st_size))
+        os.utime(clip, ns=(status.st_atime_ns, status.st_mtime_ns))
+    finished = run_script(TRAIN, words, tmp_path / "evaluate.log")
+    assert finished.code == 0, finished.output
+    assert numbers(folder) == ends[1][1]
+
+
+def test_a_recipe_tells_in_one_line_that_nothing_is_frozen(tmp_path):
+    told = {**TINY, "cache_frozen": None, "output_folder": tmp_path / "run"}
+    words = command("hparams/demo.yaml", told)
+    finished = run_script(TRAIN, words, tmp_path / "log")
+    assert "audio_encoder is trained (--freeze_audio" in error_of(finished)
+    assert not list(tmp_path.glob("run/save/CKPT*"))
