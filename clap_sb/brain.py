@@ -248,7 +248,7 @@ class CLAPBrain(LoaderBrain):
             return
         if self.epoch == 0 and self.before_training is not None:
             self.before_training()
-        if self.epoch == 0 and self._frozen is not None:
+        if self._frozen is not None:
             with self.training_ctx:
                 self._frozen.prepare(self.train_loader)
         self.epoch = epoch
@@ -271,6 +271,8 @@ class CLAPBrain(LoaderBrain):
         self.embedded = self._embedder.result()
         if self._frozen is not None:
             self._frozen.save()
+            if isinstance(self.stage_loader, WholeLoader):
+                self.stage_loader.known = None
         tell_unreadable(self.embedded.unreadable, self._told)
         self.scores = self.score()
         if stage == sb.Stage.VALID:
@@ -345,6 +347,11 @@ class CLAPBrain(LoaderBrain):
         if self._frozen is not None:
             augments = self.hparams.wav_augment is not None
             self._frozen.check(self.train_loader, augments)
+
+    def on_fit_end(self) -> None:
+        """Leaves the training set as it was, for others to train on."""
+        if self._frozen is not None:
+            self._frozen.release()
 
     def _begin_frozen(self) -> None:
         """Takes the towers as they are now, with all weights loaded."""

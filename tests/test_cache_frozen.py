@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from builders import (
 )
 from recipe_table import error_of, results
 from scripts import TINY, TRAIN, command, run_script
+from speechbrain import Stage
 from test_brain import BATCH, loader_options, make_brain
 
 import clap_sb.data.pairs
@@ -321,6 +323,52 @@ def test_switched_on_and_off_in_one_run(models, short, tmp_path):
     assert difference(weights, expected) == 0
 
 
+def test_sets_and_loaders_are_as_before_afterwards(models, short, tmp_path):
+    """Another Brain may train on them, and this one go on."""
+    dataset = PairDataset(short, SAMPLE_RATE, CLIP_SAMPLES, seed=7)
+    ends = []
+    for place, cache in enumerate((False, True, False)):
+        brain = brain_for(models["padded"], tmp_path / f"{place}", cache, 3)
+        counter, kwargs = brain.hparams.epoch_counter, loader_options(brain)
+        whole = WholeClipDataset(short[:4], SAMPLE_RATE)
+        valid = brain.make_dataloader(whole, Stage.VALID, **options(brain))
+        train_set = brain.make_dataloader(dataset, Stage.TRAIN, **kwargs)
+        brain.fit(counter, train_set, valid)
+        assert len(next(iter(valid)).windows[0]) == CLIP_SAMPLES
+        train_set.sampler.set_epoch(1)
+        batch = next(iter(train_set))
+        assert batch.wavs.shape[1] > 1000 and batch.tokens
+        brain.fit([4, 5], train_set, valid)
+        ends.append({k: v.clone() for k, v in brain.clap.state_dict().items()})
+    assert moved(models["padded"], ends[0]) > 0.005
+    assert difference(ends[0], ends[1]) == difference(ends[0], ends[2]) == 0
+
+
+def test_towers_that_take_whole_clips(models, mixed, tmp_path, reads):
+    """All clips are heard whole there."""
+    audio = tiny_htsat(freeze=True, fusion="aff_2d")
+    model = tiny_clap(tmp_path / "text", audio, freeze=True)
+    sgd = {"opt_class": SGD, "rate": 0.03}
+    plain = brain_for(model, tmp_path / "plain", False, 4, **sgd)
+    expected = train(plain, mixed, mixed[:4])
+    reads.clear()
+    brain = brain_for(model, tmp_path / "cached", True, 4, **sgd)
+    assert difference(train(brain, mixed, mixed[:4]), expected) < 1e-6
+    assert moved(model, expected) > 0.01
+    assert len(reads) == len(mixed) + 4
+    assert_same_losses(plain.hparams.history.rows, brain.hparams.history.rows)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes")
+def test_names_that_are_no_unicode(models, short, tmp_path, reads):
+    own = copied(short, tmp_path / "own")
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/own/\xff.wav")
+    shutil.move(own[0].path, name)
+    own[0] = replace(own[0], path=name)
+    train(brain_for(models["both"], tmp_path / "run", epochs=2), own, own[:3])
+    assert len(reads) == len(own) + 3
+
+
 # ---------------------------------------------------------------- what is kept
 
 
@@ -552,7 +600,7 @@ def unchanged(wavs, wav_lens):
 
 
 NOTHING = [
-    ("neither", {}, r"audio_encoder is trained \(--freeze_audio freezes it\); text_"),
+    ("neither", {}, r"audio_encoder: it is trained \(--freeze_audio.*; text_enc"),
     ("text", {"wav_augment": unchanged}, None),
     ("audio", {"wav_augment": unchanged}, "wav_augment changes .*--freeze_t"),
     ("both", {"wav_augment": unchanged}, None),
@@ -566,7 +614,7 @@ def test_nothing_to_keep_is_an_error(
     brain = brain_for(models[frozen], tmp_path, epochs=1, **hparams)
     if message is None:
         train(brain, short)
-        assert "computed in each step, since" in capsys.readouterr().out
+        assert "encoder is computed in each step: " in capsys.readouterr().out
         return
     with pytest.raises(ConfigError, match=f"cache_frozen has nothing .*{message}"):
         train(brain, short)
@@ -651,7 +699,10 @@ def test_a_recipe_takes_it(tmp_path):
     assert ends[0][:2] == ends[1][:2] and len(ends[0][1]) > 5
     assert [end[2] for end in ends.values()] == [False, True]
     assert "cache_frozen: 14 of 14 clips are heard whole: cached" in finished.output
-    assert "since text_encoder is trained (--freeze_text" in finished.output
+    assert (
+        "text_encoder is computed in each step: it is trained (--freeze_text"
+        in finished.output
+    )
     # of the test, too
     words = [*words, "--stage", "evaluate"]
     for clip in data.rglob("*.wav"):
@@ -667,5 +718,5 @@ def test_a_recipe_tells_in_one_line_that_nothing_is_frozen(tmp_path):
     told = {**TINY, "cache_frozen": None, "output_folder": tmp_path / "run"}
     words = command("hparams/demo.yaml", told)
     finished = run_script(TRAIN, words, tmp_path / "log")
-    assert "audio_encoder is trained (--freeze_audio" in error_of(finished)
+    assert "audio_encoder: it is trained (--freeze_audio" in error_of(finished)
     assert not list(tmp_path.glob("run/save/CKPT*"))

@@ -50,7 +50,7 @@ class HeardWhole:
         self._stamps = {clip.id: file_stamp(clip.path) for clip in self.clips}
         span = dataset.sample_rate, dataset.seconds
         self.keys = {
-            clip.id: key_of("span", *span, clip.path, self._stamps[clip.id])
+            clip.id: key_of("span", *span, ascii(clip.path), self._stamps[clip.id])
             for clip in self.clips
         }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from tqdm import tqdm
 from clap_sb.data.printable import printable
 
 logger = logging.getLogger(__name__)
+
+_SECONDS = 600  # between two savings of what is computed for long
 
 Items = Sequence[tuple[int, Any]]
 """What rows are computed of, each with its key."""
@@ -148,7 +151,7 @@ class KeptRows:
             Gives a key and its row, ``[1, width]``, for each of the items it is given,
             but for those of which there is none.
         at_once : int
-            Items of a rank after which what there is is saved.
+            Items of a rank after which it gets those of the others.
         told : str, optional
             Says what it is at a progress bar; there is none without.
         """
@@ -157,6 +160,7 @@ class KeptRows:
             rank, ranks = dist.get_rank(), dist.get_world_size()
         missing = sum(key not in self for key, _ in items[rank::ranks])
         hidden = told is None or not missing or rank > 0
+        saved = time.monotonic()
         with tqdm(total=missing, desc=told, disable=hidden) as bar:
             for start in range(0, len(items), at_once * ranks):
                 share = items[start : start + at_once * ranks][rank::ranks]
@@ -166,8 +170,11 @@ class KeptRows:
                     bar.update()
                 for key, row in _of_all_ranks(found):
                     self.keep(key, row)
-                if rank == 0:
+                if rank == 0 and time.monotonic() - saved > _SECONDS:
                     self.save()
+                    saved = time.monotonic()
+        if rank == 0:
+            self.save()
 
     def save(self) -> None:
         """Writes what is new, with what others have written since."""

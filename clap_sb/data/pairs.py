@@ -110,7 +110,7 @@ class PairDataset(Dataset):
         self.seconds = None if whole_clips else clip_samples / sample_rate
         self.seed = seed
         self.takes_all_captions = caption_policy == "all"
-        self.is_known: Callable[[Clip], bool] = _never
+        self.is_known: Callable[[Clip], bool] = never_known
         self._unreadable: set[str] = set()
 
     @property
@@ -331,7 +331,19 @@ def caption_key(caption: str) -> int:
     return key_of(" ".join(caption.lower().split()).rstrip(" ."))
 
 
-def _never(clip: Clip) -> bool:
+def never_known(clip: Clip) -> bool:
+    """The rule of a data set of which every waveform is needed.
+
+    Arguments
+    ---------
+    clip : Clip
+        A clip.
+
+    Returns
+    -------
+    bool
+        False.
+    """
     return False
 
 

@@ -203,7 +203,7 @@ class FrozenTowers:
     def _key(self, clip: Clip) -> int:
         tower = self.clap.audio_encoder
         windows = tower.sample_rate, tower.clip_samples, tower.takes_whole_clips
-        return key_of("windows", *windows, clip.path, file_stamp(clip.path))
+        return key_of("windows", *windows, ascii(clip.path), file_stamp(clip.path))
 
 
 def _unreadable(key: int) -> int:

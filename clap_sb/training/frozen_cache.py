@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from clap_sb.config import ConfigError
 from clap_sb.data.heard_whole import HeardWhole
 from clap_sb.data.kept_rows import Items, KeptRows
 from clap_sb.data.keys import key_of
-from clap_sb.data.pairs import PairBatch, PairCollate, PairDataset
+from clap_sb.data.pairs import PairBatch, PairCollate, PairDataset, never_known
 from clap_sb.encoders.fingerprint import alike, probe, tower_fingerprint
 from clap_sb.model import CLAP
 
@@ -74,6 +75,7 @@ class FrozenCache:
         self._files: dict[Path, KeptRows] = {}
         self._clips: dict[str, int] = {}
         self._captions: dict[str, int] = {}
+        self._release: Callable[[], None] | None = None
 
     def check(self, loader: DataLoader, augments: bool) -> None:
         """Looks, before anything is trained, for what can be computed beforehand.
@@ -104,14 +106,16 @@ class FrozenCache:
             why = f"all training clips are longer than {dataset.seconds:g} s, a window"
             computed.setdefault(AUDIO, why)
         if len(computed) == len(_FREEZE):
-            why = "; ".join(dict.fromkeys(computed[name] for name in _FREEZE))
+            why = "; ".join(f"{name}: {computed[name]}" for name in _FREEZE)
             raise ConfigError(
-                f"cache_frozen has nothing to keep: {why}. Mend one of them, or leave "
+                f"cache_frozen has nothing to keep. {why}. Mend one of them, or leave "
                 "cache_frozen False"
             )
 
     def prepare(self, loader: DataLoader) -> None:
         """Computes what is missing; the loader then reads nothing that is known.
+
+        That is done once, and undone by :meth:`release`.
 
         Arguments
         ---------
@@ -124,12 +128,22 @@ class FrozenCache:
         ConfigError
             If a tower gives something else each time.
         """
+        if self._release is not None:
+            return
+        self._release = functools.partial(
+            _set_back, loader, loader.num_workers, loader.collate_fn
+        )
         if AUDIO not in self._computed:
             self._prepare_clips(loader)
         if TEXT not in self._computed:
             self._prepare_captions(loader)
-        for why in self._computed.values():
-            _tell(f"computed in each step, since {why}")
+        for name, why in self._computed.items():
+            _tell(f"{name} is computed in each step: {why}")
+
+    def release(self) -> None:
+        """Has the training loader and its data set read and tokenise all, as before."""
+        if self._release is not None:
+            self._release()
 
     def _prepare_clips(self, loader: DataLoader) -> None:
         heard = HeardWhole(loader.dataset)
@@ -270,10 +284,15 @@ class FrozenCache:
 def _why_not(name: str, tower: nn.Module) -> str:
     """Why a tower's outputs change while it is trained; empty if they do not."""
     if any(parameter.requires_grad for parameter in tower.parameters()):
-        return f"{name} is trained ({_FREEZE[name]} freezes it)"
+        return f"it is trained ({_FREEZE[name]} freezes it)"
     if any(module.training for module in tower.modules()):
-        return f"{name} is frozen, but not in eval mode while the others train"
+        return "it is frozen, but not in eval mode while the others train"
     return ""
+
+
+def _set_back(loader: DataLoader, num_workers: int, collate: PairCollate) -> None:
+    loader.num_workers, loader.collate_fn = num_workers, collate
+    loader.dataset.is_known = never_known
 
 
 def _moved(value: Any, device: torch.device) -> Any:

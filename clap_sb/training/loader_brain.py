@@ -70,7 +70,13 @@ class LoaderBrain(sb.Brain):
             self._go_by(train_set, "dataloader-")
         if isinstance(valid_set, _LOADERS):
             validation_clips(valid_set)
-        super().fit(epoch_counter, train_set, valid_set, *args, **kwargs)
+        try:
+            super().fit(epoch_counter, train_set, valid_set, *args, **kwargs)
+        finally:
+            self.on_fit_end()
+
+    def on_fit_end(self) -> None:
+        """Called when training ends, however it does."""
 
     def evaluate(
         self,
