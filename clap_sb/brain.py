@@ -346,7 +346,8 @@ class CLAPBrain(LoaderBrain):
         self._begin_frozen()
         if self._frozen is not None:
             augments = self.hparams.wav_augment is not None
-            self._frozen.check(self.train_loader, augments)
+            is_plain = type(self).compute_forward is CLAPBrain.compute_forward
+            self._frozen.check(self.train_loader, augments, is_plain)
 
     def on_fit_end(self) -> None:
         """Leaves the training set as it was, for others to train on."""

@@ -641,11 +641,32 @@ class Louder(PairDataset):
     """A user's set, that draws a loudness."""
 
 
-def test_a_data_set_of_ones_own_is_an_error(models, short, tmp_path):
-    brain = brain_for(models["both"], tmp_path, epochs=1)
-    louder = Louder(short, SAMPLE_RATE, CLIP_SAMPLES, seed=7)
-    with pytest.raises(ConfigError, match="what Louder and PairCollate give"):
-        brain.fit([1], louder, train_loader_kwargs=loader_options(brain))
+class Mixing(CLAPBrain):
+    """A user's Brain, that mixes the waveforms of a batch."""
+
+    def compute_forward(self, batch, stage):
+        return self.modules.clap(batch.wavs.flip(0), batch.wav_lens, batch.tokens)
+
+
+class Other(CLAP):
+    """A user's model."""
+
+
+@pytest.mark.parametrize("own", [Louder, Mixing, Other])
+def test_what_is_ones_own_is_an_error(models, short, tmp_path, own):
+    """It is not known what of it stays the same."""
+    model, kinds = copy.deepcopy(models["both"]), {}
+    if own is Mixing:
+        kinds["brain_class"] = Mixing
+    if own is Other:
+        model.__class__ = Other
+    brain = brain_for(model, tmp_path, epochs=1, **kinds)
+    dataset = Louder if own is Louder else PairDataset
+    pairs = dataset(short, SAMPLE_RATE, CLIP_SAMPLES, seed=7)
+    name = "a Brain with a compute_forward" if own is Mixing else own.__name__
+    with pytest.raises(ConfigError, match=f"of {name}.*not known that a clip stays"):
+        brain.fit([1], pairs, train_loader_kwargs=loader_options(brain))
+    assert brain.optimizer_step == 0
 
 
 # ------------------------------------------------------------------- other ways

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from speechbrain.utils.data_utils import recursive_to
 from speechbrain.utils.distributed import if_main_process
 from torch import nn
 from torch.utils.data import DataLoader
@@ -77,7 +77,7 @@ class FrozenCache:
         self._captions: dict[str, int] = {}
         self._release: Callable[[], None] | None = None
 
-    def check(self, loader: DataLoader, augments: bool) -> None:
+    def check(self, loader: DataLoader, augments: bool, is_plain: bool = True) -> None:
         """Looks, before anything is trained, for what can be computed beforehand.
 
         Arguments
@@ -86,6 +86,8 @@ class FrozenCache:
             The training loader.
         augments : bool
             Whether waveforms are augmented.
+        is_plain : bool
+            Whether a batch is embedded as :class:`~clap_sb.brain.CLAPBrain` does it.
 
         Raises
         ------
@@ -93,12 +95,12 @@ class FrozenCache:
             If it is nothing.
         """
         dataset, computed = loader.dataset, self._computed
-        if (
-            type(dataset) is not PairDataset
-            or type(loader.collate_fn) is not PairCollate
-        ):
-            own = f"{type(dataset).__name__} and {type(loader.collate_fn).__name__}"
-            why = f"what {own} give for a clip may change, as PairDataset's does not"
+        known = (dataset, PairDataset), (loader.collate_fn, PairCollate)
+        parts = *known, (self.clap, CLAP)
+        own = [type(part).__name__ for part, kind in parts if type(part) is not kind]
+        if own or not is_plain:
+            who = " and ".join(own) or "a Brain with a compute_forward of its own"
+            why = f"of {who}, it is not known that a clip stays the same (PairDataset)"
             computed |= {AUDIO: why, TEXT: why}
         elif augments:
             computed.setdefault(AUDIO, "wav_augment changes the waveforms each time")
@@ -130,9 +132,13 @@ class FrozenCache:
         """
         if self._release is not None:
             return
-        self._release = functools.partial(
-            _set_back, loader, loader.num_workers, loader.collate_fn
-        )
+        workers, collate = loader.num_workers, loader.collate_fn
+
+        def release() -> None:
+            loader.num_workers, loader.collate_fn = workers, collate
+            loader.dataset.is_known = never_known
+
+        self._release = release
         if AUDIO not in self._computed:
             self._prepare_clips(loader)
         if TEXT not in self._computed:
@@ -149,10 +155,8 @@ class FrozenCache:
         heard = HeardWhole(loader.dataset)
 
         def embed(items: Items) -> Iterator[tuple[int, torch.Tensor]]:
-            clips = [clip for _, clip in items]
-            for keys, wavs, lens in heard.batches(
-                clips, loader.batch_size, loader.num_workers
-            ):
+            clips, size = [clip for _, clip in items], loader.batch_size
+            for keys, wavs, lens in heard.batches(clips, size, loader.num_workers):
                 rows = self._compute(AUDIO, wavs, lens).cpu().split(1)
                 yield from zip(keys, rows, strict=False)  # the last batch is filled up
 
@@ -227,7 +231,7 @@ class FrozenCache:
 
     @torch.no_grad()
     def _compute(self, name: str, *inputs: Any) -> torch.Tensor:
-        return getattr(self.clap, name)(*(_moved(x, self.device) for x in inputs))
+        return getattr(self.clap, name)(*recursive_to(inputs, self.device))
 
     def rows(self, name: str) -> KeptRows | None:
         """What is kept of a tower under the autocast of now.
@@ -241,11 +245,6 @@ class FrozenCache:
         -------
         KeptRows
             None for a tower that is trained.
-
-        Raises
-        ------
-        ConfigError
-            If the tower gives something else each time.
         """
         if name not in self._prints:
             return None
@@ -288,17 +287,6 @@ def _why_not(name: str, tower: nn.Module) -> str:
     if any(module.training for module in tower.modules()):
         return "it is frozen, but not in eval mode while the others train"
     return ""
-
-
-def _set_back(loader: DataLoader, num_workers: int, collate: PairCollate) -> None:
-    loader.num_workers, loader.collate_fn = num_workers, collate
-    loader.dataset.is_known = never_known
-
-
-def _moved(value: Any, device: torch.device) -> Any:
-    if isinstance(value, Mapping):
-        return {name: tensor.to(device) for name, tensor in value.items()}
-    return value.to(device)
 
 
 def _no_tokens(captions: Sequence[str]) -> dict[str, torch.Tensor]:
