@@ -33,7 +33,6 @@ from typing import Any
 import pandas
 import torch
 import torch.nn.functional as F
-from clap_sb.training.optimization import parameter_groups, warmup_cosine
 from torch import nn
 
 from clap_sb.config import join, read_yaml
@@ -45,6 +44,7 @@ from clap_sb.evaluation.prompts import read_descriptions
 from clap_sb.evaluation.retrieval import retrieval
 from clap_sb.model import CLAP
 from clap_sb.objectives.info_nce import InfoNCE
+from clap_sb.training.optimization import parameter_groups, warmup_cosine
 
 ROOT = Path(__file__).resolve().parents[1]
 SYSTEM = ROOT / "hparams" / "aisfx_minilm.yaml"

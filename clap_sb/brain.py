@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import clap_sb.training  # noqa: F401  before SpeechBrain: says what it lacks
@@ -15,8 +16,9 @@ from speechbrain.utils.distributed import ddp_broadcast
 
 from clap_sb.data.keys import key_of
 from clap_sb.data.pairs import PairBatch
-from clap_sb.data.whole_clips import WindowBatch
+from clap_sb.data.whole_clips import WindowBatch, WindowCollate
 from clap_sb.evaluation.embedding import Embedded, Embedder
+from clap_sb.evaluation.frozen_towers import FrozenTowers
 from clap_sb.evaluation.retrieval import Retrieval, retrieval
 from clap_sb.evaluation.validation_loss import validation_loss
 from clap_sb.model import CLAP
@@ -24,12 +26,14 @@ from clap_sb.objectives.gather import gather_rows
 from clap_sb.objectives.info_nce import not_negatives
 from clap_sb.training.epoch_counter import BEST_METRICS, LAST, check_best_metric
 from clap_sb.training.finite_steps import FiniteSteps
+from clap_sb.training.frozen_cache import AUDIO, TEXT, FrozenCache
 from clap_sb.training.loader_brain import (
     LoaderBrain,
     check_run_options,
     tell_unreadable,
     unwrap,
 )
+from clap_sb.training.loaders import WholeLoader
 from clap_sb.training.optimization import parameter_groups, seed_step, warmup_cosine
 from clap_sb.training.stopping import Stopped, StopRequest
 from clap_sb.training.wav_augment import augmented, move_augmenter
@@ -63,11 +67,13 @@ class CLAPBrain(LoaderBrain):
     what it has left in buffers is undone; more than ``nonfinite_patience`` of them in
     an epoch end the training. Ctrl-C and a SIGTERM are heeded after the next step, with
     a checkpoint and :class:`~clap_sb.training.stopping.Stopped`.
+    Where ``cache_frozen`` is on, what frozen towers give is computed once, and kept in
+    ``frozen_folder`` (:class:`~clap_sb.training.frozen_cache.FrozenCache`).
 
     What it takes from ``hparams``, besides SpeechBrain's run options: ``seed``,
-    ``objective``, ``wav_augment``, ``lr``, ``audio_lr``, ``text_lr``, ``weight_decay``,
-    ``warmup_steps``, ``number_of_epochs``, ``best_metric``, ``epoch_counter``,
-    ``statistics``, ``train_logger``, ``history``.
+    ``objective``, ``wav_augment``, ``cache_frozen``, ``lr``, ``audio_lr``, ``text_lr``,
+    ``weight_decay``, ``warmup_steps``, ``number_of_epochs``, ``best_metric``,
+    ``epoch_counter``, ``statistics``, ``train_logger``, ``history``.
 
     What is set as ``before_training`` is called once, as the first epoch begins; not
     where there is none left to do.
@@ -115,6 +121,8 @@ class CLAPBrain(LoaderBrain):
         self.before_training: Callable[[], None] | None = None
         self.embedded: Embedded | None = None
         self.retrieval: Retrieval | None = None
+        self._frozen: FrozenCache | None = None
+        self._towers: FrozenTowers | None = None
         self._embedder: Embedder | None = None
         self._told: set[str] = set()
         self._train_row: dict[str, float] = {}
@@ -124,6 +132,11 @@ class CLAPBrain(LoaderBrain):
     def clap(self) -> CLAP:
         """The model itself, without DDP around it."""
         return unwrap(self.modules.clap)
+
+    @property
+    def embedding_model(self) -> CLAP | FrozenTowers:
+        """What embeds in evaluation: the model, or what stands for it."""
+        return self.clap if self._towers is None else self._towers
 
     def on_fit_batch_start(self, batch: PairBatch, should_step: bool) -> None:
         """Seeds what is random in this step."""
@@ -152,6 +165,7 @@ class CLAPBrain(LoaderBrain):
         text : torch.Tensor
             ``[captions, joint_dim]``, unit norm.
         """
+        known = {} if self._frozen is None else self._frozen.embeddings(batch)
         batch = batch.to(self.device)
         wavs, wav_lens = batch.wavs, batch.wav_lens
         if self.hparams.wav_augment is not None:
@@ -159,7 +173,7 @@ class CLAPBrain(LoaderBrain):
             wavs, wav_lens = augmented(
                 self.hparams.wav_augment, wavs, wav_lens, longest
             )
-        audio, text = self.modules.clap(wavs, wav_lens, batch.tokens)
+        audio, text = self.modules.clap(wavs, wav_lens, batch.tokens, **known)
         return audio[batch.caption_clip], text
 
     def compute_objectives(
@@ -211,7 +225,9 @@ class CLAPBrain(LoaderBrain):
             NaN, which enters no average: scores and loss are of the whole set.
         """
         with self.evaluation_ctx:
-            self._embedder.add(self.clap, batch)
+            self._embedder.add(self.embedding_model, batch)
+            if self._towers is not None:
+                self._towers.keep(batch)
         return torch.tensor(math.nan)
 
     def optimizers_step(self) -> None:
@@ -245,9 +261,14 @@ class CLAPBrain(LoaderBrain):
         """Prepares the statistics of a stage."""
         if stage != sb.Stage.TRAIN:
             self._embedder = Embedder(self.stage_clips, self.device)
+            if self._frozen is not None:
+                self._recall()
             return
         if self.epoch == 0 and self.before_training is not None:
             self.before_training()
+        if self._frozen is not None:
+            with self.training_ctx:
+                self._frozen.prepare(self.train_loader)
         self.epoch = epoch
         self._finite.reset()
         if self.step == 0:  # not where an interrupted epoch goes on
@@ -267,6 +288,10 @@ class CLAPBrain(LoaderBrain):
             }
             return
         self.embedded = self._embedder.result()
+        if self._frozen is not None:
+            self._frozen.save()
+            if isinstance(self.stage_loader, WholeLoader):
+                self.stage_loader.known = None
         tell_unreadable(self.embedded.unreadable, self._told)
         self.scores = self.score()
         if stage == sb.Stage.VALID:
@@ -337,6 +362,35 @@ class CLAPBrain(LoaderBrain):
         super().on_fit_start()
         for group, rates in zip(self.optimizer.param_groups, self._rates, strict=True):
             group.update(rates)
+        self._begin_frozen()
+        if self._frozen is not None:
+            augments = self.hparams.wav_augment is not None
+            is_plain = type(self).compute_forward is CLAPBrain.compute_forward
+            self._frozen.check(self.train_loader, augments, is_plain)
+
+    def on_fit_end(self) -> None:
+        """Leaves the training set as it was, for others to train on."""
+        if self._frozen is not None:
+            self._frozen.release()
+
+    def _begin_frozen(self) -> None:
+        """Takes the towers as they are now, with all weights loaded."""
+        if self.hparams.cache_frozen:
+            folder = Path(self.hparams.frozen_folder)
+            progress = not self.noprogressbar
+            self._frozen = FrozenCache(self.clap, folder, self.device, progress)
+
+    def _recall(self) -> None:
+        """Has the loader of whole clips read them where they are not known alone."""
+        loader, dataset, audio = self.stage_loader, None, None
+        plain = WindowCollate(self.clap.clip_samples, self.clap.takes_whole_clips)
+        with self.evaluation_ctx:
+            text = self._frozen.rows(TEXT)
+            if isinstance(loader, WholeLoader) and loader.is_plain(plain):
+                audio, dataset = self._frozen.rows(AUDIO), loader.dataset
+        self._towers = FrozenTowers(self.clap, audio, text, dataset)
+        if audio is not None:
+            loader.known = self._towers.recall(loader.batch_sampler)
 
     def on_evaluate_start(
         self, max_key: str | None = None, min_key: str | None = None
@@ -355,6 +409,7 @@ class CLAPBrain(LoaderBrain):
         if self.checkpointer is not None:
             metric = max_key or self.hparams.best_metric
             self.best_checkpoint = self.checkpointer.recover_best(metric)
+        self._begin_frozen()
 
     def fit(self, *args: Any, **kwargs: Any) -> None:
         """Trains; asked to stop by Ctrl-C or a SIGTERM, it saves after the step."""

@@ -88,8 +88,12 @@ class CLAP(nn.Module):
         wavs: torch.Tensor,
         wav_lens: torch.Tensor | None,
         captions: list[str] | dict[str, torch.Tensor],
+        audio_embedding: torch.Tensor | None = None,
+        text_embedding: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Embeds pairs.
+
+        What a tower gives may be known already, where the tower is frozen.
 
         Arguments
         ---------
@@ -99,6 +103,10 @@ class CLAP(nn.Module):
             Relative lengths, ``[batch]``.
         captions : list of str, or dict
             The matching captions, or their tokens.
+        audio_embedding : torch.Tensor, optional
+            ``[batch, embedding_dim]``, the audio tower's; ``wavs`` are not heard then.
+        text_embedding : torch.Tensor, optional
+            The same of the text tower, and ``captions`` are not read.
 
         Returns
         -------
@@ -107,7 +115,13 @@ class CLAP(nn.Module):
         text : torch.Tensor
             ``[batch, joint_dim]``, float32, unit norm.
         """
-        return self.encode_audio(wavs, wav_lens), self.encode_text(captions)
+        if audio_embedding is None:
+            audio = self.encode_audio(wavs, wav_lens)
+        else:
+            audio = self.project_audio(audio_embedding)
+        if text_embedding is None:
+            return audio, self.encode_text(captions)
+        return audio, self.project_text(text_embedding)
 
     def encode_audio(
         self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
@@ -137,7 +151,7 @@ class CLAP(nn.Module):
         """
         check_lengths(wavs, wav_lens)
         if self.takes_whole_clips or wavs.shape[1] <= self.clip_samples:
-            return _unit(self.audio_projection(self.audio_encoder(wavs, wav_lens)))
+            return self.project_audio(self.audio_encoder(wavs, wav_lens))
         lengths = num_samples(wavs, wav_lens)
         windows, valid = cut_windows(wavs, lengths, self.clip_samples)
         batch, count, size = windows.shape
@@ -161,7 +175,38 @@ class CLAP(nn.Module):
         torch.Tensor
             ``[batch, joint_dim]``, float32, unit norm.
         """
-        return _unit(self.text_projection(self.text_encoder(captions)))
+        return self.project_text(self.text_encoder(captions))
+
+    def project_audio(self, embedding: torch.Tensor) -> torch.Tensor:
+        """Takes the audio tower's embeddings into the joint space.
+
+        Arguments
+        ---------
+        embedding : torch.Tensor
+            ``[batch, embedding_dim]``, of clips no longer than the tower's window,
+            unless it takes whole clips.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[batch, joint_dim]``, float32, unit norm.
+        """
+        return _unit(self.audio_projection(embedding))
+
+    def project_text(self, embedding: torch.Tensor) -> torch.Tensor:
+        """Takes the text tower's embeddings into the joint space.
+
+        Arguments
+        ---------
+        embedding : torch.Tensor
+            ``[batch, embedding_dim]``.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[batch, joint_dim]``, float32, unit norm.
+        """
+        return _unit(self.text_projection(embedding))
 
 
 def _unit(embedding: torch.Tensor) -> torch.Tensor:

@@ -76,6 +76,8 @@ def make_brain(
         "seed": 7,
         "objective": InfoNCE(),
         "wav_augment": None,
+        "cache_frozen": False,
+        "frozen_folder": str(tmp_path / "frozen"),
         "lr": 1.0,
         "audio_lr": 1.0,
         "text_lr": 1.0,

@@ -84,6 +84,12 @@ class PairDataset(Dataset):
         Share of the clips that may be found unreadable in training; more are an error.
         Each worker of a loader counts those that it has come upon.
 
+    Attributes
+    ----------
+    is_known : callable
+        ``(clip) -> bool``: whether nobody needs the clip's waveform, for which an empty
+        one stands then. False for all, until it is set.
+
     Raises
     ------
     ValueError
@@ -116,6 +122,7 @@ class PairDataset(Dataset):
                 f"{max_unreadable}"
             )
         self.max_unreadable = max_unreadable
+        self.is_known: Callable[[Clip], bool] = never_known
         self._unreadable: set[str] = set()
 
     @property
@@ -158,13 +165,50 @@ class PairDataset(Dataset):
                 f"disk is mounted and whole; the last was {error}"
             )
 
+    def hears_whole(self, clip: Clip) -> bool:
+        """Whether the same is heard of a clip in each epoch.
+
+        Arguments
+        ---------
+        clip : Clip
+            One of the clips.
+
+        Returns
+        -------
+        bool
+        """
+        return self.seconds is None or clip.duration <= self.seconds
+
+    def read(self, clip: Clip, position: float = 0.0) -> torch.Tensor:
+        """Reads a clip's window, or all of it.
+
+        Arguments
+        ---------
+        clip : Clip
+            One of the clips.
+        position : float
+            Where the window is, from 0 (begins the clip) to 1 (ends it).
+
+        Returns
+        -------
+        torch.Tensor
+            ``[time]``.
+
+        Raises
+        ------
+        AudioError
+            If the file cannot be read.
+        """
+        start = 0.0
+        if self.seconds is not None:
+            start = position * max(0.0, clip.duration - self.seconds)
+        return read_wav(clip.path, self.sample_rate, start, self.seconds)
+
     def _draw(self, epoch: int, clip: Clip) -> Pair:
         generator = generator_for(self.seed, epoch, clip.id)
         position, choice = torch.rand(2, generator=generator, dtype=torch.float64)
-        start = 0.0
-        if self.seconds is not None:
-            start = float(position) * max(0.0, clip.duration - self.seconds)
-        wav = read_wav(clip.path, self.sample_rate, start, self.seconds)
+        known = self.is_known(clip)
+        wav = torch.zeros(0) if known else self.read(clip, float(position))
         drawn = int(choice * len(clip.captions))
         others = clip.captions[:drawn] + clip.captions[drawn + 1 :]
         return Pair(
@@ -189,7 +233,8 @@ class PairBatch:
     wavs : torch.Tensor
         ``[clips, time]``, padded with zeros.
     wav_lens : torch.Tensor
-        Relative lengths, ``[clips]``.
+        Relative lengths, ``[clips]``; 0 where an empty waveform stands for one that
+        nobody needs.
     tokens : dict
         Token tensors, each ``[captions, tokens]``.
     caption_clip : torch.Tensor
@@ -261,7 +306,7 @@ class PairCollate:
             ids=[pair.id for pair in pairs],
             captions=captions,
             wavs=wavs,
-            wav_lens=lengths / wavs.shape[1],
+            wav_lens=lengths / max(1, wavs.shape[1]),
             tokens=self.tokenize(captions),
             caption_clip=torch.arange(len(pairs)).repeat_interleave(counts),
             clip_keys=clip_keys.repeat_interleave(counts),
@@ -309,6 +354,22 @@ def caption_key(caption: str) -> int:
     True
     """
     return key_of(" ".join(caption.lower().split()).rstrip(" ."))
+
+
+def never_known(clip: Clip) -> bool:
+    """The rule of a data set of which every waveform is needed.
+
+    Arguments
+    ---------
+    clip : Clip
+        A clip.
+
+    Returns
+    -------
+    bool
+        False.
+    """
+    return False
 
 
 def _warn(message: str) -> None:

@@ -89,6 +89,11 @@ class WindowBatch:
         ``[captions]``, which clip of this batch each belongs to.
     unreadable : dict of int to str
         Places of the clips that could not be read, and why.
+    silent : list of int
+        Places of the clips that hold nothing but digital silence.
+    is_embedded : bool
+        Whether the windows are what the audio tower gave for them,
+        ``[windows, embedding_dim]``: what is known need not be heard again.
     """
 
     index: list[int]
@@ -98,6 +103,8 @@ class WindowBatch:
     captions: list[str]
     caption_clip: torch.Tensor
     unreadable: dict[int, str]
+    silent: list[int]
+    is_embedded: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,11 +135,13 @@ class WindowCollate:
     def __call__(self, clips: Sequence[WholeClip]) -> WindowBatch:
         """Cuts and pads."""
         readable = [clip for clip in clips if clip.wav is not None]
-        windows, owner, captions, caption_owner = [], [], [], []
+        windows, owner, captions, caption_owner, silent = [], [], [], [], []
         for place, clip in enumerate(readable):
             cut = self.crop_rule.cut(
                 clip.wav, self.clip_samples, clip.id, self.whole_clips
             )
+            if not any(window.any() for window in cut):
+                silent.append(clip.index)
             windows.extend(cut)
             owner.extend([place] * len(cut))
             captions.extend(clip.captions)
@@ -146,6 +155,7 @@ class WindowCollate:
             captions=captions,
             caption_clip=torch.tensor(caption_owner, dtype=torch.int64),
             unreadable={c.index: c.error for c in clips if c.wav is None},
+            silent=silent,
         )
 
     def _pad(self, windows: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:

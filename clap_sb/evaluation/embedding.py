@@ -155,7 +155,7 @@ class Embedder:
         self._audio.append(audio)
         self._index += batch.index
         self._unreadable |= batch.unreadable
-        self._note_silence(batch)
+        self._silent += batch.silent
         text = torch.zeros(0, 0)
         if with_captions and batch.captions:
             text = embed_captions(clap, batch.captions)
@@ -165,14 +165,19 @@ class Embedder:
         return audio, text
 
     def _embed_windows(self, clap: CLAP, batch: WindowBatch) -> torch.Tensor:
+        def embed(windows: torch.Tensor, lens: torch.Tensor) -> torch.Tensor:
+            if batch.is_embedded:
+                return clap.project_audio(windows.to(self.device))
+            return clap.encode_audio(windows.to(self.device), lens.to(self.device))
+
         parts = [
-            clap.encode_audio(wavs.to(self.device), lens.to(self.device)).cpu()
-            for wavs, lens in zip(
+            embed(windows, lens).cpu()
+            for windows, lens in zip(
                 batch.windows.split(self.max_windows),
                 batch.window_lens.split(self.max_windows),
                 strict=True,
             )
-            if len(wavs)
+            if len(windows)
         ]
         if not parts:
             return torch.zeros(0, 0)
@@ -180,12 +185,6 @@ class Embedder:
         total = windows.new_zeros(len(batch.index), windows.shape[1])
         total.index_add_(0, batch.window_clip, windows)
         return joined_windows(total, batch.window_clip.bincount(minlength=len(total)))
-
-    def _note_silence(self, batch: WindowBatch) -> None:
-        loud = batch.windows.abs().amax(1) > 0
-        for place, index in enumerate(batch.index):
-            if not loud[batch.window_clip == place].any():
-                self._silent.append(index)
 
     def result(self) -> Embedded:
         """Everything collected so far.

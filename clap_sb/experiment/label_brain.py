@@ -69,7 +69,7 @@ class LabelBrain(CLAPBrain):
         targets = [labels.index(clip.label) for clip in self.embedded.clips]
         self.outcome: ZeroShot = zero_shot(
             self.embedded.audio,
-            embed_captions(self.clap, prompts),
+            embed_captions(self.embedding_model, prompts),
             torch.tensor(targets),
             labels,
             torch.tensor([clip.fold for clip in self.embedded.clips]),

@@ -10,21 +10,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import nn
 
-    from clap_sb.encoders.text_tower import TextTower
     from clap_sb.inference.clap import CLAP
 
 # What is no tensor, and changes embeddings.
 _TOWER = ("sample_rate", "clip_samples", "padding", "fusion", "takes_whole_clips")
 _LOG_MEL = ("sample_rate", "n_fft", "hop_length", "n_mels", "amin")
-_TOKENS = ("max_tokens", "suffix", "pad_to_max", "strip_punctuation")
-# Captions that tokenizers differ in: case, punctuation, numbers, letters, rare words.
-_PROBES = (
-    "a dog barks, then whines",
-    "Rain on a Tin Roof!",
-    "3 sirens (far away) wail at 12:45; birds-song isn't heard",
-    "na\u00efve caf\u00e9 chatter \u2013 \u72ac",
-    "a hydrophone's stridulation, onomatopoeically",
-)
 
 
 def fingerprint(clap: CLAP) -> str:
@@ -60,7 +50,7 @@ def fingerprint(clap: CLAP) -> str:
     >>> before == fingerprint(clap)
     False
     """
-    import torch
+    from clap_sb.encoders.fingerprint import add_tensors
 
     settings = {
         "class": type(clap.model.audio_encoder).__name__,
@@ -69,71 +59,34 @@ def fingerprint(clap: CLAP) -> str:
         "text": _text_settings(clap),
     }
     digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode())
-    # buffers that are not saved count too, such as the mel filters
-    tensors = dict(clap.model.named_parameters()) | dict(clap.model.named_buffers())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
-        values = tensor.detach().cpu().contiguous().reshape(-1)
-        digest.update(values.view(torch.uint8).numpy().data)
+    add_tensors(digest, clap.model)
     return digest.hexdigest()[:32]
 
 
 def _audio_settings(tower: nn.Module) -> dict[str, Any]:
     from clap_sb.encoders.audio_tower import AudioTower
+    from clap_sb.encoders.fingerprint import plain_settings
 
     if not isinstance(tower, AudioTower):
-        return {"tower": _numbers(tower, (bool, int, float, str))}
+        return {"tower": plain_settings(tower, (bool, int, float, str))}
     return {
         "tower": {name: getattr(tower, name) for name in _TOWER},
         "log_mel": {name: getattr(tower.log_mel, name) for name in _LOG_MEL},
     }
 
 
-def _numbers(tower: nn.Module, kinds: tuple[type, ...]) -> dict[str, Any]:
-    """What a tower that is not ours, and each of its layers, keeps besides tensors."""
-    return {
-        f"{place}.{name}": value
-        for place, module in tower.named_modules()
-        for name, value in vars(module).items()
-        if isinstance(value, kinds) and name != "training"
-    }
-
-
-def _text_tower(clap: CLAP) -> TextTower | None:
-    from clap_sb.encoders.text_tower import TextTower
-
-    tower = clap.model.text_encoder
-    return tower if isinstance(tower, TextTower) else None
-
-
 def _text_settings(clap: CLAP) -> dict[str, Any]:
     """Empty where there is no text tower."""
-    from clap_sb.encoders.no_text_tower import NoTextTower
+    from clap_sb.encoders.fingerprint import text_settings
 
-    tower = _text_tower(clap)
-    if isinstance(clap.model.text_encoder, NoTextTower):
-        return {}
-    if tower is None:  # a text may be the name of the folder it was built from
-        strange = clap.model.text_encoder
-        told = {
-            "class": type(strange).__name__,
-            **_numbers(strange, (bool, int, float)),
-        }
-        return {**told, "strip_punctuation": False}  # as indexes of before have it
-    tokenize = tower.tokenize
-    settings = {name: getattr(tokenize, name) for name in _TOKENS}
-    settings["class"] = type(tower).__name__
-    # a choice of one kind of tower; the others have one pooling each
-    if hasattr(tower, "pool"):
-        settings["pooling"] = tower.pool.__name__
+    settings = text_settings(clap.model.text_encoder)
+    if settings:
+        settings.setdefault("strip_punctuation", False)  # as indexes of before have it
     return settings
 
 
 def tokenizer_fingerprint(clap: CLAP) -> str:
     """Hashes what a model's tokenizer does.
-
-    One of transformers goes by its vocabulary and by what becomes of some sentences,
-    since the files of the same tokenizer differ from format to format.
 
     Arguments
     ---------
@@ -143,36 +96,11 @@ def tokenizer_fingerprint(clap: CLAP) -> str:
     Returns
     -------
     str
-        32 hexadecimal digits; empty if the model came without its tokenizer, or has no
-        text tower.
+        As :func:`clap_sb.encoders.fingerprint.tokens_fingerprint` gives it.
     """
-    from clap_sb.encoders.missing_tokenizer import MissingTokenizer
-    from clap_sb.encoders.sentencepiece_tokenizer import SentencePieceTokenizer
+    from clap_sb.encoders.fingerprint import tokens_fingerprint
 
-    tower = _text_tower(clap)
-    if tower is None:
-        return _strange_tokens(clap.model.text_encoder)
-    if isinstance(tower.tokenize.tokenizer, MissingTokenizer):
-        return ""
-    tokenizer = tower.tokenize.tokenizer
-    if isinstance(tokenizer, SentencePieceTokenizer):
-        content = tokenizer.model.serialized_model_proto()
-    else:
-        vocabulary = sorted(tokenizer.get_vocab().items())
-        ids = tokenizer(list(_PROBES))["input_ids"]
-        content = json.dumps([vocabulary, ids]).encode()
-    return hashlib.blake2b(content).hexdigest()[:32]
-
-
-def _strange_tokens(tower: nn.Module) -> str:
-    """What becomes of some sentences in a tower that is not ours."""
-    from clap_sb.encoders.no_text_tower import NoTextTower
-
-    if isinstance(tower, NoTextTower):
-        return ""
-    tokens = {key: value.tolist() for key, value in tower.tokenize([*_PROBES]).items()}
-    content = json.dumps(tokens, sort_keys=True).encode()
-    return hashlib.blake2b(content).hexdigest()[:32]
+    return tokens_fingerprint(clap.model.text_encoder)
 
 
 def signature(checkpoint: str | Path, tokenizer: str | Path | None = None) -> str:

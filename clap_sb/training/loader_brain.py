@@ -17,7 +17,12 @@ from torch.utils.data import DataLoader
 from clap_sb.data.audio_source import AudioError
 from clap_sb.data.manifest import Clip
 from clap_sb.data.printable import printable
-from clap_sb.training.loaders import TrainingPlan, train_loader, validation_clips
+from clap_sb.training.loaders import (
+    TrainingPlan,
+    WholeLoader,
+    train_loader,
+    validation_clips,
+)
 from clap_sb.training.stopping import leave_signals_to_main
 
 logger = get_logger(__name__)
@@ -28,8 +33,9 @@ _LOADERS = (DataLoader, LoopedLoader)
 class LoaderBrain(sb.Brain):
     """Knows what it is trained and scored on, whichever way that is given.
 
-    A training loader tells the length of the schedule and the size of a loss
-    (``plan``), a validation or test loader its clips (``stage_clips``). Loaders of
+    A training loader (``train_loader``) tells the length of the schedule and the size
+    of a loss (``plan``), a validation or test loader (``stage_loader``) its clips
+    (``stage_clips``). Loaders of
     other kinds are refused before training begins.
 
     Arguments
@@ -41,6 +47,8 @@ class LoaderBrain(sb.Brain):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.plan: TrainingPlan | None = None
+        self.train_loader: DataLoader | None = None
+        self.stage_loader: DataLoader | LoopedLoader | None = None
         self.stage_clips: Sequence[Clip] = []
         self.scores: dict[str, float] = {}
 
@@ -69,6 +77,11 @@ class LoaderBrain(sb.Brain):
         except AudioError as error:  # a worker's comes with its traceback
             reason = str(error).rpartition(f"{AudioError.__name__}: ")[2]
             raise AudioError(reason.strip()) from None
+        finally:
+            self.on_fit_end()
+
+    def on_fit_end(self) -> None:
+        """Called when training ends, however it does."""
 
     def evaluate(
         self,
@@ -99,13 +112,13 @@ class LoaderBrain(sb.Brain):
         if not isinstance(test_set, _LOADERS):
             options = {**test_loader_kwargs, "ckpt_prefix": None}
             test_set = self.make_dataloader(test_set, sb.Stage.TEST, **options)
-        self.stage_clips = validation_clips(test_set)
+        self._score_on(test_set)
         super().evaluate(test_set, max_key, min_key, progressbar)
         return self.scores
 
     def _fit_valid(self, valid_set: Any, epoch: int, enable: bool) -> None:
         if valid_set is not None:
-            self.stage_clips = validation_clips(valid_set)
+            self._score_on(valid_set)
         super()._fit_valid(valid_set, epoch, enable)
 
     def make_dataloader(
@@ -134,7 +147,7 @@ class LoaderBrain(sb.Brain):
         """
         if stage != sb.Stage.TRAIN:
             k = {"worker_init_fn": leave_signals_to_main, **k}
-            loader = DataLoader(dataset, generator=torch.Generator(), **k)
+            loader = WholeLoader(dataset, generator=torch.Generator(), **k)
             validation_clips(loader)  # an error now, not after an epoch
             return loader
         loader = train_loader(
@@ -143,9 +156,13 @@ class LoaderBrain(sb.Brain):
         self._go_by(loader, ckpt_prefix)
         return loader
 
+    def _score_on(self, loader: DataLoader | LoopedLoader) -> None:
+        self.stage_loader, self.stage_clips = loader, validation_clips(loader)
+
     def _go_by(self, loader: DataLoader, ckpt_prefix: str | None) -> None:
         """Takes a training loader's order and length, and saves where it stands."""
         self.plan = TrainingPlan.of(loader, self.grad_accumulation_factor)
+        self.train_loader = loader
         self.train_sampler = loader.sampler
         if self.checkpointer is not None and ckpt_prefix is not None:
             name = ckpt_prefix + sb.Stage.TRAIN.name

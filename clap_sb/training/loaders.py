@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from speechbrain.dataio.dataloader import SaveableDataLoader
+from torch.utils.data import DataLoader, SequentialSampler
 
 from clap_sb.data.epoch_sampler import EpochSampler
 from clap_sb.data.manifest import Clip
 from clap_sb.data.pairs import PairCollate
-from clap_sb.data.whole_clips import WindowCollate
+from clap_sb.data.whole_clips import WholeClipDataset, WindowBatch, WindowCollate
 from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
 from clap_sb.training.stopping import leave_signals_to_main
 
@@ -131,6 +132,38 @@ def train_loader(
             f"{accumulation}: make one of them smaller"
         )
     return loader
+
+
+class WholeLoader(DataLoader):
+    """Loader of whole clips, which need not be read where their batches are known.
+
+    Arguments
+    ---------
+    *args, **kwargs
+        As ``torch.utils.data.DataLoader``.
+    """
+
+    known: list[WindowBatch] | None = None
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yields what is in ``known``, or reads."""
+        return super().__iter__() if self.known is None else iter(self.known)
+
+    def is_plain(self, collate: WindowCollate) -> bool:
+        """Whether a batch is known where its clips are, and their files as they were.
+
+        Arguments
+        ---------
+        collate : WindowCollate
+            How batches are put together from whole clips as a rule.
+
+        Returns
+        -------
+        bool
+            False for a data set, an order or a collate_fn of one's own.
+        """
+        ours = type(self.dataset) is WholeClipDataset and self.collate_fn == collate
+        return ours and isinstance(self.sampler, SequentialSampler)
 
 
 @dataclass(frozen=True)
