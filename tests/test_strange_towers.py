@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import random
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 import torch
@@ -16,8 +18,12 @@ from recipe_table import error_of
 from scripts import CUSTOM_ZERO_SHOT, ROOT, run_script
 from small_run import write_run
 
+from clap_sb import model
 from clap_sb.checkpoints.errors import CheckpointError
+from clap_sb.checkpoints.part import Part
 from clap_sb.checkpoints.run_export import export_run
+from clap_sb.encoders.built_again import generators_kept
+from clap_sb.encoders.contract import try_towers
 from clap_sb.inference import CLAP
 from clap_sb.inference.conversion import convert, inform
 from clap_sb.inference.fingerprint import fingerprint, tokenizer_fingerprint
@@ -365,3 +371,159 @@ def same(one: CLAP, other: CLAP) -> bool:
     audio = [clap.encode_audio(wav, 16000) for clap in (one, other)]
     text = [clap.encode_text(["a dog"]) for clap in (one, other)]
     return torch.equal(*audio) and torch.equal(*text)
+
+
+# What looks like a tower and is none: found before training, in the model alone.
+NO_TOWERS = """
+import torch
+from torch import nn
+from my_tower import LogMelTransformer as Base
+
+
+class Drawn(Base):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mix", torch.randn(48, 48), persistent=False)
+
+    def forward(self, wavs, wav_lens=None):
+        return super().forward(wavs, wav_lens) @ self.mix
+
+
+class OfItsWeights(Base):
+    def __init__(self):
+        super().__init__()
+        self.gain = self.position.detach().norm().item()
+
+    def forward(self, wavs, wav_lens=None):
+        return super().forward(wavs, wav_lens) * self.gain
+
+
+class Noisy(Base):
+    def forward(self, wavs, wav_lens=None):
+        return super().forward(wavs, wav_lens) + torch.rand(1)
+
+
+class Lazy(Base):
+    def __init__(self):
+        super().__init__()
+        self.last = nn.LazyLinear(48)
+
+    def forward(self, wavs, wav_lens=None):
+        return self.last(super().forward(wavs, wav_lens))
+
+
+class Counting(Base):
+    def get_extra_state(self):
+        return {"count": 1}
+
+    def set_extra_state(self, state):
+        pass
+
+
+class Divides(Base):
+    def forward(self, wavs, wav_lens=None):
+        return super().forward(wavs / wavs.abs().amax(1, keepdim=True), wav_lens)
+
+
+class Half(Base):
+    def forward(self, wavs, wav_lens=None):
+        return super().forward(wavs, wav_lens).half()
+
+
+class WholeOnly(Base):
+    def forward(self, wavs, wav_lens=None):
+        assert wavs.shape[1] == self.clip_samples, "one window"
+        return super().forward(wavs, wav_lens)
+
+
+class Fraction(Base):
+    def __init__(self):
+        super().__init__()
+        self.clip_samples = 1.5 * self.sample_rate
+"""
+NO_TEXTS = """
+import torch
+from my_text import ByteText
+
+
+class Grows(ByteText):
+    def __init__(self):
+        super().__init__()
+        self.words = {}
+
+    def tokenize(self, captions):
+        ids = [[self.words.setdefault(c, len(self.words) + 1)] for c in captions]
+        return {"bytes": torch.tensor(ids)}
+
+
+class Captions(ByteText):
+    def tokenize(self, captions):
+        return {**super().tokenize(captions), "captions": list(captions)}
+"""
+
+
+def tried(audio: str = "my_tower.LogMelTransformer", text: str = "my_text.ByteText"):
+    """The model of the page, of other towers, as a recipe tries it."""
+    towers = {"audio_encoder": Part(audio).build, "text_encoder": Part(text).build}
+    heads = torch.nn.Linear(48, 8), torch.nn.Linear(32, 8), torch.nn.Identity()
+    clap = model.CLAP(*(build() for build in towers.values()), *heads)
+    with generators_kept():  # those of the trial alone are looked at
+        torch.manual_seed(3)
+        random.seed(3)
+        np.random.seed(3)
+        before = generators()
+        width = try_towers(clap, towers)
+        assert generators() == before
+    return width
+
+
+def generators() -> tuple[object, ...]:
+    drawn = np.random.get_state()[1].tobytes(), torch.get_rng_state().tolist()
+    return random.getstate(), *drawn
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Drawn", "built again.*state_dict.*register_buffer"),
+        ("OfItsWeights", "built again.*state_dict.*register_buffer"),
+        ("Noisy", "another embedding each time"),
+        ("Lazy", r"without a shape .*last.weight, last.bias"),
+        ("Counting", "_extra_state.*register_buffer"),
+        ("Divides", "not finite for silence"),
+        ("Half", "gives float16 and not float32"),
+        ("WholeOnly", r"given \[2, 8000\].*one window; docs/extending.md"),
+        ("Fraction", r"lacks clip_samples.*\(clip_samples is 24000.0\)"),
+    ],
+)
+def test_what_would_be_lost_or_spoilt_is_told_before(importable, name, words):
+    (importable / "no_towers.py").write_text(NO_TOWERS)
+    sys.modules.pop("no_towers", None)
+    with pytest.raises(ValueError, match=f"no_towers.{name}.*{words}"):
+        tried(f"no_towers.{name}")
+
+
+def test_texts_that_depend_on_those_before_or_are_no_tensors(importable):
+    (importable / "no_texts.py").write_text(NO_TEXTS)
+    sys.modules.pop("no_texts", None)
+    for name, words in (("Grows", "built again"), ("Captions", "no dict of tensors")):
+        with pytest.raises(ValueError, match=f"no_texts.{name}.*{words}"):
+            tried(text=f"no_texts.{name}")
+
+
+def test_a_trial_draws_nothing_and_hears_padding(importable, caplog):
+    """Also of a tower that keeps its tokens as transformers' tokenizers give them."""
+    (importable / "deaf.py").write_text(
+        "import random\nimport numpy as np\nfrom my_tower import LogMelTransformer\n"
+        "from my_text import ByteText\nfrom transformers import BatchEncoding\n\n\n"
+        "class Deaf(LogMelTransformer):\n    def forward(self, wavs, wav_lens=None):\n"
+        "        random.random(), np.random.rand()\n"
+        "        return super().forward(wavs, None)\n\n\n"
+        "class Encoded(ByteText):\n    def tokenize(self, captions):\n"
+        "        return BatchEncoding(super().tokenize(captions))\n"
+    )
+    sys.modules.pop("deaf", None)
+
+    assert tried() == 8 and "beside something longer" not in caplog.text
+    assert tried("deaf.Deaf", "deaf.Encoded") == 8
+    assert "deaf.Deaf) gives another embedding beside something longer" in caplog.text

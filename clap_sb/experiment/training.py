@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from speechbrain.utils.distributed import if_main_process, run_on_main
+from torch import nn
 
 from clap_sb.brain import CLAPBrain
 from clap_sb.checkpoints.audio_weights import load_audio_weights
@@ -58,7 +59,7 @@ def train(
     """
     experiment = start.experiment
     hparams = experiment.config.build()
-    joint_dim = try_towers(hparams["clap"])
+    joint_dim = try_towers(hparams["clap"], _builders(experiment.values))
     _check_frozen(hparams)
     _load_weights(start, hparams)
     brain = hparams["brain_class"](
@@ -93,6 +94,12 @@ def _load_weights(start: Start, hparams: dict[str, Any]) -> None:
         loaded = load_audio_weights(hparams["audio_encoder"], path)
         if if_main_process():
             print(f"audio tower: from {path} ({loaded})")
+
+
+def _builders(values: Mapping[str, Any]) -> dict[str, Callable[[], nn.Module]]:
+    """What builds the parts that are not ours anew, as their export does."""
+    parts = {name: plain(values[name]) for name in PARTS}
+    return {name: part.build for name, part in parts.items() if strange_names([part])}
 
 
 def _check_frozen(hparams: dict[str, Any]) -> None:
