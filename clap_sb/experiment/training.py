@@ -25,7 +25,9 @@ from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
 from clap_sb.encoders.contract import try_towers
 from clap_sb.experiment.run import whole_clip_loader
 from clap_sb.experiment.settling import Start
+from clap_sb.objectives.contract import try_objective
 from clap_sb.training.text_tower import has_source
+from clap_sb.training.wav_augment import try_augment
 
 _MODEL_KEYS = (
     "system",
@@ -61,6 +63,8 @@ def train(
     hparams = experiment.config.build()
     joint_dim = try_towers(hparams["clap"], _builders(experiment.values))
     _check_frozen(hparams)
+    if experiment.trains:
+        _try_what_trains(hparams, joint_dim)
     _load_weights(start, hparams)
     brain = hparams["brain_class"](
         modules={"clap": hparams["clap"]},
@@ -100,6 +104,17 @@ def _builders(values: Mapping[str, Any]) -> dict[str, Callable[[], nn.Module]]:
     """What builds the parts that are not ours anew, as their export does."""
     parts = {name: plain(values[name]) for name in PARTS}
     return {name: part.build for name, part in parts.items() if strange_names([part])}
+
+
+def _try_what_trains(hparams: dict[str, Any], joint_dim: int) -> None:
+    """Tries the loss and the augmentation, which may be anybody's."""
+    clap, objective = hparams["clap"], hparams["objective"]
+    if isinstance(objective, nn.Module):  # else the brain says so
+        rows = hparams["batch_size"]
+        try_objective(objective, clap.logit_scale, rows, joint_dim)
+    if hparams["wav_augment"] is not None:
+        longest = None if clap.takes_whole_clips else clap.clip_samples
+        try_augment(hparams["wav_augment"], clap.sample_rate, longest)
 
 
 def _check_frozen(hparams: dict[str, Any]) -> None:
