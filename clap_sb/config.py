@@ -25,7 +25,7 @@ from typing import Any
 
 import ruamel.yaml
 
-from clap_sb.resolving import dumped, resolve
+from clap_sb.resolving import dumped, is_object, resolve, with_arguments
 from clap_sb.setting_kinds import kind_of, tag_of, texts_like_switches
 
 BLOCKS = ("override", "builtin")
@@ -81,7 +81,16 @@ class Config:
             If there is no such key; the nearest ones are named.
         """
         self._check_known(overrides)
-        return replace(self, overrides={**self.overrides, **overrides})
+        there = self.overrides
+        updated = {
+            key: with_arguments(there[key], value)
+            if is_object(there.get(key))
+            and isinstance(value, Mapping)
+            and not tag_of(value)
+            else value
+            for key, value in overrides.items()
+        }
+        return replace(self, overrides={**there, **updated})
 
     def read(
         self,

@@ -6,6 +6,7 @@ object to the one that is there.
 
 from __future__ import annotations
 
+import copy
 import io
 import re
 from collections.abc import Mapping
@@ -57,15 +58,64 @@ def resolve(text: str, overrides: Mapping[str, Any]) -> str:
     return _put_back(resolved, letters) if letters else resolved
 
 
+def is_object(value: Any) -> bool:
+    """Whether a value of YAML builds or names something.
+
+    Arguments
+    ---------
+    value : Any
+        As ruamel.yaml reads it.
+
+    Returns
+    -------
+    bool
+
+    Example
+    -------
+    >>> is_object(ruamel.yaml.YAML().load("!new:m.C {a: 1}")), is_object({"a": 1})
+    (True, False)
+    """
+    return (tag_of(value) or "").startswith(("!new:", "!name:"))
+
+
+def with_arguments(node: Any, arguments: Mapping[str, Any]) -> Any:
+    """An object with some of its arguments replaced.
+
+    Arguments
+    ---------
+    node : Any
+        The object, as ruamel.yaml reads it.
+    arguments : mapping
+        Arguments by name; a text is a text.
+
+    Returns
+    -------
+    Any
+        Another node.
+
+    Example
+    -------
+    >>> node = ruamel.yaml.YAML().load("!new:m.C {a: 1, b: 2}")
+    >>> dict(with_arguments(node, {"b": 3}))
+    {'a': 1, 'b': 3}
+    """
+    from hyperpyyaml.core import recursive_update
+
+    values = {"it": copy.deepcopy(node)}
+    _open_for(values, {"it": arguments})
+    recursive_update(values, {"it": _quoted(dict(arguments))})
+    return values["it"]
+
+
 def _open_for(values: dict[str, Any], overrides: Mapping[str, Any]) -> bool:
     """Makes place for arguments in objects that have none yet; whether it had to."""
     opened = False
     for key, given in overrides.items():
         if not isinstance(given, Mapping) or tag_of(given) or key not in values:
             continue
-        there, tag = values[key], tag_of(values[key]) or ""
+        there = values[key]
         if not isinstance(there, Mapping):
-            bare = tag.startswith(("!new:", "!name:")) and not isinstance(there, list)
+            bare = is_object(there) and not isinstance(there, list)
             if there is not None and (not bare or there.value):
                 raise ValueError(
                     f"{key} is {dumped({key: there}).partition(':')[2].strip()!r} in "

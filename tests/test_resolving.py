@@ -8,7 +8,7 @@ import sys
 import pytest
 from test_setting_kinds import LETTERS
 
-from clap_sb.config import Config
+from clap_sb.config import Config, join
 from clap_sb.run_yaml import run_yaml
 from clap_sb.setting_kinds import tag_of
 
@@ -108,3 +108,20 @@ def test_an_object_of_one_argument_in_a_list_is_read_back_however_long_it_is():
         parts = Config(config.resolved()).values()["x"]["parts"]
         assert [dict(part) for part in parts] == [{"a": 1}, {"b": 2}]
         assert {tag_of(part) for part in parts} == {f"!new:{name}"}
+
+
+def test_arguments_go_to_the_object_that_a_file_has_put_in_the_place(tmp_path):
+    """Not to the one that it has replaced, in its block ``override:``."""
+    recipe, system = tmp_path / "recipe.yaml", tmp_path / "system.yaml"
+    recipe.write_text("loss: !new:m.C\n    a: 1\nmore: null\n")
+    system.write_text("override:\n  loss: !new:m.D {b: 2, t: x}\n  more: !new:m.E\n")
+    words = {"loss": "{b: 3, t: (a)}", "more": "{c: 4}"}
+    config = join([recipe, system], words)
+    kept = run_yaml(config, config, [recipe])
+    for values in (config.values(), Config(kept).values()):
+        assert (tag_of(values["loss"]), values["loss"]["b"]) == ("!new:m.D", 3)
+        assert (values["loss"]["t"], dict(values["more"])) == ("(a)", {"c": 4})
+        assert (
+            set(values["loss"]) == {"b", "t"} and tag_of(values["more"]) == "!new:m.E"
+        )
+    assert join([recipe, system]).values()["loss"]["b"] == 2

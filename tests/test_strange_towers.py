@@ -527,3 +527,132 @@ def test_a_trial_draws_nothing_and_hears_padding(importable, caplog):
     assert tried() == 8 and "beside something longer" not in caplog.text
     assert tried("deaf.Deaf", "deaf.Encoded") == 8
     assert "deaf.Deaf) gives another embedding beside something longer" in caplog.text
+
+
+# A tower with files of its own, as the page says: TextTower, and the folder ``source``.
+SOURCED = """
+import json
+from pathlib import Path
+
+from torch import nn
+
+from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
+from clap_sb.encoders.text_tower import TextTower
+
+
+class Pieces(TextTower):
+    def __init__(self, source, width=32, freeze=False):
+        super().__init__(CaptionTokenizer.from_folder(Path(source), 32), freeze)
+        config = json.loads((Path(source) / "config.json").read_text())
+        self.embedding_dim = width
+        self.table = nn.Embedding(config["vocab_size"], width)
+        self.freeze_if_asked()
+
+    def encode(self, tokens):
+        mask = tokens["attention_mask"].unsqueeze(2)
+        return (self.table(tokens["input_ids"]) * mask).sum(1) / mask.sum(1)
+
+
+class NoTextTower(nn.Module):
+    def __init__(self, source, width=32):
+        super().__init__()
+        self.inner, self.embedding_dim = Pieces(source, width), width
+        self.tokenize = self.inner.tokenize
+
+    def forward(self, captions):
+        return self.inner(captions)
+"""
+ARGUMENTS = """
+import math
+
+from my_tower import LogMelTransformer
+
+
+class Particular(LogMelTransformer):
+    def __init__(self, rates, floor, layers):
+        super().__init__()
+        assert rates == {1: 2.5, "x": 3} and floor == -math.inf, (rates, floor)
+        assert [layer.negative_slope for layer in layers] == [0.25, 0.5]
+"""
+
+
+def test_a_text_tower_with_files_is_exported_with_them(importable, tmp_path):
+    from speechbrain.inference.interfaces import Pretrained
+
+    folder, run = importable, tmp_path / "run"
+    (folder / "sourced.py").write_text(SOURCED)
+    text = "text_encoder: !new:sourced.Pieces\n    source: !ref <text_source>\n"
+    text += "    freeze: !ref <freeze_text>\n"
+    system = re.sub(r"^text_encoder:.*\n( .*\n)*", text, SYSTEM, flags=re.M)
+    (folder / "sourced.yaml").write_text(system)
+    done(train(folder, run, "--number_of_epochs", "1", system="sourced.yaml"))
+    done(train(folder, run, "--number_of_epochs", "2", system="sourced.yaml"))
+    clap = CLAP.from_hparams(run, trust=True, run_opts={"device": "cpu"})
+    captions = ["sound number 3 of a dog", "a dog"]
+    expected = clap.encode_text(captions)
+    best = CLAP.from_checkpoint(run, trust=True)
+    assert torch.equal(best.encode_text(captions), expected)
+    alone = shutil.move(run / "export", tmp_path / "alone")
+    model = Pretrained.from_hparams(alone, savedir=tmp_path / "linked")
+    assert torch.equal(model.mods.clap.encode_text(captions), expected)
+    tuned = ("--init", str(alone), "--trust", "--finetune_epochs", "1")
+    done(train(folder, tmp_path / "tuned", *tuned, system="sourced.yaml"))
+    other = system.replace("sourced.Pieces", "sourced.NoTextTower")
+    (folder / "sourced.yaml").write_text(
+        re.sub(r"    freeze: .*freeze_text>\n", "", other)
+    )
+    told = error_of(train(folder, tmp_path / "no", system="sourced.yaml"))
+    assert "text_encoder (NoTextTower) takes text_source, and is to derive" in told
+
+
+def test_arguments_of_every_kind_are_exported(importable, tmp_path):
+    """Keys that are numbers, infinity, and objects of one argument in a list."""
+    from speechbrain.inference.interfaces import Pretrained
+
+    folder, run, layer = importable, tmp_path / "run", "torch.nn.modules.activation"
+    (folder / "particular.py").write_text(ARGUMENTS)
+    audio = (
+        "audio_encoder: !new:particular.Particular\n    rates: {1: 2.5, x: 3}\n"
+        "    floor: -.inf\n    layers:\n"
+        f"        - !new:{layer}.LeakyReLU {{negative_slope: 0.25}}\n"
+        f"        - !new:{layer}.LeakyReLU {{negative_slope: 0.5}}\n"
+    )
+    system = re.sub(r"^audio_encoder:.*\n( .*\n)*", audio, SYSTEM, flags=re.M)
+    (folder / "particular.yaml").write_text(system)
+    done(train(folder, run, "--number_of_epochs", "1", system="particular.yaml"))
+    wavs = 0.1 * torch.randn(2, 16000)
+    clap = CLAP.from_hparams(run, trust=True, run_opts={"device": "cpu"})
+    expected = clap.encode_audio(wavs, 16000)
+    best = CLAP.from_checkpoint(run, trust=True)
+    assert torch.equal(best.encode_audio(wavs, 16000), expected)
+    model = Pretrained.from_hparams(run / "export", savedir=tmp_path / "linked")
+    assert torch.equal(model.mods.clap.encode_audio(wavs), expected)
+
+
+def test_what_names_no_class_and_what_fails_as_it_is_loaded(mine, tmp_path):
+    (mine / "failing.py").write_text("def tower():\n    raise AttributeError\n")
+    for audio, told in (
+        ("my_tower.LogMelTransformer", "audio_encoder of the system's YAML names no"),
+        ("null", "audio_encoder of the system's YAML names no class"),
+        ("!new:failing.tower {}", "failing.tower is no class: write one that calls it"),
+        ("!new:my_tower.LogMelTransformer {widht: 3}", "keyword argument 'widht'"),
+    ):
+        text = f"audio_encoder: {audio}\n"
+        system = re.sub(r"^audio_encoder:.*\n( .*\n)*", text, SYSTEM, flags=re.M)
+        (mine / "wrong.yaml").write_text(system)
+        assert told in error_of(train(mine, tmp_path / "run", system="wrong.yaml"))
+
+
+@pytest.mark.parametrize(
+    "error", ["AttributeError", "FileNotFoundError", "AssertionError"]
+)
+def test_whatever_a_class_raises_as_it_is_loaded_is_told(
+    error, mine, tmp_path, monkeypatch
+):
+    code = AUDIO.replace("super().__init__()", f"raise {error}('gone')", 1)
+    (tmp_path / "my_tower.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for path in (mine / "run", mine / "run" / "export"):
+        with pytest.raises(CheckpointError, match="can be built: .*gone"):
+            CLAP.from_checkpoint(path, trust=True)
+    sys.modules.pop("my_tower")

@@ -140,10 +140,10 @@ def load_run(
     found = find_run(path, trust)
     try:
         clap = build_undrawn(found.architecture, found.run / TEXT_FOLDER)
-    except (TypeError, ValueError, KeyError, RuntimeError) as error:
+    except Exception as error:  # a class that is not ours may raise anything
         raise CheckpointError(
             f"{found.run / MODEL_FILE} describes no model that can be built: "
-            f"{str(error).splitlines()[0]}"
+            f"{(str(error) or type(error).__name__).splitlines()[0]}"
         ) from error
     for name in PARTS:
         _load_part(getattr(clap, name), found.path / f"{name}.ckpt")

@@ -19,6 +19,7 @@ from clap_sb.experiment.prepared_aside import prepared_aside
 from clap_sb.experiment.run import Experiment
 from clap_sb.experiment.settling import settle
 from clap_sb.experiment.training import train
+from clap_sb.setting_kinds import tag_of
 
 STAGES = ("prepare", "train", "evaluate")
 """What ``--stage`` may name, besides ``all``."""
@@ -95,6 +96,12 @@ def _check_system(values: Mapping[str, Any]) -> None:
         raise ConfigError(
             f"the system's YAML lacks {', '.join(missing)}: hparams/small_cnn14.yaml "
             "shows what they are"
+        )
+    unbuilt = [key for key in PARTS if not str(tag_of(values[key])).startswith("!new:")]
+    if unbuilt:
+        raise ConfigError(
+            f"{', '.join(unbuilt)} of the system's YAML names no class to build: write "
+            "!new:module.Class, and its arguments below it"
         )
 
 

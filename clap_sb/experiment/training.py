@@ -23,6 +23,7 @@ from clap_sb.data.pairs import PairCollate, PairDataset
 from clap_sb.data.whole_clips import WholeClipDataset
 from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
 from clap_sb.encoders.contract import try_towers
+from clap_sb.encoders.text_tower import TextTower
 from clap_sb.experiment.run import whole_clip_loader
 from clap_sb.experiment.settling import Start
 from clap_sb.objectives.contract import try_objective
@@ -63,6 +64,7 @@ def train(
     hparams = experiment.config.build()
     joint_dim = try_towers(hparams["clap"], _builders(experiment.values))
     _check_frozen(hparams)
+    _check_source(experiment.values, hparams["text_encoder"])
     if experiment.trains:
         _try_what_trains(hparams, joint_dim)
     _load_weights(start, hparams)
@@ -115,6 +117,16 @@ def _try_what_trains(hparams: dict[str, Any], joint_dim: int) -> None:
     if hparams["wav_augment"] is not None:
         longest = None if clap.takes_whole_clips else clap.clip_samples
         try_augment(hparams["wav_augment"], clap.sample_rate, longest)
+
+
+def _check_source(values: Mapping[str, Any], text_encoder: nn.Module) -> None:
+    """Raises where a tower takes a folder, which it could not be exported with."""
+    if has_source(values) and not isinstance(text_encoder, TextTower):
+        raise ConfigError(
+            f"text_encoder ({type(text_encoder).__name__}) takes text_source, and is "
+            "to derive from clap_sb.encoders.text_tower.TextTower: run and export keep "
+            "its tokenizer (docs/extending.md)"
+        )
 
 
 def _check_frozen(hparams: dict[str, Any]) -> None:

@@ -136,8 +136,8 @@ class AtomicCheckpointer(Checkpointer):
         if others:
             raise ValueError(
                 f"{name} does not fit {saved.path}, which has another "
-                f"{', '.join(others[:3])}: give it the arguments that it had, or choose "
-                "another output_folder"
+                f"{', '.join(others[:3])}: give it the arguments that it had, or "
+                "choose another output_folder"
             )
 
     def recover_best(self, metric: str) -> Checkpoint:
