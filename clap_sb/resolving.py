@@ -175,6 +175,12 @@ def _set_aside(
             return [named(item) for item in value]
         if type(value) is dict:
             return {key: named(item) for key, item in value.items()}
+        if isinstance(value, dict) and tag_of(value):  # its texts in quotes alone
+            value = copy.deepcopy(value)
+            for key, item in value.items():
+                quoted = isinstance(item, ruamel.yaml.scalarstring.ScalarString)
+                if quoted or isinstance(item, dict):
+                    value[key] = named(str(item) if quoted else item)
         return value
 
     return {key: named(value) for key, value in overrides.items()}, letters

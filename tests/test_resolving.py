@@ -9,6 +9,7 @@ import pytest
 from test_setting_kinds import LETTERS
 
 from clap_sb.config import Config, join
+from clap_sb.resolving import quoted_texts
 from clap_sb.run_yaml import run_yaml
 from clap_sb.setting_kinds import tag_of
 
@@ -115,13 +116,15 @@ def test_arguments_go_to_the_object_that_a_file_has_put_in_the_place(tmp_path):
     recipe, system = tmp_path / "recipe.yaml", tmp_path / "system.yaml"
     recipe.write_text("loss: !new:m.C\n    a: 1\nmore: null\n")
     system.write_text("override:\n  loss: !new:m.D {b: 2, t: x}\n  more: !new:m.E\n")
-    words = {"loss": "{b: 3, t: (a)}", "more": "{c: 4}"}
-    config = join([recipe, system], words)
+    config = join([recipe, system], {"loss": "{b: 3}", "more": "{c: 4}"})
+    config = config.updated({"loss": {"t": "(a)"}})
     kept = run_yaml(config, config, [recipe])
-    for values in (config.values(), Config(kept).values()):
-        assert (tag_of(values["loss"]), values["loss"]["b"]) == ("!new:m.D", 3)
-        assert (values["loss"]["t"], dict(values["more"])) == ("(a)", {"c": 4})
-        assert (
-            set(values["loss"]) == {"b", "t"} and tag_of(values["more"]) == "!new:m.E"
-        )
+    for there in (config, Config(kept, quoted_texts(kept))):
+        loss, more = (there.values()[name] for name in ("loss", "more"))
+        assert (tag_of(loss), dict(loss)) == ("!new:m.D", {"b": 3, "t": "(a)"})
+        assert (tag_of(more), dict(more)) == ("!new:m.E", {"c": 4})
+    bare = Config("loss: null")
+    made = bare.updated(bare.read({"loss": "!new:builtins.dict {t: x}"}))
+    built = made.updated({"loss": {"t": "(a)"}}).build()
+    assert built["loss"] == {"t": "(a)"}
     assert join([recipe, system]).values()["loss"]["b"] == 2
