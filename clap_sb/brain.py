@@ -349,8 +349,13 @@ class CLAPBrain(LoaderBrain):
             weight_decay=self.hparams.weight_decay,
             objective=unwrap(self.modules.objective),
         )
-        self._rates = [{key: g[key] for key in _GIVEN_RATES} for g in groups]
         self.optimizer = self.opt_class(groups)
+        # what its state brings back of an earlier command gives way to what is given
+        given = {*_GIVEN_RATES, *getattr(self.opt_class, "keywords", {})}
+        self._rates = [
+            {key: group[key] for key in given if key in group}
+            for group in self.optimizer.param_groups
+        ]
         self.optimizers_dict = {"opt_class": self.optimizer}
         if self.checkpointer is not None:
             self.checkpointer.add_recoverable("optimizer", self.optimizer)

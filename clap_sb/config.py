@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from typing import Any
 
 import ruamel.yaml
 
-from clap_sb.resolving import dumped, resolve
+from clap_sb.resolving import dumped, is_object, resolve, with_arguments
 from clap_sb.setting_kinds import kind_of, tag_of, texts_like_switches
 
 BLOCKS = ("override", "builtin")
@@ -80,7 +81,16 @@ class Config:
             If there is no such key; the nearest ones are named.
         """
         self._check_known(overrides)
-        return replace(self, overrides={**self.overrides, **overrides})
+        there = self.overrides
+        updated = {
+            key: with_arguments(there[key], value)
+            if is_object(there.get(key))
+            and isinstance(value, Mapping)
+            and not tag_of(value)
+            else value
+            for key, value in overrides.items()
+        }
+        return replace(self, overrides={**there, **updated})
 
     def read(
         self,
@@ -205,11 +215,35 @@ class Config:
         -------
         dict
             ``hparams``.
+
+        Raises
+        ------
+        ConfigError
+            If a class is not to be found, or fails as it is built; which, is told.
         """
         from hyperpyyaml import load_hyperpyyaml
 
         load_hyperpyyaml("{}")  # from its first call on, a text (a) keeps its quotes
-        return load_hyperpyyaml(self.resolved())
+        resolved = self.resolved()
+        try:
+            return load_hyperpyyaml(resolved)
+        except (ValueError, OSError):  # these say themselves what was wrong
+            raise
+        except Exception as error:
+            raise ConfigError(_why_not_built(error)) from error
+
+
+def _why_not_built(error: Exception) -> str:
+    """What HyperPyYAML could not build, and where it failed, on one line."""
+    found, what = f"{type(error).__name__}: {error}", "what the YAML names"
+    if str(next(iter(error.args), "")).startswith("Invalid argument to "):
+        *around, found = error.args  # it names the objects around it, too
+        what = around[-1].rpartition(" ")[2]
+    frames = traceback.extract_tb(error.__traceback__)
+    inner = [i for i, frame in enumerate(frames) if "hyperpyyaml" in frame.filename]
+    called = frames[inner[-1] + 1 :][:1] if inner else []
+    place = "".join(f" ({frame.filename}, line {frame.lineno})" for frame in called)
+    return f"{what} cannot be built: {' '.join(str(found).split())}{place}"
 
 
 def join(

@@ -6,6 +6,7 @@ object to the one that is there.
 
 from __future__ import annotations
 
+import copy
 import io
 import re
 from collections.abc import Mapping
@@ -32,6 +33,11 @@ def resolve(text: str, overrides: Mapping[str, Any]) -> str:
     str
         YAML with its tags.
 
+    Raises
+    ------
+    ValueError
+        If arguments by name are given to what can take none.
+
     Example
     -------
     >>> resolve("folder: x\\nsave: !ref <folder>/save", {"folder": "a <x>"})
@@ -41,11 +47,106 @@ def resolve(text: str, overrides: Mapping[str, Any]) -> str:
 
     overrides, letters = _set_aside(overrides, text)
     objects = {k: v for k, v in overrides.items() if isinstance(v, dict) and tag_of(v)}
-    if objects:
-        text = dumped(ruamel.yaml.YAML().load(text) | objects)
     others = {k: v for k, v in overrides.items() if k not in objects}
+    values = ruamel.yaml.YAML().load(text)
+    if values is not None:  # an empty text
+        values = values | objects
+        opened = _open_for(values, others)
+        if _unfold(values) or opened or objects:
+            text = dumped(values)
     resolved = resolve_references(text, others, True).getvalue()
     return _put_back(resolved, letters) if letters else resolved
+
+
+def is_object(value: Any) -> bool:
+    """Whether a value of YAML builds or names something.
+
+    Arguments
+    ---------
+    value : Any
+        As ruamel.yaml reads it.
+
+    Returns
+    -------
+    bool
+
+    Example
+    -------
+    >>> is_object(ruamel.yaml.YAML().load("!new:m.C {a: 1}")), is_object({"a": 1})
+    (True, False)
+    """
+    return (tag_of(value) or "").startswith(("!new:", "!name:"))
+
+
+def with_arguments(node: Any, arguments: Mapping[str, Any]) -> Any:
+    """An object with some of its arguments replaced.
+
+    Arguments
+    ---------
+    node : Any
+        The object, as ruamel.yaml reads it.
+    arguments : mapping
+        Arguments by name; a text is a text.
+
+    Returns
+    -------
+    Any
+        Another node.
+
+    Example
+    -------
+    >>> node = ruamel.yaml.YAML().load("!new:m.C {a: 1, b: 2}")
+    >>> dict(with_arguments(node, {"b": 3}))
+    {'a': 1, 'b': 3}
+    """
+    from hyperpyyaml.core import recursive_update
+
+    values = {"it": copy.deepcopy(node)}
+    _open_for(values, {"it": arguments})
+    recursive_update(values, {"it": _quoted(dict(arguments))})
+    return values["it"]
+
+
+def _open_for(values: dict[str, Any], overrides: Mapping[str, Any]) -> bool:
+    """Makes place for arguments in objects that have none yet; whether it had to."""
+    opened = False
+    for key, given in overrides.items():
+        if not isinstance(given, Mapping) or tag_of(given) or key not in values:
+            continue
+        there = values[key]
+        if not isinstance(there, Mapping):
+            bare = is_object(there) and not isinstance(there, list)
+            if there is not None and (not bare or there.value):
+                raise ValueError(
+                    f"{key} is {dumped({key: there}).partition(':')[2].strip()!r} in "
+                    f"the YAML, which takes no arguments by name ({', '.join(given)}): "
+                    "write them there by name, or give another object, !new:..."
+                )
+            values[key] = ruamel.yaml.comments.CommentedMap()
+            if bare:
+                values[key].yaml_set_ctag(there.tag)
+            opened = True
+        opened |= _open_for(values[key], given)
+    return opened
+
+
+def _unfold(node: Any) -> bool:
+    """Puts an object with one argument, in a list, on lines of its own.
+
+    ``[!new:m.C {a: 1}]`` is written without the braces, and can be read back only as
+    long as it is on one line. Whether there was one.
+    """
+    if not isinstance(node, dict | list):
+        return False
+    children = list(node.values() if isinstance(node, dict) else node)
+    alone = isinstance(node, list) and any(
+        isinstance(child, dict) and len(child) == 1 and tag_of(child)
+        for child in children
+    )
+    found = any([alone, *map(_unfold, children)])
+    if found:
+        node.fa.set_block_style()
+    return found
 
 
 # What HyperPyYAML leaves alone: no reference, no sum, no comment, no tuple, no two
@@ -74,6 +175,12 @@ def _set_aside(
             return [named(item) for item in value]
         if type(value) is dict:
             return {key: named(item) for key, item in value.items()}
+        if isinstance(value, dict) and tag_of(value):  # its texts in quotes alone
+            value = copy.deepcopy(value)
+            for key, item in value.items():
+                quoted = isinstance(item, ruamel.yaml.scalarstring.ScalarString)
+                if quoted or isinstance(item, dict):
+                    value[key] = named(str(item) if quoted else item)
         return value
 
     return {key: named(value) for key, value in overrides.items()}, letters
@@ -123,8 +230,10 @@ def put_in(text: str, overrides: Mapping[str, Any]) -> str:
     values = _loaded(text)
     objects = {k: v for k, v in overrides.items() if isinstance(v, dict) and tag_of(v)}
     others = {k: _quoted(v) for k, v in overrides.items() if k not in objects}
+    _open_for(values, others)
     recursive_update(values, others)
     values.update(objects)
+    _unfold(values)
     return dumped(values)
 
 

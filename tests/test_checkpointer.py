@@ -127,3 +127,12 @@ def test_a_named_checkpoint_may_be_saved_again(run):
     checkpointer.recover_if_possible()
     assert model.weight.item() == 2.0
     assert folders(checkpointer) == ["CKPT+mine"]
+
+
+def test_a_part_of_other_shapes_is_named_before_it_is_loaded(tmp_path):
+    AtomicCheckpointer(tmp_path, {"part": torch.nn.Linear(1, 2)}).save_checkpoint()
+    AtomicCheckpointer(tmp_path, {"part": torch.nn.Linear(1, 2)}).check_shared("part")
+    for other in (torch.nn.Linear(1, 3), torch.nn.Linear(1, 2, bias=False)):
+        checkpointer = AtomicCheckpointer(tmp_path, {"part": other})
+        with pytest.raises(ValueError, match="part does not fit .*bias: give it the"):
+            checkpointer.check_shared("part")

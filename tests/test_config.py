@@ -231,3 +231,25 @@ def test_a_real_system_is_built_and_described(tmp_path):
     recovered = config.build()["checkpointer"].recoverables
     for part in (*parts, "logit_scale"):
         assert type(recovered[part]) is type(loaded[part])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a: !new:nowhere.Nothing {}", "no such class as nowhere.Nothing"),
+        (
+            "a: !new:collections.OrderedDict\n  b: !new:torch.nn.Linear {inn: 3}",
+            "torch.nn.Linear cannot be built: .*keyword argument 'inn'",
+        ),
+        ("a: !new:towers_of_mine.Fails {}", r"KeyError: 'x' \(.*mine.py, line 3\)"),
+        ("a: !new:broken_of_mine.Fails {}", "problem in broken_of_mine"),
+    ],
+)
+def test_what_cannot_be_built_is_told_on_one_line(text, told, tmp_path, monkeypatch):
+    code = "class Fails:\n    def __init__(self):\n        {}['x']\n"
+    (tmp_path / "towers_of_mine.py").write_text(code)
+    (tmp_path / "broken_of_mine.py").write_text("import no_such_module\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ConfigError, match=told) as caught:
+        Config(text).build()
+    assert "\n" not in str(caught.value)

@@ -6,6 +6,7 @@ import functools
 import json
 import math
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from clap_sb.checkpoints.open_checkpoint import open_checkpoint
 from clap_sb.data.builtin import write_audiocaps
 from clap_sb.inference import CLAP
 from clap_sb.inference.fingerprint import fingerprint
+from clap_sb.objectives.contract import ObjectiveError, try_objective
 from clap_sb.objectives.logit_scale import LogitScale
 
 COMMON = {
@@ -246,8 +248,8 @@ def test_a_run_is_not_gone_on_with_by_an_objective_that_learns_where_it_did_not(
     plain = trained("siglip.SigLIP")
     by_siglip = extending_doc.options_of("siglip.SigLIP")[2:]
     for system, folder, words, said in (
-        ("hparams/demo.yaml", run, [], "learns, and this one's does not"),
-        (own, plain, by_siglip, "does not learn, and this one's does"),
+        ("hparams/demo.yaml", run, [], "predicting.Predicting there, clap_sb.obj"),
+        (own, plain, by_siglip, "siglip.SigLIP there, predicting.Predicting here"),
     ):
         before = (folder / "hyperparams.yaml").read_text(encoding="utf-8")
         finished = run_script(
@@ -257,7 +259,7 @@ def test_a_run_is_not_gone_on_with_by_an_objective_that_learns_where_it_did_not(
             functools.partial(prepare, root / "modules", None),
         )
         assert finished.code == 1 and "Traceback" not in finished.output
-        assert f"of a run whose objective {said}" in finished.output
+        assert f"objective ({said}" in finished.output
         assert (folder / "hyperparams.yaml").read_text(encoding="utf-8") == before
         # a test needs none
         train(system, folder, ["--stage", "evaluate", *words])
@@ -276,3 +278,99 @@ def test_augmented_waveforms_teach_something_else(trained, root, tmp_path):
             for name, value in theirs["audio_projection"].items()
         ]
         assert max(moved) > 1e-4
+
+
+# ------------------------------------------------------------------ what is none
+
+
+def contrast(audio, text, logit_scale, clip_keys, caption_keys):
+    logits = logit_scale(audio @ text.T)
+    return torch.nn.functional.cross_entropy(logits, torch.arange(len(audio)))
+
+
+class Remembers(torch.nn.Module):
+    """A running mean, as a list, an attribute or a buffer."""
+
+    def __init__(self, kind: str):
+        super().__init__()
+        self.kind, self.seen, self.steps = kind, [], 0
+        self.register_buffer("mean", torch.zeros(8), persistent=kind == "saved")
+
+    def forward(self, audio, text, *rest):
+        loss = contrast(audio, text, *rest)
+        if self.kind == "list":
+            self.seen.append(text.detach())
+            return loss + (audio @ torch.cat(self.seen).T).mean()
+        if self.kind == "count":
+            self.steps += 1
+            return loss * (1.0 + self.steps)
+        self.mean.mul_(0.9).add_(audio.detach().mean(0))
+        return loss + (audio @ self.mean).mean()
+
+
+class Gives(torch.nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, audio, text, *rest):
+        return self.function(audio, text, *rest)
+
+
+@pytest.mark.parametrize(
+    ("objective", "told"),
+    [
+        (Remembers("list"), r"Remembers\) remembers something.*register_buffer"),
+        (Remembers("count"), r"Remembers\) remembers something.*register_buffer"),
+        (Remembers("unsaved"), r"Remembers\) remembers something.*register_buffer"),
+        (Gives(lambda a, t: a.sum()), "takes 2 positional arguments.*extending.md"),
+        (Gives(lambda a, t, *r: (a * t).sum(1)), r"gives \[6\], and not a scalar"),
+        (Gives(lambda a, t, *r: (a.sum(), {})), "'tuple'>, and not a scalar"),
+        (Gives(lambda a, t, *r: torch.tensor(1.0)), "has no gradient"),
+        (Gives(lambda a, t, *r: a.sum() * math.nan), "gives nan for a batch of noise"),
+        (Gives(lambda a, t, s, *r: (s * a).sum()), "TypeError: unsupported operand"),
+    ],
+)
+def test_what_cannot_be_an_objective_is_told_before_training(objective, told):
+    with pytest.raises(ObjectiveError, match=told):
+        try_objective(objective, LogitScale(), rows=6, joint_dim=8)
+
+
+def test_a_trial_of_an_objective_changes_nothing():
+    objective, scale = Remembers("saved"), LogitScale(bias=-3.0)
+    before = torch.get_rng_state()
+    try_objective(objective, scale, rows=6, joint_dim=8)
+    assert torch.equal(before, torch.get_rng_state())
+    assert not objective.mean.any() and scale.bias.grad is None
+    assert scale.bias.item() == -3.0
+
+
+def test_a_run_goes_on_with_its_own_loss_and_optimizer(trained, root, tmp_path):
+    """Their arguments may change, and win; a test has no use for either."""
+    folder = Path(shutil.copytree(trained("predicting.Predicting"), tmp_path / "run"))
+    system = root / "predicting.Predicting.yaml"
+
+    def told(*words: str) -> str:
+        settings = {**COMMON, "data_folder": root / "data", "output_folder": folder}
+        finished = run_script(
+            TRAIN,
+            [*command(str(system), settings | {"number_of_epochs": 3}), *words],
+            tmp_path / "log",
+            functools.partial(prepare, root / "modules", None),
+        )
+        assert "Traceback" not in finished.output
+        return finished.output
+
+    other = "!new:clap_sb.objectives.info_nce.InfoNCE {}"
+    assert "objective (predicting.Predicting there, clap_sb." in told(
+        "--objective", other
+    )
+    sgd = "!name:torch.optim.SGD {momentum: 0.9}"
+    assert "opt_class (torch.optim.AdamW there, torch.optim.SGD" in told(
+        "--opt_class", sgd
+    )
+    assert "shapes cannot be multiplied" in told("--objective", "{dim: 8}")
+    assert "t2a_map_at_10" in told("--stage", "evaluate", "--objective", other)
+    told("--objective", "{weight: 0.25}", "--opt_class", "{betas: [0.5, 0.75]}")
+    groups = checkpoints(folder)[3]["optimizer"]["param_groups"]
+    assert {tuple(group["betas"]) for group in groups} == {(0.5, 0.75)}

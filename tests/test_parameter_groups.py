@@ -181,3 +181,12 @@ def test_what_is_decayed_in_every_tower_multiplies_its_input(tmp_path):
             is_factor = isinstance(owner[id(parameter)], multiply)
             expected = is_factor and parameter.dim() > 1
             assert (id(parameter) in decayed) == expected, (type(tower), name)
+
+
+def test_parts_that_share_a_parameter_are_named(tmp_path):
+    clap = tiny_clap(tmp_path)
+    with pytest.raises(ValueError, match=r"objective has .*\(audio_encoder\..*its own"):
+        parameter_groups(clap, **RATES, weight_decay=0.05, objective=clap)
+    clap.text_projection = clap.audio_projection
+    with pytest.raises(ValueError, match="text_projection has .*audio_projection's"):
+        by_name(clap)

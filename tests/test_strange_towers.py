@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import random
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 import torch
@@ -16,8 +18,12 @@ from recipe_table import error_of
 from scripts import CUSTOM_ZERO_SHOT, ROOT, run_script
 from small_run import write_run
 
+from clap_sb import model
 from clap_sb.checkpoints.errors import CheckpointError
+from clap_sb.checkpoints.part import Part
 from clap_sb.checkpoints.run_export import export_run
+from clap_sb.encoders.built_again import generators_kept
+from clap_sb.encoders.contract import try_towers
 from clap_sb.inference import CLAP
 from clap_sb.inference.conversion import convert, inform
 from clap_sb.inference.fingerprint import fingerprint, tokenizer_fingerprint
@@ -372,3 +378,288 @@ def same(one: CLAP, other: CLAP) -> bool:
     audio = [clap.encode_audio(wav, 16000) for clap in (one, other)]
     text = [clap.encode_text(["a dog"]) for clap in (one, other)]
     return torch.equal(*audio) and torch.equal(*text)
+
+
+# What looks like a tower and is none: found before training, in the model alone.
+NO_TOWERS = """
+import torch
+from torch import nn
+from my_tower import LogMelTransformer as Base
+
+
+class Drawn(Base):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mix", torch.randn(48, 48), persistent=False)
+
+    def forward(self, wavs, wav_lens=None):
+        return super().forward(wavs, wav_lens) @ self.mix
+
+
+class OfItsWeights(Base):
+    def __init__(self):
+        super().__init__()
+        self.gain = self.position.detach().norm().item()
+
+    def forward(self, wavs, wav_lens=None):
+        return super().forward(wavs, wav_lens) * self.gain
+
+
+class Noisy(Base):
+    def forward(self, wavs, wav_lens=None):
+        return super().forward(wavs, wav_lens) + torch.rand(1)
+
+
+class Lazy(Base):
+    def __init__(self):
+        super().__init__()
+        self.last = nn.LazyLinear(48)
+
+    def forward(self, wavs, wav_lens=None):
+        return self.last(super().forward(wavs, wav_lens))
+
+
+class Counting(Base):
+    def get_extra_state(self):
+        return {"count": 1}
+
+    def set_extra_state(self, state):
+        pass
+
+
+class Divides(Base):
+    def forward(self, wavs, wav_lens=None):
+        return super().forward(wavs / wavs.abs().amax(1, keepdim=True), wav_lens)
+
+
+class Half(Base):
+    def forward(self, wavs, wav_lens=None):
+        return super().forward(wavs, wav_lens).half()
+
+
+class WholeOnly(Base):
+    def forward(self, wavs, wav_lens=None):
+        assert wavs.shape[1] == self.clip_samples, "one window"
+        return super().forward(wavs, wav_lens)
+
+
+class Fraction(Base):
+    def __init__(self):
+        super().__init__()
+        self.clip_samples = 1.5 * self.sample_rate
+"""
+NO_TEXTS = """
+import torch
+from my_text import ByteText
+
+
+class Grows(ByteText):
+    def __init__(self):
+        super().__init__()
+        self.words = {}
+
+    def tokenize(self, captions):
+        ids = [[self.words.setdefault(c, len(self.words) + 1)] for c in captions]
+        return {"bytes": torch.tensor(ids)}
+
+
+class Captions(ByteText):
+    def tokenize(self, captions):
+        return {**super().tokenize(captions), "captions": list(captions)}
+"""
+
+
+def tried(audio: str = "my_tower.LogMelTransformer", text: str = "my_text.ByteText"):
+    """The model of the page, of other towers, as a recipe tries it."""
+    towers = {"audio_encoder": Part(audio).build, "text_encoder": Part(text).build}
+    heads = torch.nn.Linear(48, 8), torch.nn.Linear(32, 8), torch.nn.Identity()
+    clap = model.CLAP(*(build() for build in towers.values()), *heads)
+    with generators_kept():  # those of the trial alone are looked at
+        torch.manual_seed(3)
+        random.seed(3)
+        np.random.seed(3)
+        before = generators()
+        width = try_towers(clap, towers)
+        assert generators() == before
+    return width
+
+
+def generators() -> tuple[object, ...]:
+    drawn = np.random.get_state()[1].tobytes(), torch.get_rng_state().tolist()
+    return random.getstate(), *drawn
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Drawn", "built again.*state_dict.*register_buffer"),
+        ("OfItsWeights", "built again.*state_dict.*register_buffer"),
+        ("Noisy", "another embedding each time"),
+        ("Lazy", r"without a shape .*last.weight, last.bias"),
+        ("Counting", "_extra_state.*register_buffer"),
+        ("Divides", "not finite for silence"),
+        ("Half", "gives float16 and not float32"),
+        ("WholeOnly", r"given \[2, 8000\].*one window; docs/extending.md"),
+        ("Fraction", r"lacks clip_samples.*\(clip_samples is 24000.0\)"),
+    ],
+)
+def test_what_would_be_lost_or_spoilt_is_told_before(importable, name, words):
+    (importable / "no_towers.py").write_text(NO_TOWERS)
+    sys.modules.pop("no_towers", None)
+    with pytest.raises(ValueError, match=f"no_towers.{name}.*{words}"):
+        tried(f"no_towers.{name}")
+
+
+def test_texts_that_depend_on_those_before_or_are_no_tensors(importable):
+    (importable / "no_texts.py").write_text(NO_TEXTS)
+    sys.modules.pop("no_texts", None)
+    for name, words in (("Grows", "built again"), ("Captions", "no dict of tensors")):
+        with pytest.raises(ValueError, match=f"no_texts.{name}.*{words}"):
+            tried(text=f"no_texts.{name}")
+
+
+def test_a_trial_draws_nothing_and_hears_padding(importable, caplog):
+    """Also of a tower that keeps its tokens as transformers' tokenizers give them."""
+    (importable / "deaf.py").write_text(
+        "import random\nimport numpy as np\nfrom my_tower import LogMelTransformer\n"
+        "from my_text import ByteText\nfrom transformers import BatchEncoding\n\n\n"
+        "class Deaf(LogMelTransformer):\n    def forward(self, wavs, wav_lens=None):\n"
+        "        random.random(), np.random.rand()\n"
+        "        return super().forward(wavs, None)\n\n\n"
+        "class Encoded(ByteText):\n    def tokenize(self, captions):\n"
+        "        return BatchEncoding(super().tokenize(captions))\n"
+    )
+    sys.modules.pop("deaf", None)
+
+    assert tried() == 8 and "beside something longer" not in caplog.text
+    assert tried("deaf.Deaf", "deaf.Encoded") == 8
+    assert "deaf.Deaf) gives another embedding beside something longer" in caplog.text
+
+
+# A tower with files of its own, as the page says: TextTower, and the folder ``source``.
+SOURCED = """
+import json
+from pathlib import Path
+
+from torch import nn
+
+from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
+from clap_sb.encoders.text_tower import TextTower
+
+
+class Pieces(TextTower):
+    def __init__(self, source, width=32, freeze=False):
+        super().__init__(CaptionTokenizer.from_folder(Path(source), 32), freeze)
+        config = json.loads((Path(source) / "config.json").read_text())
+        self.embedding_dim = width
+        self.table = nn.Embedding(config["vocab_size"], width)
+        self.freeze_if_asked()
+
+    def encode(self, tokens):
+        mask = tokens["attention_mask"].unsqueeze(2)
+        return (self.table(tokens["input_ids"]) * mask).sum(1) / mask.sum(1)
+
+
+class NoTextTower(nn.Module):
+    def __init__(self, source, width=32):
+        super().__init__()
+        self.inner, self.embedding_dim = Pieces(source, width), width
+        self.tokenize = self.inner.tokenize
+
+    def forward(self, captions):
+        return self.inner(captions)
+"""
+ARGUMENTS = """
+import math
+
+from my_tower import LogMelTransformer
+
+
+class Particular(LogMelTransformer):
+    def __init__(self, rates, floor, layers):
+        super().__init__()
+        assert rates == {1: 2.5, "x": 3} and floor == -math.inf, (rates, floor)
+        assert [layer.negative_slope for layer in layers] == [0.25, 0.5]
+"""
+
+
+def test_a_text_tower_with_files_is_exported_with_them(importable, tmp_path):
+    from speechbrain.inference.interfaces import Pretrained
+
+    folder, run = importable, tmp_path / "run"
+    (folder / "sourced.py").write_text(SOURCED)
+    text = "text_encoder: !new:sourced.Pieces\n    source: !ref <text_source>\n"
+    text += "    freeze: !ref <freeze_text>\n"
+    system = re.sub(r"^text_encoder:.*\n( .*\n)*", text, SYSTEM, flags=re.M)
+    (folder / "sourced.yaml").write_text(system)
+    done(train(folder, run, "--number_of_epochs", "1", system="sourced.yaml"))
+    done(train(folder, run, "--number_of_epochs", "2", system="sourced.yaml"))
+    clap = CLAP.from_hparams(run, trust=True, run_opts={"device": "cpu"})
+    captions = ["sound number 3 of a dog", "a dog"]
+    expected = clap.encode_text(captions)
+    best = CLAP.from_checkpoint(run, trust=True)
+    assert torch.equal(best.encode_text(captions), expected)
+    alone = shutil.move(run / "export", tmp_path / "alone")
+    model = Pretrained.from_hparams(alone, savedir=tmp_path / "linked")
+    assert torch.equal(model.mods.clap.encode_text(captions), expected)
+    tuned = ("--init", str(alone), "--trust", "--finetune_epochs", "1")
+    done(train(folder, tmp_path / "tuned", *tuned, system="sourced.yaml"))
+    other = system.replace("sourced.Pieces", "sourced.NoTextTower")
+    (folder / "sourced.yaml").write_text(
+        re.sub(r"    freeze: .*freeze_text>\n", "", other)
+    )
+    told = error_of(train(folder, tmp_path / "no", system="sourced.yaml"))
+    assert "text_encoder (NoTextTower) takes text_source, and is to derive" in told
+
+
+def test_arguments_of_every_kind_are_exported(importable, tmp_path):
+    """Keys that are numbers, infinity, and objects of one argument in a list."""
+    from speechbrain.inference.interfaces import Pretrained
+
+    folder, run, layer = importable, tmp_path / "run", "torch.nn.modules.activation"
+    (folder / "particular.py").write_text(ARGUMENTS)
+    audio = (
+        "audio_encoder: !new:particular.Particular\n    rates: {1: 2.5, x: 3}\n"
+        "    floor: -.inf\n    layers:\n"
+        f"        - !new:{layer}.LeakyReLU {{negative_slope: 0.25}}\n"
+        f"        - !new:{layer}.LeakyReLU {{negative_slope: 0.5}}\n"
+    )
+    system = re.sub(r"^audio_encoder:.*\n( .*\n)*", audio, SYSTEM, flags=re.M)
+    (folder / "particular.yaml").write_text(system)
+    done(train(folder, run, "--number_of_epochs", "1", system="particular.yaml"))
+    wavs = 0.1 * torch.randn(2, 16000)
+    clap = CLAP.from_hparams(run, trust=True, run_opts={"device": "cpu"})
+    expected = clap.encode_audio(wavs, 16000)
+    best = CLAP.from_checkpoint(run, trust=True)
+    assert torch.equal(best.encode_audio(wavs, 16000), expected)
+    model = Pretrained.from_hparams(run / "export", savedir=tmp_path / "linked")
+    assert torch.equal(model.mods.clap.encode_audio(wavs), expected)
+
+
+def test_what_names_no_class_and_what_fails_as_it_is_loaded(mine, tmp_path):
+    (mine / "failing.py").write_text("def tower():\n    raise AttributeError\n")
+    for audio, told in (
+        ("my_tower.LogMelTransformer", "audio_encoder of the system's YAML names no"),
+        ("null", "audio_encoder of the system's YAML names no class"),
+        ("!new:failing.tower {}", "failing.tower is no class: write one that calls it"),
+        ("!new:my_tower.LogMelTransformer {widht: 3}", "keyword argument 'widht'"),
+    ):
+        text = f"audio_encoder: {audio}\n"
+        system = re.sub(r"^audio_encoder:.*\n( .*\n)*", text, SYSTEM, flags=re.M)
+        (mine / "wrong.yaml").write_text(system)
+        assert told in error_of(train(mine, tmp_path / "run", system="wrong.yaml"))
+
+
+@pytest.mark.parametrize(
+    "error", ["AttributeError", "FileNotFoundError", "AssertionError"]
+)
+def test_whatever_a_class_raises_as_it_is_loaded_is_told(
+    error, mine, tmp_path, monkeypatch
+):
+    code = AUDIO.replace("super().__init__()", f"raise {error}('gone')", 1)
+    (tmp_path / "my_tower.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for path in (mine / "run", mine / "run" / "export"):
+        with pytest.raises(CheckpointError, match="can be built: .*gone"):
+            CLAP.from_checkpoint(path, trust=True)
+    sys.modules.pop("my_tower")

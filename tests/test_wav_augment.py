@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import random
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +24,7 @@ from speechbrain.augment.time_domain import (
 )
 
 from clap_sb.training.optimization import seed_step
-from clap_sb.training.wav_augment import augmented
+from clap_sb.training.wav_augment import augmented, try_augment
 
 RATE = 8000
 
@@ -142,3 +145,67 @@ def test_another_number_of_clips_is_refused(options):
     augment = Augmenter(augmentations=[DropFreq(), DropChunk()], **options)
     with pytest.raises(ValueError, match=r"\(8, 8000\).*\(4, 8000\).*concat_original"):
         augmented(augment, *batch(), None)
+
+
+class Own:
+    """Draws from a generator of its own, which each step's copy starts anew."""
+
+    def __init__(self):
+        self.drawn = np.random.default_rng()
+
+    def __call__(self, wavs, lengths):
+        return wavs * float(self.drawn.uniform(0.5, 1.5)), lengths
+
+
+class Held:
+    def __init__(self):
+        self.file = open(__file__)  # noqa: SIM115  a copy of it is none
+
+    def __call__(self, wavs, lengths):
+        return wavs, lengths
+
+
+@pytest.mark.parametrize(
+    ("augment", "told"),
+    [
+        (DropFreq(), r"DropFreq\) fails .*TypeError.*go into an Augmenter"),
+        (lambda wavs, lengths: None, "gives a NoneType, and no tensors"),
+        (lambda wavs, lengths: [wavs, lengths], "gives a list, and no tensors"),
+        (lambda wavs, lengths: wavs[:, :0], "leaves nothing of the waveforms"),
+        (lambda wavs, lengths: wavs / 0.0, "not finite"),
+        (Augmenter(augmentations=[AddNoise("no.csv")]), "FileNotFoundError.*no.csv"),
+        (Own(), r"Own\) would change each batch in the same way"),
+        (Held(), r"Held\) cannot be copied"),
+    ],
+)
+def test_what_cannot_augment_is_told_before_training(augment, told):
+    with pytest.raises(ValueError, match=told) as caught:
+        try_augment(augment, RATE, None)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_list_in_order_would_begin_with_its_first_files(listed):
+    for sorting in ("ascending", "random"):
+        noise = AddNoise(str(listed), sorting=sorting)
+        told = pytest.raises(ValueError, match="in the same way.*in random order")
+        with told if sorting == "ascending" else contextlib.nullcontext():
+            try_augment(Augmenter(augmentations=[noise]), RATE, RATE)
+
+
+def test_a_trial_of_augmentation_seeds_nothing(listed, caplog, monkeypatch):
+    monkeypatch.setenv("SB_GLOBAL_SEED", "5")
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()
+    try_augment(many(listed), RATE, RATE)
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert before[1] == random.getstate() and os.environ["SB_GLOBAL_SEED"] == "5"
+    assert (before[2] == np.random.get_state()[1]).all()
+    assert not caplog.text
+    clock = random.SystemRandom()
+    try_augment(lambda wavs, lengths: wavs * clock.random(), RATE, None)
+    assert "draws from something else than the global generators" in caplog.text
+
+
+def test_doubles_become_what_a_tower_takes():
+    wavs, lens = batch()
+    found, _ = augmented(lambda wavs, lengths: wavs.double() * 2, wavs, lens, None)
+    assert found.dtype == torch.float32 and torch.equal(found, 2 * wavs)

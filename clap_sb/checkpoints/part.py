@@ -85,7 +85,7 @@ class Part:
             If there is no such class.
         """
         if not self.is_ours:
-            return _find_strange(self.name)
+            return _find_strange(self.name, self.is_built)
         module, _, name = self.name.rpartition(".")
         try:
             found = getattr(importlib.import_module(module), name)
@@ -115,7 +115,7 @@ class Part:
         return argument in inspect.signature(self.find()).parameters
 
 
-def _find_strange(name: str) -> Any:
+def _find_strange(name: str, is_built: bool) -> Any:
     import pydoc  # what HyperPyYAML finds classes with
 
     if os.getcwd() not in sys.path:  # a command's own folder is there instead
@@ -126,6 +126,10 @@ def _find_strange(name: str) -> Any:
         raise CheckpointError(f"{name} cannot be imported: {error}") from error
     if not callable(found):
         raise CheckpointError(f"there is no class {name} here: {_ADVICE}")
+    if is_built and not isinstance(found, type):
+        raise CheckpointError(
+            f"{name} is no class: write one that calls it (an nn.Module), and name that"
+        )
     return found
 
 
@@ -237,7 +241,10 @@ def encoded(value: Any) -> Any:
             told["is_built"] = False
         return told
     if isinstance(value, Mapping):
-        return {"mapping": {key: encoded(item) for key, item in value.items()}}
+        if all(isinstance(key, str) for key in value):
+            return {"mapping": {key: encoded(item) for key, item in value.items()}}
+        # JSON would make texts of numbers
+        return {"pairs": [[key, encoded(item)] for key, item in value.items()]}
     if isinstance(value, tuple):
         return {"tuple": [encoded(item) for item in value]}
     if isinstance(value, list):
@@ -269,6 +276,8 @@ def decoded(value: Any) -> Any:
         return value
     if set(value) == {"mapping"}:
         return {key: decoded(item) for key, item in value["mapping"].items()}
+    if set(value) == {"pairs"}:
+        return {key: decoded(item) for key, item in value["pairs"]}
     if set(value) == {"tuple"}:
         return tuple(decoded(item) for item in value["tuple"])
     return Part(

@@ -282,7 +282,7 @@ is_built=True)
     if type(node) is str and _TUPLE.fullmatch(node):
         return _tuple(node)
     if isinstance(node, Mapping):
-        return {str(key): plain(value) for key, value in node.items()}
+        return {plain(key): plain(value) for key, value in node.items()}
     if isinstance(node, list):
         return [plain(value) for value in node]
     for kind in (bool, int, float, str):  # ruamel's own kinds remember their layout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -194,7 +195,7 @@ def hyperparams(architecture: Architecture, with_tokenizer: bool) -> str:
         config = json.dumps(dict(architecture.text.config))
         lines += [f"text_source: !new:{INLINE_SOURCE}", f"    config: {config}"]
     for name, part in _described(architecture).items():
-        lines += [f"{name}: {_tag(part)}", *_arguments(part, 1)]
+        lines += _built(name, part, 0)
     refs = {name: f"!ref <{name}>" for name in PARTS}
     strange = bool(architecture.strange_names)
     lines += [f"clap: {JOIN if strange else MODEL}", *_mapping(refs, 1)]
@@ -231,19 +232,67 @@ def _described(architecture: Architecture) -> dict[str, Part]:
     }
 
 
+def _bare_tag(part: Part) -> str:
+    return f"!{'new' if part.is_built else 'name'}:{part.name}"
+
+
 def _tag(part: Part) -> str:
-    tag = f"!{'new' if part.is_built else 'name'}:{part.name}"
+    tag = _bare_tag(part)
     if part.positional:
         return f"{tag} {_flow(list(part.positional))}"
     return tag + ("" if part.arguments else " {}")
+
+
+def _built(name: str, part: Part, level: int) -> list[str]:
+    """Lines of a part, which is there under a name."""
+    start = f"{'    ' * level}{name}: "
+    if part.positional and _has_lone_arguments(list(part.positional)):
+        start += _bare_tag(part)
+        return _unfolded(start, list(part.positional), level)
+    return [start + _tag(part), *_arguments(part, level + 1)]
+
+
+def _has_lone_arguments(value: Any) -> bool:
+    """Whether there is a list with an object of one argument in it.
+
+    HyperPyYAML writes those without braces, and reads them on one short line alone.
+    """
+    if isinstance(value, Part):
+        inner = list(value.positional)
+        return _has_lone_arguments(inner) or _has_lone_arguments(value.arguments)
+    if isinstance(value, Mapping):
+        return any(map(_has_lone_arguments, value.values()))
+    return isinstance(value, list) and any(
+        (isinstance(item, Part) and len(item.arguments) == 1)
+        or _has_lone_arguments(item)
+        for item in value
+    )
+
+
+def _unfolded(start: str, value: Any, level: int) -> list[str]:
+    """Lines of a value, of which each list and mapping has its own."""
+    if not isinstance(value, Part | Mapping | list) or not value:
+        return [start + _flow(value)]
+    if isinstance(value, Part):
+        inner = list(value.positional) or dict(value.arguments)
+        if not inner:
+            return [start + _tag(value)]
+        return _unfolded(start + _bare_tag(value), inner, level)
+    pairs = value.items() if isinstance(value, Mapping) else ((None, x) for x in value)
+    lines = [start.rstrip()]
+    for key, item in pairs:
+        lead = "- " if key is None else f"{json.dumps(key)}: "
+        lines += _unfolded("    " * (level + 1) + lead, item, level + 1)
+    return lines
 
 
 def _arguments(part: Part, level: int) -> list[str]:
     lines = []
     for key, value in part.arguments.items():
         if isinstance(value, Part):
-            lines.append(f"{'    ' * level}{key}: {_tag(value)}")
-            lines += _arguments(value, level + 1)
+            lines += _built(key, value, level)
+        elif _has_lone_arguments(value):
+            lines += _unfolded(f"{'    ' * level}{key}: ", value, level)
         elif isinstance(value, str) and value.startswith("!ref "):
             lines += _mapping({key: value}, level)
         else:
@@ -264,6 +313,8 @@ def _flow(value: Any) -> str:
     if isinstance(value, tuple):
         items = ", ".join(_flow(item) for item in value)
         return f"!tuple {json.dumps(f'({items})')}"
+    if isinstance(value, float) and not math.isfinite(value):
+        return ".nan" if math.isnan(value) else f"{'-' if value < 0 else ''}.inf"
     return json.dumps(value)
 
 

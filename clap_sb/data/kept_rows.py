@@ -15,6 +15,7 @@ import torch.distributed as dist
 from tqdm import tqdm
 
 from clap_sb.data.printable import printable
+from clap_sb.whole_file import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -190,13 +191,7 @@ class KeptRows:
             "rows": torch.cat(list(rows.values())) if rows else torch.zeros(0, 0),
             "marks": torch.tensor(sorted(marks), dtype=torch.int64),
         }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_name(f"{self.path.name}.{os.getpid()}.partial")
-        try:
-            partial.write_bytes(save({**parts, "digest": _digest(parts.values())}))
-            os.replace(partial, self.path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_whole(self.path, save({**parts, "digest": _digest(parts.values())}))
         self._is_saved, self._is_anew = True, False
 
     def _read(self) -> tuple[dict[int, torch.Tensor], set[int]]:

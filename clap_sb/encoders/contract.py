@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Mapping
+from numbers import Integral
 from typing import Any
 
 import torch
 from torch import nn
 
+from clap_sb.encoders.built_again import alike, check_built_again, generators_kept
 from clap_sb.encoders.no_text_tower import NoTextTower
+from clap_sb.encoders.tower_error import TowerError
+
+logger = logging.getLogger(__name__)
 
 _TOLD = "docs/extending.md tells what a tower has to have"
 _TRIED = ["a dog barks", "rain falls on a roof"]
-
-
-class TowerError(ValueError):
-    """A module that cannot be a tower, as it is."""
 
 
 def check_towers(audio_encoder: nn.Module, text_encoder: nn.Module) -> None:
@@ -38,7 +41,7 @@ def check_towers(audio_encoder: nn.Module, text_encoder: nn.Module) -> None:
     >>> check_towers(nn.Identity(), NoTextTower())
     Traceback (most recent call last):
     ...
-    clap_sb.encoders.contract.TowerError: audio_encoder \
+    clap_sb.encoders.tower_error.TowerError: audio_encoder \
 (torch.nn.modules.linear.Identity) lacks sample_rate, clip_samples, embedding_dim, \
 whole numbers above 0: docs/extending.md tells what a tower has to have
     """
@@ -61,12 +64,14 @@ def _check_numbers(role: str, tower: nn.Module, names: tuple[str, ...]) -> None:
     wrong = [
         name
         for name, value in values.items()
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1
     ]
     if wrong:
+        there = [f"{k} is {values[k]!r}" for k in wrong if values[k] is not None]
+        told = f" ({', '.join(there)})" if there else ""
         raise TowerError(
-            f"{_named(role, tower)} lacks {', '.join(wrong)}, whole numbers above 0: "
-            f"{_TOLD}"
+            f"{_named(role, tower)} lacks {', '.join(wrong)}, whole numbers above "
+            f"0{told}: {_TOLD}"
         )
 
 
@@ -75,7 +80,9 @@ def _named(role: str, module: nn.Module) -> str:
 
 
 @torch.no_grad()
-def try_towers(clap: nn.Module) -> int:
+def try_towers(
+    clap: nn.Module, again: Mapping[str, Callable[[], nn.Module]] | None = None
+) -> int:
     """Embeds two short clips and two captions, before an epoch is spent on it.
 
     Nothing is drawn, and nothing of the model is changed.
@@ -84,6 +91,9 @@ def try_towers(clap: nn.Module) -> int:
     ---------
     clap : clap_sb.model.CLAP
         On the CPU.
+    again : mapping, optional
+        What builds a part anew, for parts that need not be ours: it is made sure that
+        such a part, with the weights of this one, gives the same.
 
     Returns
     -------
@@ -93,23 +103,30 @@ def try_towers(clap: nn.Module) -> int:
     Raises
     ------
     TowerError
-        If a part fails, or gives something of another shape than it says.
+        If a part fails, or gives something of another shape than it says, numbers that
+        are not finite, or another embedding when it is called, or loaded, once more.
     """
     tower, text = clap.audio_encoder, clap.text_encoder
     check_towers(tower, text)
     modes = {module: module.training for module in clap.modules()}
-    size = max(1, tower.clip_samples // 2)
-    wavs = torch.zeros(2, size)
-    wav_lens = torch.tensor([1.0, 0.5], dtype=torch.float64)  # as in training
+    wavs, wav_lens = _sounds(tower.clip_samples)
     try:
         clap.eval()
-        with torch.random.fork_rng(devices=[]):
+        with generators_kept():
+            _tried("audio_encoder", tower, tower.embedding_dim, 0 * wavs, wav_lens)
             audio = _tried("audio_encoder", tower, tower.embedding_dim, wavs, wav_lens)
             words = _tried("text_encoder", text, text.embedding_dim, list(_TRIED))
             tokens = _tokens(text)
             words = _tried("text_encoder", text, text.embedding_dim, tokens)
+            given = {"audio_projection": (audio,), "text_projection": (words,)}
+            given["audio_encoder"] = (wavs, wav_lens)
+            given["text_encoder"] = (list(_TRIED),)
             audio = _tried("audio_projection", clap.audio_projection, None, audio)
             words = _tried("text_projection", clap.text_projection, None, words)
+            for role, build in (again or {}).items():
+                if role in given:
+                    check_built_again(role, getattr(clap, role), build, given[role])
+            _tell_of_padding(tower, text, wavs, wav_lens)
     finally:
         for module, mode in modes.items():
             module.training = mode
@@ -121,16 +138,30 @@ def try_towers(clap: nn.Module) -> int:
     return audio.shape[1]
 
 
+def _sounds(clip_samples: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two sounds of half a window and a quarter, as in training."""
+    size = max(1, clip_samples // 2)
+    generator = torch.Generator().manual_seed(0)
+    wavs = 0.1 * torch.randn(2, size, generator=generator)
+    wavs[1, size // 2 :] = 0.0
+    share = (size // 2) / size or 1.0
+    return wavs, torch.tensor([1.0, share], dtype=torch.float64)
+
+
 def _tokens(text_encoder: nn.Module) -> dict[str, torch.Tensor]:
     """What loaders' workers make of captions."""
     tokens = text_encoder.tokenize(list(_TRIED))
-    values = list(tokens.values()) if isinstance(tokens, dict) else [tokens]
-    if not isinstance(tokens, dict) or any(len(v) != len(_TRIED) for v in values):
+    is_mapping = isinstance(tokens, Mapping)
+    values = list(tokens.values()) if is_mapping else [tokens]
+    if not is_mapping or any(
+        not isinstance(value, torch.Tensor) or value.shape[:1] != (len(_TRIED),)
+        for value in values
+    ):
         raise TowerError(
             f"tokenize of {_named('text_encoder', text_encoder)} gives no dict of "
             f"tensors with a row for each caption: {_TOLD}"
         )
-    return tokens
+    return dict(tokens)  # as a batch of training has them
 
 
 def _tried(role: str, module: nn.Module, width: int | None, *inputs: Any) -> Any:
@@ -138,9 +169,11 @@ def _tried(role: str, module: nn.Module, width: int | None, *inputs: Any) -> Any
         result = module(*inputs)
     except Exception as error:
         reason = " ".join(str(error).split())
+        given = [list(i.shape) for i in inputs if isinstance(i, torch.Tensor)]
         raise TowerError(
-            f"{_named(role, module)} fails on a batch of two: {type(error).__name__}: "
-            f"{reason}"
+            f"{_named(role, module)} fails on a batch of two"
+            f"{f' (given {given[0]})' if given else ''}: {type(error).__name__}: "
+            f"{reason}; {_TOLD}"
         ) from error
     shape = list(result.shape) if isinstance(result, torch.Tensor) else type(result)
     wanted = isinstance(shape, list) and len(shape) == 2 and shape[0] == 2
@@ -149,4 +182,44 @@ def _tried(role: str, module: nn.Module, width: int | None, *inputs: Any) -> Any
             f"{_named(role, module)} gives {shape} for a batch of two, and not "
             f"[2, {'joint_dim' if width is None else width}]: {_TOLD}"
         )
+    if result.dtype != torch.float32:
+        kind = str(result.dtype).removeprefix("torch.")
+        raise TowerError(
+            f"{_named(role, module)} gives {kind} and not float32: have it compute "
+            "in float32 (--precision bf16 is for training in less)"
+        )
+    if not result.isfinite().all():
+        silent = role == "audio_encoder" and not inputs[0].any()
+        raise TowerError(
+            f"{_named(role, module)} gives numbers that are not finite"
+            f"{' for silence, which there is in data' if silent else ''}: one such "
+            "clip would spoil its batch; add a small number to what it divides by"
+        )
     return result
+
+
+def _tell_of_padding(
+    tower: nn.Module, text: nn.Module, wavs: torch.Tensor, wav_lens: torch.Tensor
+) -> None:
+    """Warns where a clip, or a caption, has another embedding beside longer ones."""
+    length = max(1, wavs.shape[1] // 2)
+    alone = {
+        "audio_encoder": (tower, (wavs, wav_lens), (wavs[1:, :length], wav_lens[:1])),
+        "text_encoder": (text, (list(_TRIED),), (_TRIED[:1],)),
+    }
+    for role, (module, batch, single) in alone.items():
+        row = module(*batch)[1 if module is tower else 0]
+        try:
+            found = module(*single)[0]
+        except Exception as error:
+            raise TowerError(
+                f"{_named(role, module)} fails on one short input alone: "
+                f"{type(error).__name__}: {' '.join(str(error).split())}; {_TOLD}"
+            ) from error
+        if not alike(row, found):
+            logger.warning(
+                "%s gives another embedding beside something longer: scores depend on "
+                "the batch. An embedding must not depend on padding (%s)",
+                _named(role, module),
+                "wav_lens tells it" if module is tower else "tokens tell it",
+            )

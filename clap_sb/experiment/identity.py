@@ -14,6 +14,7 @@ from clap_sb.checkpoints.run_description import PARTS, plain
 from clap_sb.checkpoints.run_folder import has_checkpoints
 from clap_sb.config import ConfigError
 from clap_sb.data.manifest import Clip
+from clap_sb.setting_kinds import tag_of
 from clap_sb.whole_file import write_whole
 
 IDENTITY_FILE = "identity.json"
@@ -24,15 +25,18 @@ IDENTITY_FILE = "identity.json"
 _SWITCHES = {"freeze", "gradient_checkpointing", "spec_augment", "drop_path"}
 _SWITCHES |= {"dropout", "source", "pretrained"}
 
+# Classes of what a training goes on with, whose arguments may change as rates may.
+_CLASSES = ("objective", "opt_class")
 # What is frozen decides what the optimizer keeps a state of; a test has no optimizer.
-_TRAINED = ("freeze_audio", "freeze_text")
+_TRAINED = ("freeze_audio", "freeze_text", *_CLASSES)
 _COMPARED = (
     "audio_weights",
     "best_metric",
     "caption_policy",
     "keyword_captions",
     "keyword_captions_a_clip",
-    *_TRAINED,
+    "freeze_audio",
+    "freeze_text",
 )
 # Files, folders or names on the hub
 _PLACES = ("audio_weights", "text_source")
@@ -98,7 +102,9 @@ class Identity:
         differences = [
             f"{key} ({there.asked.get(key)} there, {self.asked.get(key)} here)"
             for key in {**there.asked, **self.asked}
-            if there.asked.get(key) != self.asked.get(key) and key not in of_no_account
+            if there.asked.get(key) != self.asked.get(key)
+            and key not in of_no_account
+            and (key in there.asked or key not in _CLASSES)  # a run of before
         ]
         if differences:
             named = ", ".join(differences[:_NAMED])
@@ -148,6 +154,7 @@ def identity_of(
     for key, value in start.items():
         asked |= _flat(key, plain(value))
     asked |= {key: plain(values[key]) for key in _COMPARED if key in values}
+    asked |= {key: _classes(values[key]) for key in _CLASSES if key in values}
     for key in _PLACES:
         if asked.get(key) is not None:  # however it is spelled
             asked[key] = Path(asked[key]).as_posix()
@@ -186,6 +193,16 @@ def fingerprint(clips: Iterable[Clip]) -> str:
 def _without_switches(part: Part) -> Part:
     kept = {key: v for key, v in part.arguments.items() if key not in _SWITCHES}
     return replace(part, arguments=kept)
+
+
+def _classes(node: Any) -> str:
+    """Names of the classes that a YAML node would build, those within it, too."""
+    tag = tag_of(node)
+    names = [tag.partition(":")[2]] if tag is not None else []
+    inner = node.values() if isinstance(node, Mapping) else node
+    if isinstance(node, Mapping | list):
+        names += filter(None, map(_classes, inner))
+    return ", ".join(names)
 
 
 def _flat(name: str, value: Any) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from clap_sb.experiment.command_line import (
     tell_help,
 )
 from clap_sb.run_yaml import command_config, run_yaml
+from clap_sb.setting_kinds import tag_of
 from clap_sb.training.stopping import Stopped
 from clap_sb.whole_file import write_whole
 
@@ -318,6 +319,12 @@ def _check_system(values: Mapping[str, Any]) -> None:
         raise ConfigError(
             f"the system's YAML lacks {', '.join(missing)}: hparams/small_cnn14.yaml "
             "shows what they are"
+        )
+    unbuilt = [key for key in PARTS if not str(tag_of(values[key])).startswith("!new:")]
+    if unbuilt:
+        raise ConfigError(
+            f"{', '.join(unbuilt)} of the system's YAML names no class to build: write "
+            "!new:module.Class, and its arguments below it"
         )
 
 

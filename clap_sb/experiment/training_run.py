@@ -10,6 +10,7 @@ from typing import Any
 
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.run_opts import RunOptions
+from torch import nn
 
 from clap_sb.brain import CLAPBrain
 from clap_sb.checkpoints.audio_weights import load_audio_weights
@@ -21,9 +22,12 @@ from clap_sb.config import ConfigError
 from clap_sb.data.manifest import Clip
 from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
 from clap_sb.encoders.contract import try_towers
+from clap_sb.encoders.text_tower import TextTower
 from clap_sb.experiment.initial import Initial
 from clap_sb.experiment.run import Experiment, tell
+from clap_sb.objectives.contract import try_objective
 from clap_sb.training.text_tower import has_source
+from clap_sb.training.wav_augment import try_augment
 from clap_sb.whole_file import write_whole
 
 Splits = Mapping[str, Sequence[Clip]]
@@ -85,8 +89,12 @@ class TrainingRun:
             If the weights to start from do not fit.
         """
         hparams = self.experiment.config.build()
-        joint_dim = try_towers(hparams["clap"])
+        values = self.experiment.values
+        joint_dim = try_towers(hparams["clap"], _builders(values))
+        _check_source(values, hparams["text_encoder"])
         _check_frozen(hparams)
+        if self.experiment.trains:
+            _try_what_trains(hparams, joint_dim)
         if self.initial is not None:
             self.initial.load_into(hparams["clap"])
         path = hparams["audio_weights"]
@@ -127,6 +135,33 @@ class TrainingRun:
             text = experiment.config.updated(loaded).extract(_MODEL_KEYS)
             text += built_facts(hparams["clap"], joint_dim)
             write_whole(experiment.folder / MODEL_FILE, text)
+
+
+def _builders(values: Mapping[str, Any]) -> dict[str, Callable[[], nn.Module]]:
+    """What builds the parts that are not ours anew, as their export does."""
+    parts = {name: plain(values[name]) for name in PARTS}
+    return {name: part.build for name, part in parts.items() if strange_names([part])}
+
+
+def _try_what_trains(hparams: dict[str, Any], joint_dim: int) -> None:
+    """Tries the loss and the augmentation, which may be anybody's."""
+    clap, objective = hparams["clap"], hparams["objective"]
+    if isinstance(objective, nn.Module):  # else the brain says so
+        rows = hparams["batch_size"]
+        try_objective(objective, clap.logit_scale, rows, joint_dim)
+    if hparams["wav_augment"] is not None:
+        longest = None if clap.takes_whole_clips else clap.clip_samples
+        try_augment(hparams["wav_augment"], clap.sample_rate, longest)
+
+
+def _check_source(values: Mapping[str, Any], text_encoder: nn.Module) -> None:
+    """Raises where a tower takes a folder, which it could not be exported with."""
+    if has_source(values) and not isinstance(text_encoder, TextTower):
+        raise ConfigError(
+            f"text_encoder ({type(text_encoder).__name__}) takes text_source, and is "
+            "to derive from clap_sb.encoders.text_tower.TextTower: run and export keep "
+            "its tokenizer (docs/extending.md)"
+        )
 
 
 def _check_frozen(hparams: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ import logging
 import shutil
 from pathlib import Path
 
+import torch
 from speechbrain.utils.checkpoints import (
     CKPT_PREFIX,
     Checkpoint,
@@ -140,10 +141,15 @@ class AtomicCheckpointer(Checkpointer):
         Raises
         ------
         ValueError
-            If one of the two, the latest checkpoint and this run, has it alone.
+            If one of the two, the latest checkpoint and this run, has it alone, or its
+            tensors are others.
         """
         saved = self.find_checkpoint()
-        if saved is None or (name in saved.paramfiles) == (name in self.recoverables):
+        if saved is None:
+            return
+        if (name in saved.paramfiles) == (name in self.recoverables):
+            if name in saved.paramfiles:
+                self._check_fits(name, saved)
             return
         there, here = "learns", "does not"
         if name in self.recoverables:
@@ -152,6 +158,21 @@ class AtomicCheckpointer(Checkpointer):
             f"{saved.path} is of a run whose {name} {there}, and this one's {here}: "
             f"give the same {name}, or choose another output_folder"
         )
+
+    def _check_fits(self, name: str, saved: Checkpoint) -> None:
+        there = torch.load(saved.paramfiles[name], map_location="cpu")
+        here = self.recoverables[name].state_dict()
+        others = [
+            key
+            for key in {**there, **here}
+            if _shape(there.get(key)) != _shape(here.get(key))
+        ]
+        if others:
+            raise ValueError(
+                f"{name} does not fit {saved.path}, which has another "
+                f"{', '.join(others[:3])}: give it the arguments that it had, or "
+                "choose another output_folder"
+            )
 
     def recover_best(self, metric: str) -> Checkpoint:
         """Loads the checkpoint with the highest score, the latest of equals.
@@ -180,3 +201,7 @@ class AtomicCheckpointer(Checkpointer):
                 "train first, with the same output_folder and best_metric"
             )
         return found
+
+
+def _shape(value: object) -> object:
+    return value.shape if isinstance(value, torch.Tensor) else value is None

@@ -58,19 +58,20 @@ def parameter_groups(
     Raises
     ------
     ValueError
-        If nothing is left to train.
+        If nothing is left to train, or two parts share a parameter.
     """
-    rates = [
-        (clap.audio_encoder, audio_lr),
-        (clap.text_encoder, text_lr),
-        (clap.audio_projection, lr),
-        (clap.text_projection, lr),
-        (clap.logit_scale, lr),
-    ]
+    rates = {
+        "audio_encoder": (clap.audio_encoder, audio_lr),
+        "text_encoder": (clap.text_encoder, text_lr),
+        "audio_projection": (clap.audio_projection, lr),
+        "text_projection": (clap.text_projection, lr),
+        "logit_scale": (clap.logit_scale, lr),
+    }
     if objective is not None:
-        rates.append((objective, lr))
+        rates["objective"] = (objective, lr)
+    _check_apart({name: part for name, (part, _) in rates.items()})
     groups = []
-    for part, rate in rates:
+    for part, rate in rates.values():
         decayed, plain = _split(part)
         for parameters, decay in ((decayed, weight_decay), (plain, 0.0)):
             if parameters:
@@ -79,6 +80,21 @@ def parameter_groups(
     if not groups:
         raise ValueError("every part of the model is frozen: there is nothing to train")
     return groups
+
+
+def _check_apart(parts: Mapping[str, nn.Module]) -> None:
+    """Raises where two parts share a parameter: each is saved, and built, by itself."""
+    owners: dict[int, str] = {}
+    for name, part in parts.items():
+        for inner, parameter in part.named_parameters():
+            owner = owners.setdefault(id(parameter), name)
+            if owner != name:
+                raise ValueError(
+                    f"{name} has a parameter ({inner}) that is {owner}'s, too: each "
+                    "part of a model is saved, exported and loaded by itself, and so "
+                    "is to have its own. An objective is given the model's logit_scale "
+                    "when it is called; what else it takes of a model, it copies"
+                )
 
 
 def _split(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
