@@ -151,6 +151,7 @@ IN_PLACE = {
     "checkpoints/clip_in_export.py": "into a folder that is renamed once it is whole",
     "checkpoints/speechbrain_folder.py": "into a folder that is renamed",
     "checkpoints/transformers_folder.py": "into a folder that is renamed",
+    "encoders/built_again.py": "into memory",
     "encoders/bert_config.py": "into a folder that is renamed once it is whole",
     "encoders/caption_tokenizer.py": "into a folder that is renamed once it is whole",
     "encoders/inline_source.py": "into a temporary folder",

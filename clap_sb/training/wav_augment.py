@@ -13,7 +13,7 @@ import torch
 from speechbrain.augment.augmenter import Augmenter
 
 from clap_sb.encoders.built_again import generators_kept
-from clap_sb.training.step_seed import seed_step
+from clap_sb.training.optimization import seed_step
 
 logger = logging.getLogger(__name__)
 
