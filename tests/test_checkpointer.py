@@ -127,3 +127,11 @@ def test_a_named_checkpoint_may_be_saved_again(run):
     checkpointer.recover_if_possible()
     assert model.weight.item() == 2.0
     assert folders(checkpointer) == ["CKPT+mine"]
+
+
+def test_what_was_being_deleted_as_the_process_died_goes_with_the_next(tmp_path):
+    checkpointer = AtomicCheckpointer(tmp_path, {"model": torch.nn.Linear(1, 1)})
+    first = checkpointer.save_checkpoint()
+    (first.path / "CKPT.yaml").unlink()
+    second = checkpointer.save_checkpoint()
+    assert [path.name for path in tmp_path.iterdir()] == [second.path.name]

@@ -14,6 +14,7 @@ import errno
 import hashlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -22,7 +23,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import faiss  # noqa: F401  before its writing is watched
+import faiss  # before its writing is watched
 import numpy as np
 import torch
 
@@ -44,6 +45,9 @@ from clap_sb.whole_file import WriteError
 from faults.failing_disk import FailingDisk
 
 State = Mapping[object, object]
+# A child that is forked beside other threads would wait for them for ever.
+torch.set_num_threads(1)
+faiss.omp_set_num_threads(1)
 
 
 @dataclass(frozen=True)
@@ -166,12 +170,15 @@ def _fail(
     if fault.kills:
         child = os.fork()
         if not child:
+            signal.alarm(120)  # a child that hangs is an error, and no kill
             try:
                 with FailingDisk(place, *how):
                     scenario.act(place)
             finally:
                 os._exit(0)
-        result.killed += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) < 0
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        assert status in (0, -signal.SIGKILL), f"{where}: ended with {status}"
+        result.killed += status < 0
         return
     try:
         with FailingDisk(place, *how):
@@ -359,7 +366,10 @@ class TrainingScenario:
     @staticmethod
     def _state(place: Path) -> State:
         found: dict[object, object] = {}
-        for path in (place / "save").glob("CKPT+*"):
+        saved = sorted((place / "save").glob("CKPT+*/CKPT.yaml"))
+        for path in (meta.parent for meta in saved):
+            if path != saved[-1].parent and not (path / "model.ckpt").exists():
+                continue  # it was being deleted, for a newer one was whole
             state = torch.load(path / "model.ckpt", weights_only=True)
             assert all(value.isfinite().all() for value in state.values())
             digest = hashlib.sha256()
@@ -404,7 +414,6 @@ def main() -> None:
     parser.add_argument("--step", type=int, default=1, help="every so many operations")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    torch.set_num_threads(1)
     for kind in arguments.kinds:
         with tempfile.TemporaryDirectory() as folder:
             for scenario in KINDS[kind](Path(folder)).all():
