@@ -7,13 +7,8 @@ import sys
 import pytest
 from faults.kills import kill_indexing, kill_training
 from faults.mutations import KINDS, answers, mutated, outcome
-from faults.writes import (
-    FAULTS,
-    IndexScenarios,
-    ModelScenarios,
-    TrainingScenario,
-    survive,
-)
+from faults.scenarios import IndexScenarios, ModelScenarios, TrainingScenario
+from faults.survival import FAULTS, survive
 from sound_files import make
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks, and asks /proc")
