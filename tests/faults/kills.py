@@ -31,7 +31,7 @@ from clap_sb.inference import CLAP
 from clap_sb.search import SearchIndex
 from clap_sb.search.store import DATABASE
 
-_MOST_ATTEMPTS = 1000
+_MOST_ATTEMPTS = 1000  # of which some end before they are killed
 
 
 def _update(model: Path, sounds: Path, out: Path) -> None:
@@ -118,7 +118,7 @@ def kill_indexing(folder: Path, number: int, seed: int = 0) -> int:
     whole.join()
     longest, expected = time.monotonic() - at, _state(folder / "whole.index")
     total = 0
-    for attempt in range(number):
+    for attempt in range(_MOST_ATTEMPTS):
         if total >= number:
             break
         out = folder / f"{attempt}.index"
@@ -158,7 +158,7 @@ def kill_training(folder: Path, number: int, seed: int = 0) -> int:
     begin = time.monotonic()
     reference.go()
     longest, total = time.monotonic() - begin, 0
-    for attempt in range(number):
+    for attempt in range(_MOST_ATTEMPTS):
         if total >= number:
             break
         run = Run(folder / f"run{attempt}", sounds, settings)
