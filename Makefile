@@ -33,7 +33,7 @@ CANDIDATES := $(if $(filter file,$(origin PYTHON)),$(PYTHON) $(PYTHONS:%=python%
 FITS := import sys; sys.exit("%d.%d" % sys.version_info[:2] not in "$(PYTHONS)".split())
 
 .DEFAULT_GOAL := help
-.PHONY: help demo starter test recipes lint format parity lock oldest newest clean
+.PHONY: help demo starter test faults recipes lint format parity lock oldest newest clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
@@ -52,6 +52,11 @@ starter: $(VENV)/.installed  ## Install the pretrained towers of the system aisf
 
 test: $(VENV)/.tested  ## Run the tests, offline
 	CLAP_SB_LOCKED=1 HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(RUN) $(TESTS)
+
+faults: $(VENV)/.tested  ## Damage files, fill disks and kill processes (half an hour)
+	OMP_NUM_THREADS=1 $(RUN) tests/faults/mutations.py
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(RUN) tests/faults/writes.py
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(RUN) tests/faults/kills.py
 
 recipes: $(VENV)/.tested  ## Run every system at full size for one step
 	HF_HUB_OFFLINE=1 $(RUN) -m pytest -q -m full_size

@@ -420,6 +420,8 @@ class CLAPBrain(LoaderBrain):
         """Trains; asked to stop by Ctrl-C or a SIGTERM, it saves after the step."""
         with self._stop.heeded():
             super().fit(*args, **kwargs)
+            if self._stop.is_made():  # while the last epoch was validated
+                raise self._stopped()
 
     def _should_save_intra_epoch_ckpt(self, *args: Any) -> bool:
         # in between, the gradients of an accumulation window would be lost
@@ -427,8 +429,10 @@ class CLAPBrain(LoaderBrain):
             return False
         if not self._stop.is_made():
             return super()._should_save_intra_epoch_ckpt(*args)
-        saved = None
         if self.checkpointer is not None:
             self._save_intra_epoch_ckpt()
-            saved = self.checkpointer.find_checkpoint().path
-        raise Stopped(self._stop.number, saved)
+        raise self._stopped()
+
+    def _stopped(self) -> Stopped:
+        found = self.checkpointer and self.checkpointer.find_checkpoint()
+        return Stopped(self._stop.number, found.path if found else None)

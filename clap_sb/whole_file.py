@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
 import platform
@@ -16,6 +17,8 @@ _OF_THE_DISK = {
     for name in ("ENOSPC", "EDQUOT", "EIO", "EROFS", "EFBIG")
     if hasattr(errno, name)
 }
+# Of Linux: paths are as they are; each gets the other's name.
+_HERE, _EXCHANGE = -100, 2
 # How libraries that write by themselves put it: torch, safetensors.
 _SIGNS = ("unexpected pos", "PytorchStreamWriter", "while serializing: I/O error")
 
@@ -167,18 +170,35 @@ def whole_folder(path: str | os.PathLike) -> Iterator[Path]:
             yield unfinished
             for file in unfinished.rglob("*"):
                 to_disk(file)
-            if path.exists():
-                path.rename(replaced)
-            try:
-                unfinished.rename(path)
-            except OSError:
-                if replaced.exists():
-                    replaced.rename(path)
-                raise
+            if not (path.exists() and _exchanged(unfinished, path)):
+                _put_in_place(unfinished, path, replaced)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
         shutil.rmtree(replaced, ignore_errors=True)
     to_disk(path.parent)
+
+
+def _exchanged(first: Path, second: Path) -> bool:
+    """Gives each the other's name in one step, where the system and the disk can."""
+    function = (
+        None if os.name == "nt" else getattr(ctypes.CDLL(None), "renameat2", None)
+    )
+    if function is None:
+        return False
+    names = os.fsencode(first), os.fsencode(second)
+    return function(_HERE, names[0], _HERE, names[1], _EXCHANGE) == 0
+
+
+def _put_in_place(unfinished: Path, path: Path, replaced: Path) -> None:
+    """Does it in two steps; what is killed between them is mended by the next one."""
+    if path.exists():
+        path.rename(replaced)
+    try:
+        unfinished.rename(path)
+    except OSError:
+        if replaced.exists():
+            replaced.rename(path)
+        raise
 
 
 @contextlib.contextmanager

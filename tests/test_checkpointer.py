@@ -136,3 +136,11 @@ def test_a_part_of_other_shapes_is_named_before_it_is_loaded(tmp_path):
         checkpointer = AtomicCheckpointer(tmp_path, {"part": other})
         with pytest.raises(ValueError, match="part does not fit .*bias: give it the"):
             checkpointer.check_shared("part")
+
+
+def test_what_was_being_deleted_as_the_process_died_goes_with_the_next(tmp_path):
+    checkpointer = AtomicCheckpointer(tmp_path, {"model": torch.nn.Linear(1, 1)})
+    first = checkpointer.save_checkpoint()
+    (first.path / "CKPT.yaml").unlink()
+    second = checkpointer.save_checkpoint()
+    assert [path.name for path in tmp_path.iterdir()] == [second.path.name]

@@ -360,3 +360,22 @@ def test_what_is_said_of_a_file_is_a_line(export, here, capsys):
     )
     for line, beginning in zip(lines, beginnings, strict=True):
         assert line.startswith(f"clap-sb: {beginning}")
+
+
+@pytest.mark.parametrize("words", [["a.wav", "b.wav"], ["--text", "a dog", "rain"]])
+def test_embeddings_that_are_not_finite_are_told_and_not_written(
+    export, here, capsys, monkeypatch, words
+):
+    from clap_sb.inference.encoder import Encoder
+
+    for name in ("encode_text", "embed_files"):
+        whole = getattr(Encoder, name)
+
+        def broken(self, *given, whole=whole, **options):
+            return whole(self, *given, **options) * np.nan
+
+        monkeypatch.setattr(Encoder, name, broken)
+    command = ["embed", "--checkpoint", export, "--out", "out.npz", *words]
+    assert main(command) == 1
+    assert "embedding of it is not finite" in capsys.readouterr().err
+    assert not os.path.exists("out.npz")

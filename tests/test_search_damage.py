@@ -15,6 +15,7 @@ from clap_sb.search import SearchIndex
 from clap_sb.search.approximate import update_approximate
 from clap_sb.search.compaction import compact
 from clap_sb.search.errors import SearchError
+from clap_sb.search.query import combine
 from clap_sb.search.records import NewSound
 from clap_sb.search.store import DATABASE, Store
 
@@ -203,3 +204,10 @@ def test_a_file_without_a_finite_embedding_is_told(tmp_path):
     assert all("1.wav: the model's" in e for p, e in update.errors.items() if "1." in p)
     index = SearchIndex(out)
     assert np.isfinite(index.embeddings(np.arange(index.num_windows))).all()
+
+
+@pytest.mark.parametrize("weights", [[1.0, np.nan], [np.inf, 1.0], [3e38, 3e38]])
+def test_queries_whose_sum_is_not_finite_are_told(weights):
+    rows = np.ones((2, DIM), dtype=np.float32)
+    with pytest.raises(SearchError, match="sum of the queries is not finite"):
+        combine(rows, weights)

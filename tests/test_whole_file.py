@@ -61,6 +61,7 @@ def test_a_folder_is_whole_or_as_it_was(tmp_path, monkeypatch, before, fails):
         monkeypatch.setattr(os, "fsync", full)
     elif isinstance(fails, int):
         rename, calls = Path.rename, []
+        monkeypatch.setattr("clap_sb.whole_file._exchanged", lambda *_: False)
 
         def renamed(self, target):
             calls.append(target)
@@ -81,6 +82,15 @@ def test_a_folder_is_whole_or_as_it_was(tmp_path, monkeypatch, before, fails):
     expected = "new" if written else before
     assert names(tmp_path) == ([] if expected is None else ["export"])
     assert expected is None or (path / "a.txt").read_text() == expected
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, it takes two steps")
+def test_a_folder_is_replaced_in_one_step(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "rename", full)
+    (tmp_path / "export").mkdir()
+    with whole_folder(tmp_path / "export") as unfinished:
+        (unfinished / "a.txt").write_text("new")
+    assert names(tmp_path) == ["export"] and names(tmp_path / "export") == ["a.txt"]
 
 
 def test_a_folder_that_was_being_replaced_as_the_process_died_is_back(tmp_path):

@@ -22,6 +22,7 @@ from clap_sb.cli.audio_files import (
 if TYPE_CHECKING:
     import torch
 
+    from clap_sb.data.audio_file import AudioFile
     from clap_sb.inference import CLAP
 
 _EXAMPLE = """examples:
@@ -85,9 +86,28 @@ def _embedded(
 ) -> tuple[list[tuple[str, torch.Tensor]], list[str]]:
     if arguments.text:
         sentences = sentences_of(arguments.files)
-        return list(zip(sentences, clap.encode_text(sentences), strict=True)), []
-    sources = named_sources(arguments.files)
-    return for_each(sources, clap.sample_rate, lambda file: clap.embed_files(file)[0])
+        rows = clap.encode_text(sentences)
+        for sentence, row in zip(sentences, rows, strict=True):
+            _check_finite(row, repr(sentence))
+        return list(zip(sentences, rows, strict=True)), []
+
+    def embedded(file: AudioFile) -> torch.Tensor:
+        row = clap.embed_files(file)[0]
+        _check_finite(row, file.name)
+        return row
+
+    return for_each(named_sources(arguments.files), clap.sample_rate, embedded)
+
+
+def _check_finite(row: torch.Tensor, name: str) -> None:
+    """Nothing that no other program can use is written."""
+    from clap_sb.data.audio_source import AudioError
+
+    if not row.isfinite().all():
+        raise AudioError(
+            f"{name}: the model's embedding of it is not finite; where that is so of "
+            "all, the model is damaged"
+        )
 
 
 def _write(path: Path, rows: list[tuple[str, torch.Tensor]]) -> None:

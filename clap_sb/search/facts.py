@@ -133,3 +133,47 @@ def read_model(facts: dict[str, Any]) -> ModelFacts:
 def _check_count(name: str, value: Any, most: int | None) -> None:
     if type(value) is not int or value < 1 or (most is not None and value > most):
         raise ValueError(f"its model's {name} is said to be {value!r}")
+
+
+def whole_count(number: Any) -> int:
+    """Takes a number of vectors from the database.
+
+    Arguments
+    ---------
+    number : int
+        As it was read.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    if type(number) is not int or number < 0:
+        raise ValueError(f"it counts {number!r} vectors")
+    return number
+
+
+def check_no_link(path: Path) -> None:
+    """Sees that a part of an index is a file of its own, where there is one.
+
+    What is written to an index from someone else must not land elsewhere.
+
+    Arguments
+    ---------
+    path : Path
+        The part.
+
+    Raises
+    ------
+    SearchError
+        If it is a link.
+    """
+    if path.is_symlink():
+        raise SearchError(
+            f"{path} is a link, and an index lies in its folder whole: put the file "
+            f"itself there, or {remake(path.parent)}"
+        )

@@ -31,7 +31,8 @@ def combine(
     Raises
     ------
     SearchError
-        If there is no query, the weights are not as many, or the sum is zero.
+        If there is no query, the weights are not as many, or the sum is zero or not
+        finite.
 
     Example
     -------
@@ -47,8 +48,14 @@ def combine(
             f"there are {len(embeddings)} queries and {len(weights)} weights: give one "
             "weight for each: texts first, then sounds, then pictures"
         )
-    total = np.array(weights, dtype=np.float32) @ embeddings
+    with np.errstate(over="ignore", invalid="ignore"):  # told below
+        total = np.array(weights, dtype=np.float32) @ embeddings
     norm = np.linalg.norm(total)
+    if not np.isfinite(norm):
+        raise SearchError(
+            "the sum of the queries is not finite: look at their weights; where those "
+            "are in order, the model is damaged"
+        )
     if not norm > 1e-6:
         raise SearchError("the queries cancel each other out: change their weights")
     return total / norm

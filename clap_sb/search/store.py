@@ -13,8 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from clap_sb.search.database import Database
-from clap_sb.search.errors import SearchError, remake
-from clap_sb.search.facts import believed, read_facts, read_model
+from clap_sb.search.errors import SearchError
+from clap_sb.search.facts import (
+    believed,
+    check_no_link,
+    read_facts,
+    read_model,
+    whole_count,
+)
 from clap_sb.search.records import FileRecord, ModelFacts, NewSound
 from clap_sb.search.scan import Stamp
 from clap_sb.search.schema import TABLES
@@ -62,7 +68,7 @@ class Store:
             raise SearchError(
                 f"there is no index in {folder}: make one with `clap-sb index`"
             )
-        _check_no_link(path)
+        check_no_link(path)
         self._database = Database(path)
         facts = self._facts()
         if facts.get("format") != FORMAT:
@@ -170,7 +176,7 @@ class Store:
         name = self.fact(kind)
         if name is None:
             return None
-        _check_no_link(self.folder / name)
+        check_no_link(self.folder / name)
         return self.folder / name
 
     @property
@@ -178,7 +184,7 @@ class Store:
         """Vectors that count, those of sounds without a file too."""
         query = "SELECT COALESCE(MAX(first_row + windows), 0) FROM sounds"
         with self._believed():
-            return _whole(self._database.value(query))
+            return whole_count(self._database.value(query))
 
     def files(self) -> dict[str, FileRecord]:
         """All files that were looked at.
@@ -416,18 +422,3 @@ class Store:
             yield connection
             connection.execute(_SET_FACT, (json.dumps(vectors), "vectors"))
             connection.execute(_SET_FACT, (json.dumps(None), "approximate"))
-
-
-def _whole(number: object) -> int:
-    if type(number) is not int or number < 0:
-        raise ValueError(f"{number!r} vectors")
-    return number
-
-
-def _check_no_link(path: Path) -> None:
-    """What is written to the index of someone else must not land elsewhere."""
-    if path.is_symlink():
-        raise SearchError(
-            f"{path} is a link, and an index lies in its folder whole: put the file "
-            f"itself there, or {remake(path.parent)}"
-        )

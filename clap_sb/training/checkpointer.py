@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from speechbrain.utils.checkpoints import (
     CKPT_PREFIX,
+    METAFNAME,
     Checkpoint,
     Checkpointer,
 )
@@ -56,9 +57,12 @@ class AtomicCheckpointer(Checkpointer):
         return path.with_name(PARTIAL_PREFIX + path.name.removeprefix(CKPT_PREFIX))
 
     def _remove_partial(self) -> None:
-        """What a process that was killed has left, or a disk that was full."""
+        """What a process has left that was killed as it wrote or deleted one."""
         for left in self.checkpoints_dir.glob(f"{PARTIAL_PREFIX}+*"):
             shutil.rmtree(left)
+        for left in self.checkpoints_dir.glob(f"{CKPT_PREFIX}+*"):
+            if not (left / METAFNAME).exists():  # which SpeechBrain takes for none
+                shutil.rmtree(left)
 
     def save_checkpoint(
         self, *args, verbosity: int = logging.INFO, **kwargs

@@ -32,6 +32,8 @@ KINDS = {
     "m4a": "aac.m4a",
 }
 LIMIT_SECONDS = 60
+_START_SECONDS = 60
+_SELF = [__file__]  # what reads, in a process of its own
 _LONGEST = 2**27  # samples; what is longer is a header's lie, or no damaged file
 
 
@@ -140,7 +142,7 @@ def answers(kind: str, seeds: range, limit: float) -> Iterator[tuple[int, str]]:
         with tempfile.TemporaryDirectory() as folder:
             words = [kind, str(at), str(seeds.stop), folder]
             process = subprocess.Popen(
-                [sys.executable, __file__, "--work", *words],
+                [sys.executable, *_SELF, "--work", *words],
                 stdout=subprocess.PIPE,
                 text=True,
             )
@@ -156,7 +158,7 @@ def answers(kind: str, seeds: range, limit: float) -> Iterator[tuple[int, str]]:
 
 
 def _lines(process: subprocess.Popen, limit: float) -> Iterator[tuple[int, str]]:
-    patience = limit + 60  # for what is imported
+    patience = limit + _START_SECONDS  # for what is imported
     while select.select([process.stdout], [], [], patience)[0]:
         line = process.stdout.readline()
         if not line:
