@@ -21,12 +21,11 @@ from clap_sb.evaluation.embedding import Embedded, Embedder
 from clap_sb.evaluation.frozen_towers import FrozenTowers
 from clap_sb.evaluation.retrieval import Retrieval, retrieval
 from clap_sb.evaluation.validation_loss import validation_loss
+from clap_sb.frozen_cache import AUDIO, TEXT, FrozenCache
 from clap_sb.model import CLAP
 from clap_sb.objectives.gather import gather_rows
 from clap_sb.objectives.info_nce import not_negatives
-from clap_sb.training.epoch_counter import BEST_METRICS, LAST, check_best_metric
-from clap_sb.training.finite_steps import FiniteSteps
-from clap_sb.training.frozen_cache import AUDIO, TEXT, FrozenCache
+from clap_sb.training.epochs import BEST_METRICS, LAST, check_best_metric
 from clap_sb.training.loader_brain import (
     LoaderBrain,
     check_run_options,
@@ -35,7 +34,7 @@ from clap_sb.training.loader_brain import (
 )
 from clap_sb.training.loaders import WholeLoader
 from clap_sb.training.optimization import parameter_groups, seed_step, warmup_cosine
-from clap_sb.training.stopping import Stopped, StopRequest
+from clap_sb.training.step_guard import FiniteSteps, Stopped, StopRequest
 from clap_sb.training.wav_augment import augmented, move_augmenter
 
 # of a parameter group: the schedule makes the learning rate of the first and the step
@@ -66,9 +65,9 @@ class CLAPBrain(LoaderBrain):
     A step whose loss or gradients are not finite is left out, its clips are named, and
     what it has left in buffers is undone; more than ``nonfinite_patience`` of them in
     an epoch end the training. Ctrl-C and a SIGTERM are heeded after the next step, with
-    a checkpoint and :class:`~clap_sb.training.stopping.Stopped`.
+    a checkpoint and :class:`~clap_sb.training.step_guard.Stopped`.
     Where ``cache_frozen`` is on, what frozen towers give is computed once, and kept in
-    ``frozen_folder`` (:class:`~clap_sb.training.frozen_cache.FrozenCache`).
+    ``frozen_folder`` (:class:`~clap_sb.frozen_cache.FrozenCache`).
 
     What it takes from ``hparams``, besides SpeechBrain's run options: ``seed``,
     ``objective``, ``wav_augment``, ``cache_frozen``, ``lr``, ``audio_lr``, ``text_lr``,

@@ -22,8 +22,7 @@ from clap_sb.data.whole_clips import WholeClipDataset, WindowCollate
 from clap_sb.model import CLAP
 from clap_sb.objectives.info_nce import InfoNCE
 from clap_sb.training.checkpointer import AtomicCheckpointer
-from clap_sb.training.epoch_counter import PatientEpochCounter
-from clap_sb.training.history import History, PairStatistics
+from clap_sb.training.epochs import History, PairStatistics, PatientEpochCounter
 from clap_sb.training.optimization import warmup_cosine
 
 BATCH = 4

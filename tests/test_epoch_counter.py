@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from speechbrain.utils.checkpoints import Checkpointer
 
-from clap_sb.training.epoch_counter import PatientEpochCounter
+from clap_sb.training.epochs import PatientEpochCounter
 
 SCORES = [10.0, 20.0, 20.0, 15.0, 30.0, 5.0, 5.0, 5.0, 5.0]
 

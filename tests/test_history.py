@@ -8,7 +8,7 @@ import types
 
 import pytest
 
-from clap_sb.training.history import History
+from clap_sb.training.epochs import History
 
 
 def test_rows_are_kept_on_disk_in_order(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from clap_sb.training.history import PairStatistics
+from clap_sb.training.epochs import PairStatistics
 
 
 def naive(audio, text, ignored) -> tuple[float, float, float]:

@@ -24,7 +24,7 @@ from test_resume import (  # noqa: F401  (fixtures)
     watch,
 )
 
-from clap_sb.training.stopping import Stopped, StopRequest
+from clap_sb.training.step_guard import Stopped, StopRequest
 
 # ruff: noqa: F811
 

@@ -167,8 +167,7 @@ IN_PLACE = {
     "encoders/inline_source.py": "into a temporary folder",
     "encoders/tokenizer_file.py": "into a folder that is renamed once it is whole",
     "inference/onnx_export.py": "into a folder that is renamed once it is whole",
-    "training/epoch_counter.py": "into a checkpoint that is renamed",
-    "training/history.py": "into a checkpoint that is renamed",
+    "training/epochs.py": "into a checkpoint that is renamed",
 }
 # Rooms that are looked at elsewhere.
 OTHERS = ("experiment/", "serve/", "whole_file.py")

@@ -32,7 +32,7 @@ from clap_sb.evaluation.zero_shot_report import report_zero_shot
 from clap_sb.experiment.initial import read_initial
 from clap_sb.experiment.run import Experiment, tell
 from clap_sb.experiment.testing import where_kept
-from clap_sb.training.epoch_counter import LAST
+from clap_sb.training.epochs import LAST
 
 
 class LabelBrain(CLAPBrain):

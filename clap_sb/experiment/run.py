@@ -28,7 +28,7 @@ from clap_sb.experiment.command_line import (
 )
 from clap_sb.run_yaml import command_config, run_yaml
 from clap_sb.setting_kinds import tag_of
-from clap_sb.training.stopping import Stopped
+from clap_sb.training.step_guard import Stopped
 from clap_sb.whole_file import write_whole
 
 logger = logging.getLogger(__name__)

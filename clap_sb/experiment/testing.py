@@ -31,7 +31,7 @@ from clap_sb.evaluation.retrieval_report import (
 )
 from clap_sb.experiment.initial import read_initial
 from clap_sb.experiment.run import Experiment
-from clap_sb.training.epoch_counter import BEST_METRICS
+from clap_sb.training.epochs import BEST_METRICS
 
 
 def report_test(

@@ -23,7 +23,7 @@ from clap_sb.training.loaders import (
     train_loader,
     validation_clips,
 )
-from clap_sb.training.stopping import leave_signals_to_main
+from clap_sb.training.step_guard import leave_signals_to_main
 
 logger = get_logger(__name__)
 

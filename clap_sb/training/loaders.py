@@ -15,7 +15,7 @@ from clap_sb.data.manifest import Clip
 from clap_sb.data.pairs import PairCollate
 from clap_sb.data.whole_clips import WholeClipDataset, WindowBatch, WindowCollate
 from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
-from clap_sb.training.stopping import leave_signals_to_main
+from clap_sb.training.step_guard import leave_signals_to_main
 
 
 class TrainingSet(Protocol):

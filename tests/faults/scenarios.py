@@ -23,7 +23,7 @@ from clap_sb.search.approximate import update_approximate
 from clap_sb.search.compaction import compact
 from clap_sb.search.export import export
 from clap_sb.search.store import Store
-from clap_sb.training.history import History
+from clap_sb.training.epochs import History
 from faults.survival import Scenario, State
 
 faiss = pytest.importorskip("faiss")  # before its writing is watched
