@@ -370,7 +370,8 @@ class CLAPBrain(LoaderBrain):
         if self._frozen is not None:
             augments = self.hparams.wav_augment is not None
             is_plain = type(self).compute_forward is CLAPBrain.compute_forward
-            self._frozen.check(self.train_loader, augments, is_plain)
+            if not self._frozen.has_use(self.train_loader, augments, is_plain):
+                self._frozen = None
 
     def on_fit_end(self) -> None:
         """Leaves the training set as it was, for others to train on."""

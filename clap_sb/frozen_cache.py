@@ -77,7 +77,9 @@ class FrozenCache:
         self._captions: dict[str, int] = {}
         self._release: Callable[[], None] | None = None
 
-    def check(self, loader: DataLoader, augments: bool, is_plain: bool = True) -> None:
+    def has_use(
+        self, loader: DataLoader, augments: bool, is_plain: bool = True
+    ) -> bool:
         """Looks, before anything is trained, for what can be computed beforehand.
 
         Arguments
@@ -89,10 +91,10 @@ class FrozenCache:
         is_plain : bool
             Whether a batch is embedded as :class:`~clap_sb.brain.CLAPBrain` does it.
 
-        Raises
-        ------
-        ConfigError
-            If it is nothing.
+        Returns
+        -------
+        bool
+            False where it is nothing; why is told.
         """
         dataset, computed = loader.dataset, self._computed
         known = (dataset, PairDataset), (loader.collate_fn, PairCollate)
@@ -109,10 +111,9 @@ class FrozenCache:
             computed.setdefault(AUDIO, why)
         if len(computed) == len(_FREEZE):
             why = "; ".join(f"{name}: {computed[name]}" for name in _FREEZE)
-            raise ConfigError(
-                f"cache_frozen has nothing to keep. {why}. Mend one of them, or leave "
-                "cache_frozen False"
-            )
+            logger.warning("cache_frozen has nothing to keep. %s", why)
+            return False
+        return True
 
     def prepare(self, loader: DataLoader) -> None:
         """Computes what is missing; the loader then reads nothing that is known.

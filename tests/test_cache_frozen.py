@@ -6,6 +6,7 @@ import copy
 import functools
 import json
 import os
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -22,7 +23,7 @@ from builders import (
     tiny_clap,
     tiny_htsat,
 )
-from recipe_table import error_of, results
+from recipe_table import results
 from scripts import TINY, TRAIN, command, run_script
 from speechbrain import Stage
 from test_brain import BATCH, loader_options, make_brain
@@ -608,33 +609,36 @@ NOTHING = [
 
 
 @pytest.mark.parametrize(("frozen", "hparams", "message"), NOTHING)
-def test_nothing_to_keep_is_an_error(
-    models, short, tmp_path, frozen, hparams, message, capsys
+def test_nothing_to_keep_is_told(
+    models, short, tmp_path, frozen, hparams, message, capsys, caplog
 ):
     brain = brain_for(models[frozen], tmp_path, epochs=1, **hparams)
+    train(brain, short)
     if message is None:
-        train(brain, short)
         assert "encoder is computed in each step: " in capsys.readouterr().out
         return
-    with pytest.raises(ConfigError, match=f"cache_frozen has nothing .*{message}"):
-        train(brain, short)
-    assert brain.optimizer_step == 0 and not (tmp_path / "frozen").exists()
+    assert re.search(f"cache_frozen has nothing .*{message}", caplog.text)
+    assert brain.optimizer_step > 0 and not (tmp_path / "frozen").exists()
 
 
-def test_clips_that_are_all_too_long_are_an_error(models, mixed, tmp_path):
+def test_clips_that_are_all_too_long_are_told(models, mixed, tmp_path, caplog):
     long = [clip for clip in mixed if clip.duration > 2.5]
-    with pytest.raises(ConfigError, match=r"are longer than 2.5 s"):
-        train(brain_for(models["audio"], tmp_path, epochs=1), long)
+    train(brain_for(models["audio"], tmp_path, epochs=1), long)
+    assert "are longer than 2.5 s" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"stays": False}, "not in eval mode"), ({"draws": True}, "something else")],
 )
-def test_towers_that_change(models, short, tmp_path, options, message):
-    model = with_tower(models["neither"], **options)
-    with pytest.raises(ConfigError, match=message):
-        train(brain_for(model, tmp_path, epochs=1), short)
+def test_towers_that_change(models, short, tmp_path, options, message, caplog):
+    brain = brain_for(with_tower(models["neither"], **options), tmp_path, epochs=1)
+    if "draws" in options:
+        with pytest.raises(ConfigError, match=message):
+            train(brain, short)
+        return
+    train(brain, short)
+    assert message in caplog.text
 
 
 class Louder(PairDataset):
@@ -653,7 +657,7 @@ class Other(CLAP):
 
 
 @pytest.mark.parametrize("own", [Louder, Mixing, Other])
-def test_what_is_ones_own_is_an_error(models, short, tmp_path, own):
+def test_what_is_ones_own_is_told(models, short, tmp_path, own, caplog):
     """It is not known what of it stays the same."""
     model, kinds = copy.deepcopy(models["both"]), {}
     if own is Mixing:
@@ -664,9 +668,8 @@ def test_what_is_ones_own_is_an_error(models, short, tmp_path, own):
     dataset = Louder if own is Louder else PairDataset
     pairs = dataset(short, SAMPLE_RATE, CLIP_SAMPLES, seed=7)
     name = "a Brain with a compute_forward" if own is Mixing else own.__name__
-    with pytest.raises(ConfigError, match=f"of {name}.*not known that a clip stays"):
-        brain.fit([1], pairs, train_loader_kwargs=loader_options(brain))
-    assert brain.optimizer_step == 0
+    brain.fit([1], pairs, train_loader_kwargs=loader_options(brain))
+    assert re.search(f"of {name}.*not known that a clip stays", caplog.text)
 
 
 # ------------------------------------------------------------------- other ways
@@ -739,5 +742,5 @@ def test_a_recipe_tells_in_one_line_that_nothing_is_frozen(tmp_path):
     told = {**TINY, "cache_frozen": None, "output_folder": tmp_path / "run"}
     words = command("hparams/demo.yaml", told)
     finished = run_script(TRAIN, words, tmp_path / "log")
-    assert "audio_encoder: it is trained (--freeze_audio" in error_of(finished)
-    assert not list(tmp_path.glob("run/save/CKPT*"))
+    assert finished.code == 0
+    assert "audio_encoder: it is trained (--freeze_audio" in finished.output

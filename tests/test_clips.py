@@ -98,6 +98,7 @@ def test_long_clips_are_the_same_wherever_they_are_embedded():
         caption_clip=torch.zeros(0, dtype=torch.int64),
         index=list(range(5)),
         unreadable={},
+        silent=[],
     )
     by_evaluation, _ = Embedder([]).add(model, windows)
     for clip, wav in enumerate(clips):

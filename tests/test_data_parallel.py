@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from clap_sb.checkpoints.run_folder import PARTS
-from clap_sb.training import data_parallel
+from clap_sb.training import loader_brain
 from clap_sb.training.checkpointer import AtomicCheckpointer
 
 
@@ -22,8 +22,8 @@ class Wrapped:
 
 @pytest.fixture
 def wrap(monkeypatch):
-    monkeypatch.setattr(data_parallel, "DistributedDataParallel", Wrapped)
-    return data_parallel.wrap
+    monkeypatch.setattr(loader_brain, "DistributedDataParallel", Wrapped)
+    return loader_brain.wrap
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_batch_norm_is_synchronised_on_a_gpu_with_the_same_weights(
     checkpointer = AtomicCheckpointer(tmp_path / "save", parts)
     ddp = wrap(clap, "cuda:0")
     assert ddp.options == {"device_ids": ["cuda:0"]}
-    model = data_parallel.unwrap(ddp)
+    model = loader_brain.unwrap(ddp)
     assert len(norms(model)) == count == 3
     assert all(isinstance(part, nn.SyncBatchNorm) for part in norms(model))
     after = dict(model.named_parameters())
@@ -72,4 +72,4 @@ def test_batch_norm_stays_as_it_is_on_a_cpu(wrap, clap):
 )
 def test_ways_that_would_fail_in_the_first_step_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        data_parallel.check_run_options(*options)
+        loader_brain.check_run_options(*options)

@@ -15,6 +15,7 @@ import pytest
 import soundfile
 from recipe_table import assert_checks, error_of, name_of, results, rows
 from scripts import ROOT, Finished, command, run_script
+from speechbrain.utils.run_opts import RunOptions
 
 from clap_sb.checkpoints.open_checkpoint import open_checkpoint
 from clap_sb.config import ConfigError, join
@@ -165,8 +166,8 @@ def own_lists(**settings: object) -> tuple[Callable, Experiment]:
     names = ("common.yaml", "training.yaml", "Custom/train.yaml")
     files = [ROOT / "recipes" / name for name in names]
     config = join([*files, ROOT / "hparams" / "demo.yaml"], json.dumps(settings))
-    read_splits = runpy.run_path(str(ROOT / OWN))["read_splits"]
-    return read_splits, Experiment(config, run_opts=None)
+    prepare = runpy.run_path(str(ROOT / OWN))["prepare"]
+    return prepare, Experiment(config, run_opts=RunOptions())
 
 
 @pytest.mark.parametrize(
@@ -184,13 +185,13 @@ def test_own_lists_are_compared_by_recordings(esc, tmp_path, other, split):
             rows.append(f"{sound},A sound,,{77 if shared else sound.stem}")
         rows.append(f"{sounds[3 * place + 2]},,dog,")  # says nothing to train on
         (tmp_path / f"{name}.csv").write_text("\n".join(rows))
-    read_splits, run = own_lists(**lists, output_folder=str(tmp_path / "run"))
+    prepare, run = own_lists(**lists, output_folder=str(tmp_path / "run"))
     message = f"1 clips of {split}_csv are .*{other}_csv too, such as .*freesound:77"
     with pytest.raises(ConfigError, match=message):
-        read_splits(run, trust=False, folder=run.manifests)
+        prepare(run, run.manifests)
     text = (tmp_path / f"{split}.csv").read_text()
     (tmp_path / f"{split}.csv").write_text(text.replace(",77", ",78"))
-    splits = read_splits(run, trust=False, folder=run.manifests)
+    _, splits = prepare(run, run.manifests)
     assert [len(splits[name]) for name in ("train", "valid", "test")] == [2, 2, 2]
 
 
@@ -202,12 +203,12 @@ def test_a_list_to_test_on_is_read_anew(tmp_path):
         (tmp_path / f"{name}.csv").write_text(f"path,caption\n{name}.wav,A sound\n")
     names = {f"{name}_csv": name for name in ("train", "valid", "test")}
     lists = {key: str(tmp_path / f"{name}.csv") for key, name in names.items()}
-    read_splits, run = own_lists(**lists, output_folder=str(tmp_path / "run"))
-    read_splits(run, trust=False, folder=run.manifests)
+    prepare, run = own_lists(**lists, output_folder=str(tmp_path / "run"))
+    prepare(run, run.manifests)
     run = run.updated({"test_csv": str(tmp_path / "other.csv")})
     trusting = run.updated({"skip_prep": True})
     for later, found in ((trusting, "test.wav"), (run, "other.wav")):
-        splits = read_splits(later, trust=True, folder=run.manifests)
+        _, splits = prepare(later.updated({"stage": "train"}), run.manifests)
         assert [clip.id for clip in splits["test"]] == [found]
         assert [clip.id for clip in splits["train"]] == ["train.wav"]
 

@@ -115,6 +115,8 @@ def test_so_they_are_in_each_system(path, monkeypatch):
         lambda *numbers: asked.append(numbers) or mel_filters(*numbers),
     )
     system = Config(path.read_text(encoding="utf-8")).extract(["log_mel"])
+    if "EssentiaLogMel" in system:
+        pytest.skip("Essentia's filters are another rule's: tests/test_aisfx.py")
     found = Config(system).build()["log_mel"].mel_filters
     assert torch.equal(found, theirs(*asked[0]))
 
