@@ -8,7 +8,10 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from clap_sb.cli.trust import add_trust
+from clap_sb.cli.checkpoint import add_checkpoint, add_device
+from clap_sb.cli.json_lines import print_json
+from clap_sb.cli.messages import UsageError
+from clap_sb.cli.numbers import cosine, count
 
 if TYPE_CHECKING:
     from clap_sb.search.hits import Hit
@@ -64,7 +67,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="weights of texts, then sounds, then pictures; a negative one leads away; "
         "after the texts",
     )
-    parser.add_argument("-k", type=int, default=10, help="hits (default: 10)")
+    parser.add_argument("-k", type=count, default=10, help="hits (default: 10)")
     parser.add_argument(
         "--every-window",
         action="store_true",
@@ -79,7 +82,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--fold-above",
         dest="fold",
-        type=float,
+        type=cosine,
         metavar="COSINE",
         help="the same for another cosine",
     )
@@ -94,14 +97,8 @@ def add(commands: argparse._SubParsersAction) -> None:
         default="nnn",
         help="how the bank corrects (default: %(default)s)",
     )
-    parser.add_argument(
-        "--checkpoint", help="where the index's model is now, if it was moved"
-    )
-    parser.add_argument(
-        "--tokenizer", help="folder or hub name of the text tower's tokenizer"
-    )
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
-    add_trust(parser)
+    add_checkpoint(parser, "where the index notes it")
+    add_device(parser)
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="print JSON")
     output.add_argument("--m3u", action="store_true", help="print a playlist")
@@ -119,15 +116,12 @@ def _weight(word: str) -> float:
 
 def _run(arguments: argparse.Namespace) -> None:
     # heavy: `clap-sb --help` should not wait for it
-    from clap_sb.search.errors import SearchError
     from clap_sb.search.searcher import Searcher
 
     if not (arguments.query or arguments.audio or arguments.image):
-        raise SearchError(
+        raise UsageError(
             "there is no query: give a text, a sound by --audio, a picture by --image"
         )
-    if arguments.k < 1:
-        raise SearchError(f"-k is the number of hits, at least 1, not {arguments.k}")
     searcher = Searcher.open(
         arguments.index,
         arguments.checkpoint,
@@ -148,7 +142,7 @@ def _run(arguments: argparse.Namespace) -> None:
             fold=arguments.fold,
             rescore=rescore,
         )
-        _print(_shown(hits, texts, arguments))
+        _show(hits, texts, searcher.index.model.description, arguments)
 
 
 def _print(answer: str) -> None:
@@ -179,13 +173,25 @@ def _queries(words: list[str]) -> Iterator[list[str]]:
         yield [line]
 
 
-def _shown(hits: list[Hit], texts: list[str], arguments: argparse.Namespace) -> str:
-    from clap_sb.search.formats import as_json, as_m3u, as_table
+def _show(
+    hits: list[Hit], texts: list[str], model: str, arguments: argparse.Namespace
+) -> None:
+    from clap_sb.search.formats import as_data, as_m3u, as_table
 
-    from_lines = arguments.query == ["-"]
     if arguments.json:
-        given = (texts, arguments.audio, arguments.image)
-        return as_json(hits, *given, indent=None if from_lines else 1)
-    if arguments.m3u:
-        return as_m3u(hits)
-    return f"{texts[0]}\n{as_table(hits)}\n" if from_lines else as_table(hits)
+        # a bank's corrections are no cosines
+        score = "score" if arguments.bank else "cosine"
+        print_json(
+            model=model,
+            texts=texts,
+            sounds=arguments.audio,
+            pictures=arguments.image,
+            hits=[as_data(hit, score) for hit in hits],
+        )
+        sys.stdout.flush()  # whoever asks line by line waits for the answer
+    elif arguments.m3u:
+        _print(as_m3u(hits))
+    elif arguments.query == ["-"]:
+        _print(f"{texts[0]}\n{as_table(hits)}\n")
+    else:
+        _print(as_table(hits))
