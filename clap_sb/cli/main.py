@@ -98,11 +98,11 @@ class _Version(argparse.Action):
         import platform
         from importlib.metadata import version
 
-        from clap_sb import __version__
+        import clap_sb
 
         others = ", ".join(f"{name} {version(name)}" for name in ("torch", "numpy"))
         python = platform.python_version()
-        print(f"clap-sb {__version__} (Python {python}, {others})")
+        print(f"clap-sb {clap_sb.__version__} (Python {python}, {others})")
         parser.exit()
 
 

@@ -203,6 +203,7 @@ def report_fold(
                 hparams["history"].rows,
                 experiment.folder / "training_curves.png",
                 f"{origin.system} on {origin.dataset}, {origin.split} held out",
+                brain.best_checkpoint.meta["epoch"],
             )
         print("\n".join(["", told, *where_kept(experiment, brain), ""]))
     return HeldOutFold(brain.embedded, brain.outcome, origin)

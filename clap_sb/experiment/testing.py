@@ -90,6 +90,7 @@ def report_test(
             hparams["history"].rows,
             experiment.folder / "training_curves.png",
             f"{origin.system} on {origin.dataset}",
+            meta["epoch"],
         )
     plots = sorted(experiment.folder.glob("*.png"))
     told = [
