@@ -72,4 +72,4 @@ def test_checkpoints_to_take_are_known_with_their_licences():
     for name, licence, score in rows:
         cells = known.get(name) or known[name.rpartition("/")[2]]
         assert licence in cells, name
-        assert score.split(" (")[0].strip() in cells[4], name
+        assert score == "–" or score.split(" (")[0] in cells[4], name

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from clap_sb.cli.checkpoint import add_checkpoint, add_device
 from clap_sb.cli.json_lines import print_json
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from clap_sb.search.index import Rescore
     from clap_sb.search.searcher import Searcher
 
+    Found = tuple[str, list[Hit]]
+
 _EXAMPLE = """\
 example:
   clap-sb search sounds.index "a dog barking"
@@ -26,6 +29,16 @@ example:
   cat queries.txt | clap-sb search sounds.index - --json
 """
 _NEAR_DUPLICATE = 0.98
+# What `clap-sb serve` is not asked with: files of whoever asks, and other models.
+_NOT_OF_A_SERVER = (
+    "no_server",
+    "audio",
+    "image",
+    "bank",
+    "checkpoint",
+    "tokenizer",
+    "trust",
+)
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -99,6 +112,11 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     add_checkpoint(parser, "where the index notes it")
     add_device(parser)
+    parser.add_argument(
+        "--no-server",
+        action="store_true",
+        help="load the model, even if a `clap-sb serve` of the index has it loaded",
+    )
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="print JSON")
     output.add_argument("--m3u", action="store_true", help="print a playlist")
@@ -115,13 +133,44 @@ def _weight(word: str) -> float:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    # heavy: `clap-sb --help` should not wait for it
-    from clap_sb.search.searcher import Searcher
-
     if not (arguments.query or arguments.audio or arguments.image):
         raise UsageError(
             "there is no query: give a text, a sound by --audio, a picture by --image"
         )
+    find = _finder(arguments)
+    for texts in _queries(arguments.query):
+        model, hits = find(texts)
+        _show(hits, texts, model, arguments)
+
+
+def _finder(arguments: argparse.Namespace) -> Callable[[list[str]], Found]:
+    """By the server of the index that runs, or else by a model that is loaded once."""
+    how = {
+        "weights": arguments.weights,
+        "k": arguments.k,
+        "every_window": arguments.every_window,
+        "fold": arguments.fold,
+    }
+    asked = None
+    if not any(getattr(arguments, name) for name in _NOT_OF_A_SERVER):
+        # heavy: `clap-sb --help` should not wait for it
+        from clap_sb.serve.found_by_words import Asked
+
+        asked = Asked(arguments.index, arguments.device)
+    own = functools.cache(lambda: _own_finder(arguments, how))
+
+    def find(texts: list[str]) -> Found:
+        found = asked and asked.find(texts, **how)
+        return own()(texts) if found is None else found
+
+    return find
+
+
+def _own_finder(
+    arguments: argparse.Namespace, how: Mapping[str, Any]
+) -> Callable[[list[str]], Found]:
+    from clap_sb.search.searcher import Searcher
+
     searcher = Searcher.open(
         arguments.index,
         arguments.checkpoint,
@@ -130,19 +179,20 @@ def _run(arguments: argparse.Namespace) -> None:
         arguments.trust,
     )
     rescore = _rescore(searcher, arguments) if arguments.bank else None
-    for texts in _queries(arguments.query):
+    sounds, pictures, clip = arguments.audio, arguments.image, arguments.clip
+
+    def find(texts: list[str]) -> Found:
         hits = searcher.find(
             texts,
-            arguments.audio,
-            arguments.weights,
-            arguments.image,
-            arguments.clip,
-            k=arguments.k,
-            every_window=arguments.every_window,
-            fold=arguments.fold,
+            sounds,
+            pictures=pictures,
+            clip=clip,
             rescore=rescore,
+            **how,
         )
-        _show(hits, texts, searcher.index.model.description, arguments)
+        return searcher.index.model.description, hits
+
+    return find
 
 
 def _print(answer: str) -> None:
