@@ -3,12 +3,14 @@
     python benchmarks/start_up.py
     python benchmarks/start_up.py --against ../before --checkpoint MODEL
 
-`clap-sb search` asks an index over some built-in sounds for a word, `clap-sb tag`
-listens to one of them; a bare `import torch` is what neither can do without. Seconds
-are those from the start of the process until the first file of index or checkpoint is
-opened, and until the answer is there; processor seconds go over all cores. The commands
-take turns, so that whatever else the machine does falls on all of them; each figure is
-the median over the runs, and the ratios are those to `import torch`. With --against,
+`clap-sb search` asks an index over some built-in sounds for a word, by itself
+(`--no-server`) and by a `clap-sb serve` of the index that runs; `clap-sb tag` listens
+to one of them; a bare `import torch` is what none can do without but the one with the
+server. Seconds are those from the start of the process until the first file of index
+or checkpoint is opened (with the server: none is), and until the answer is there;
+processor seconds go over all cores. The commands take turns, so that whatever else the
+machine does falls on all of them; each figure is the median over the runs, and the
+ratios are those to `import torch`. With --against,
 the same index is asked by the code of another checkout, too. Without --checkpoint, the
 model is the demo's, with random weights.
 """
@@ -16,6 +18,7 @@ model is the demo's, with random weights.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -24,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -49,6 +52,7 @@ SOUNDS = 60
 CAPTIONS = ("a dog barks", "rain falls on a roof", "a siren wails in the distance")
 FACTS = "trained_on: nothing\ntext_tower_origin: random weights\nbest_metric: epoch\n"
 BARE = "import torch"
+BY_SERVER = "search, by a server"
 # Each tells, in its last line: seconds to the first file, to the end, of the processor.
 _BARE = f"""
 import sys, time
@@ -73,7 +77,7 @@ if not clap_sb.__file__.startswith(root):
 if clap_sb.cli.main(words):
     sys.exit("the command failed")
 done = time.time() - begun
-print(json.dumps([opened[0], done, time.process_time()]))
+print(json.dumps([opened[0] if opened else done, done, time.process_time()]))
 """
 
 
@@ -107,6 +111,23 @@ def measure(code: str, *arguments: object, root: Path = ROOT) -> list[float]:
     return json.loads(result.stdout.splitlines()[-1])
 
 
+@contextlib.contextmanager
+def serving(index: Path) -> Iterator[None]:
+    """Has a server of the index until the block is left."""
+    words = [sys.executable, "-m", "clap_sb.cli", "serve", str(index), "--json"]
+    words += ["--port", "0", "--no-open"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        words, cwd=ROOT, env=environment, stdout=subprocess.PIPE
+    ) as server:
+        try:
+            if not server.stdout.readline():
+                raise SystemExit("clap-sb serve has ended")
+            yield
+        finally:
+            server.terminate()
+
+
 def rows_of(taken: Mapping[str, Sequence[Sequence[float]]]) -> list[str]:
     """A row for each command, of medians and of their ratios to a bare import."""
     medians = {
@@ -135,6 +156,24 @@ def read_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def planned(
+    index: str, checkpoint: str, sound: str, others: Sequence[Path]
+) -> dict[str, tuple[Path, list[str]]]:
+    """A row for each command: whose code runs it, and its words."""
+    search = ["search", index, CAPTIONS[0]]
+    labels = [word for text in CAPTIONS for word in ("--label", text)]
+    tag = ["tag", sound, "--checkpoint", checkpoint, *labels]
+    rows = {
+        "search": (ROOT, [*search, "--no-server"]),
+        BY_SERVER: (ROOT, search),
+        "tag": (ROOT, tag),
+    }
+    for other in others:  # which asks no server: one is asked by its own version alone
+        rows[f"search, {other.name}"] = other, search
+        rows[f"tag, {other.name}"] = other, tag
+    return rows
+
+
 def main() -> None:
     """Makes an index, and prints what queries of it take."""
     options = read_arguments()
@@ -148,19 +187,13 @@ def main() -> None:
         words = ["index", str(sounds), "--checkpoint", checkpoint, "--out", str(index)]
         if clap_sb(words):
             raise SystemExit("there is no index to be asked")
-        labels = [word for text in CAPTIONS for word in ("--label", text)]
-        sound = str(min(sounds.iterdir()))
-        commands = {
-            "search": ["search", str(index), CAPTIONS[0]],
-            "tag": ["tag", sound, "--checkpoint", checkpoint, *labels],
-        }
-        checkouts = [ROOT, *(path.resolve() for path in options.against)]
-        for _ in range(options.runs + 1):
-            taken[BARE].append(measure(_BARE))
-            for command, words in commands.items():
-                for root in checkouts:
+        others = [path.resolve() for path in options.against]
+        rows = planned(str(index), checkpoint, str(min(sounds.iterdir())), others)
+        with serving(index):
+            for _ in range(options.runs + 1):
+                taken[BARE].append(measure(_BARE))
+                for row, (root, words) in rows.items():
                     given = (str(root), [str(index), checkpoint], words)
-                    row = command if root == ROOT else f"{command}, {root.name}"
                     taken[row].append(measure(_COMMAND, *given, root=root))
     print(" | ".join(["", "first file, s", "", "answer, s", "", "processor, s", ""]))
     # the first run reads the libraries from the disk, and compiles what is new

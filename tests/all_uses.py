@@ -39,15 +39,15 @@ class Hidden:
         raise OSError(f"Could not load this library: {name}/lib{name}.so")
 
 
-def said(*words: object) -> Any:
-    """What a command prints as JSON."""
+def said(*words: object) -> list[Any]:
+    """What a command prints as JSON: an object a line."""
     from clap_sb.cli import main
 
     out = io.TextIOWrapper(io.BytesIO())
     with contextlib.redirect_stdout(out):
         assert main([*map(str, words), "--json"]) == 0, words
         out.flush()
-    return json.loads(out.buffer.getvalue())
+    return [json.loads(line) for line in out.buffer.getvalue().splitlines()]
 
 
 def use_interface(folder: Path) -> dict[str, Any]:

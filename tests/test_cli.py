@@ -241,6 +241,21 @@ def test_info_of_a_run(run, part, capsys):
     assert ("best of the run" in said) == (part == ".")
 
 
+def test_info_tells_whose_weights_a_model_started_from(run, tmp_path, capsys):
+    import json
+    import shutil
+
+    shutil.copytree(run, tmp_path / "run")
+    with open(tmp_path / "run" / "model.yaml", "a") as file:
+        file.write("weights_of:\n- 'aisfx 0.1.2: Ma and Lerch, AGPL-3.0'\n- a second\n")
+    assert main(["info", str(tmp_path / "run")]) == 0
+    said = capsys.readouterr().out
+    assert "weights of       aisfx 0.1.2: Ma and Lerch, AGPL-3.0; a second\n" in said
+    assert main(["info", str(tmp_path / "run"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["weights_of"]
+    assert told == ["aisfx 0.1.2: Ma and Lerch, AGPL-3.0", "a second"]
+
+
 def test_info_loads_no_model(run):
     """What describes it is enough: transformers takes seconds."""
     code = f"""

@@ -72,7 +72,7 @@ def embed(export: str, *words: str) -> list[str]:
 
 
 def names_in(printed: str) -> list[str]:
-    return [entry["name"] for entry in json.loads(printed)["embeddings"]]
+    return [json.loads(line)["path"] for line in printed.splitlines()]
 
 
 def write_wav(path: str, content: bytes) -> None:
@@ -244,8 +244,8 @@ def test_files_after_two_dashes_are_embedded(export, here, capsys):
     os.rename("a.wav", "-a.wav")
     assert main(embed(export, "--", "-a.wav", "b.wav")) == 0
     assert main(embed(export, "./-a.wav", "b.wav")) == 0
-    first, second = map(json.loads, capsys.readouterr().out.splitlines())
-    for one, other in zip(first["embeddings"], second["embeddings"], strict=True):
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for one, other in zip(rows[:2], rows[2:], strict=True):
         assert one["embedding"] == other["embedding"]
 
 

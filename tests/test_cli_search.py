@@ -72,11 +72,11 @@ def test_search_by_sound_finds_the_sound(made, capsys):
     sound = str(sounds / "3.wav")
     assert main(["search", str(out), "--audio", sound, "--json"]) == 0
     hits = json.loads(capsys.readouterr().out)["hits"]
-    assert hits[0]["path"] == sound and hits[0]["score"] == pytest.approx(1, abs=1e-4)
+    assert hits[0]["path"] == sound and hits[0]["cosine"] == pytest.approx(1, abs=1e-4)
     away = ["search", str(out), "--audio", sound, "--weights", "-1", "--json"]
     assert main(away) == 0
     hits = json.loads(capsys.readouterr().out)["hits"]
-    assert hits[-1]["path"] == sound and hits[-1]["score"] == pytest.approx(
+    assert hits[-1]["path"] == sound and hits[-1]["cosine"] == pytest.approx(
         -1, abs=1e-4
     )
 
@@ -86,7 +86,7 @@ def test_search_by_words_and_sounds_together(made, capsys):
     words = [CAPTIONS[0], "--audio", str(sounds / "3.wav")]
     assert main(["search", str(out), *words, "--weights", "0", "1", "--json"]) == 0
     hits = json.loads(capsys.readouterr().out)["hits"]
-    assert hits[0]["score"] == pytest.approx(1, abs=1e-4)
+    assert hits[0]["cosine"] == pytest.approx(1, abs=1e-4)
 
 
 def test_search_prints_a_table_and_a_playlist(made, capsys):
@@ -126,8 +126,6 @@ def test_a_bank_corrects_the_scores(made, run, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "no query"),
-        (["rain", "-k", "0"], "at least 1"),
         ([" "], "empty"),
         (["rain", "--weights", "1", "2"], "1 queries and 2 weights"),
         (["--audio", "missing.wav"], "missing.wav"),
@@ -140,6 +138,24 @@ def test_what_search_says_of_a_mistake(words, message, made, capsys):
     assert main(["search", str(made[1]), *words]) == 1
     error = capsys.readouterr().err
     assert message in error and error.startswith("clap-sb: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "no query"),
+        (["rain", "-k", "0"], "at least 1"),
+        (["rain", "-k", "few"], "few is no whole number"),
+        (["rain", "--fold-above", "2"], "2 is no cosine"),
+        (["rain", "--fold-above", "nan"], "nan is no cosine"),
+    ],
+)
+def test_a_search_that_means_nothing_is_a_wrong_command_line(words, message, capsys):
+    try:  # before the index is looked at: there is none
+        status = main(["search", "none.index", *words])
+    except SystemExit as ended:
+        status = ended.code
+    assert status == 2 and message in capsys.readouterr().err
 
 
 def test_another_model_is_told(made, tmp_path, tmp_path_factory, capsys):
@@ -217,5 +233,5 @@ def test_a_folder_that_moved_and_one_that_cannot_be_read(
 
 def test_an_export_of_another_kind_is_an_error(made, tmp_path, capsys):
     words = ["index", "--out", str(made[1]), "--export", str(tmp_path / "a.csv")]
-    assert main(words) == 1
+    assert main(words) == 2
     assert ".parquet or .npz" in capsys.readouterr().err

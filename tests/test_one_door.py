@@ -185,7 +185,7 @@ def test_commands_see_the_same(kind, wavcaps_kinds, tmp_path, capsys):
     for option, (names, rows) in expected.items():
         command = ["embed", "--checkpoint", str(source), "--json", option, *names]
         assert main([*command, *given]) == 0
-        told = json.loads(capsys.readouterr().out)["embeddings"]
+        told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         found = torch.tensor([entry["embedding"] for entry in told])
         torch.testing.assert_close(found, rows, atol=1e-6, rtol=0)
     assert main(["info", str(source), "--json", *given]) == 0

@@ -13,7 +13,7 @@ from indexes import unit
 from clap_sb.cli.search import _print
 from clap_sb.search import SearchIndex
 from clap_sb.search.export import export
-from clap_sb.search.formats import as_json, as_m3u, as_table
+from clap_sb.search.formats import as_data, as_m3u, as_table
 from clap_sb.search.records import FileRecord, ModelFacts, NewSound
 from clap_sb.search.scan import Stamp
 from clap_sb.search.store import Store
@@ -68,7 +68,7 @@ def test_a_name_with_line_breaks_is_one_line_of_a_playlist(index_of):
 
 def test_json_names_the_files(index_of):
     paths = [*UNICODE, BYTES, BROKEN]
-    found = json.loads(as_json(hits_of(index_of(paths))))["hits"]
+    found = json.loads(json.dumps([as_data(hit) for hit in hits_of(index_of(paths))]))
     assert {hit["path"] for hit in found} == set(paths)
 
 

@@ -84,7 +84,7 @@ def test_search_answers_what_the_command_answers(ask, index, capsys):
         assert hit["name"] == os.path.basename(hit["path"])
         for name in ("start", "end", "sound", "window"):
             assert hit[name] == of_command[name]
-        assert hit["score"] == pytest.approx(of_command["score"], abs=1e-6)
+        assert hit["score"] == pytest.approx(of_command["cosine"], abs=1e-6)
 
 
 def test_similar_to_a_hit_are_all_others(ask, found, index):

@@ -95,7 +95,7 @@ def assert_absent(modules: set[str], unwanted: set[str], command: str) -> None:
 
 def test_help_and_mistakes_import_nothing():
     names = [command.__name__.rpartition(".")[2] for command in COMMANDS]
-    helped = [["--help"], *([name, "--help"] for name in names)]
+    helped = [["--help"], ["--version"], *([name, "--help"] for name in names)]
     mistaken = [
         [],
         ["bark"],
@@ -106,7 +106,7 @@ def test_help_and_mistakes_import_nothing():
     refused += [["tag", "x.wav", "--checkpoint", "x"]]
     refused += [["calibrate", "x.csv", "--checkpoint", "x", "--out", "x.json"]]
     commands = [*helped, *mistaken, *refused]
-    statuses = [0] * len(helped) + [2] * len(mistaken) + [1] * len(refused)
+    statuses = [0] * len(helped) + [2] * len(mistaken) + [2] * len(refused)
     told = loaded_after(commands)
     assert [status for status, _ in told] == statuses
     for words, (_, modules) in zip(commands, told, strict=True):
@@ -136,7 +136,7 @@ def test_an_answer_imports_what_it_needs(run, tmp_path):
         ["info", str(run)],
     ]
     told = loaded_after(commands)
-    assert [status for status, _ in told] == [1, 1, 0, 0, 0, 0, 0, 0]
+    assert [status for status, _ in told] == [1, 2, 0, 0, 0, 0, 0, 0]
     for words, (_, modules) in list(zip(commands, told, strict=True))[:3]:
         # whether there is an index, and what has changed, is seen before that
         assert_absent(modules, {"torch"}, words[0])

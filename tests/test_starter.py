@@ -164,7 +164,7 @@ def test_an_export_is_used_without_the_package(trained, esc, monkeypatch, capsys
         "rain",
     ]
     assert main(["tag", str(sounds[0]), *words, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["files"]
+    assert json.loads(capsys.readouterr().out)["path"] == str(sounds[0])
 
 
 def test_an_onnx_export_hears_the_same_and_says_whose_it_is(trained, place):

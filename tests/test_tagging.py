@@ -166,6 +166,7 @@ def test_curves_are_probabilities_and_go_into_json():
     assert tagging.similarity.abs().max() <= 1.0 + 1e-6
     read = json.loads(json.dumps(tagging.as_dict()))
     assert read["segments"][0]["label"] == "low"
+    assert read["segments"][0]["probability"] == tagging.segments[0].score
     assert set(read["curves"]["probability"]) == {*TONES, NONE}
     assert len(read["curves"]["probability"][NONE]) == bins
 

@@ -67,8 +67,14 @@ def assert_all_told(said: str, folder) -> None:
 
 
 def index(capsys, *words: str) -> dict:
-    assert main(["index", *words, "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
+    """Files that cannot be used are told at the end, as by each command."""
+    status, said = main(["index", *words, "--json"]), capsys.readouterr()
+    update = json.loads(said.out)
+    bad, count = len(update["errors"]), update["files"] + len(update["errors"])
+    assert status == (1 if bad else 0)
+    told = f"clap-sb: {bad} of {count} files cannot be used\n" if bad else ""
+    assert said.err == told
+    return update
 
 
 def test_index(folder, checkpoint, place, capsys):
@@ -127,8 +133,8 @@ def test_tag(folder, checkpoint, named, capsys):
     assert main([*words, "--label", "rain", "--", *named]) == 1
     said = capsys.readouterr()
     assert_all_told(said.err, folder)
-    files = json.loads(said.out)["files"]
-    assert [file["name"] for file in files] == sorted(folder.good)
+    files = [json.loads(line) for line in said.out.splitlines()]
+    assert [file["path"] for file in files] == sorted(folder.good)
     ends = [file["curves"]["edges"][-1] for file in files]
     assert all(0.9 < end < 5 for end in ends)
     curves = [file["curves"]["probability"] for file in files]

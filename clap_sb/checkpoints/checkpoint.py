@@ -8,6 +8,7 @@ from pathlib import Path
 
 from clap_sb.checkpoints.architecture import Architecture
 from clap_sb.checkpoints.run_description import FAMILY
+from clap_sb.checkpoints.run_scores import Score, scores_of
 from clap_sb.model import CLAP
 
 UNKNOWN = "data that the checkpoint does not tell"
@@ -82,6 +83,18 @@ class CheckpointDescription:
         described = _FOLDERS.sub("", self.architecture.description)
         architecture = replace(self.architecture, description=described)
         return replace(self, **told, architecture=architecture)
+
+    def scores(self) -> list[Score]:
+        """What the reports of its run say of it, for a model card.
+
+        Returns
+        -------
+        list of Score
+            None where it is of no run, or of one that was not tested yet; with files
+            by bare names, as in :meth:`to_hand_on`.
+        """
+        found = [] if self.run is None else scores_of(self.run, self.path.name)
+        return [replace(one, test=_FOLDERS.sub("", one.test)) for one in found]
 
     @property
     def facts(self) -> dict[str, str]:

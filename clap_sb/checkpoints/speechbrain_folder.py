@@ -75,7 +75,7 @@ def write_speechbrain_folder(checkpoint: Checkpoint, folder: str | Path) -> None
     for name, text in (
         (DESCRIPTION_FILE, to_json(architecture)),
         (YAML_FILE, hyperparams(architecture, tokenizer is not None)),
-        (CARD_FILE, model_card(architecture, told.facts)),
+        (CARD_FILE, model_card(architecture, told.facts, checkpoint.scores())),
     ):
         (folder / name).write_text(text, encoding="utf-8")
 

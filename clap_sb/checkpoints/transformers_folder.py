@@ -55,7 +55,9 @@ def write_transformers_folder(checkpoint: Checkpoint, folder: str | Path) -> Non
     model.save_pretrained(folder)
     ClapFeatureExtractor(**_processor(architecture)).save_pretrained(folder)
     told = checkpoint.to_hand_on()
-    card = model_card(told.architecture, told.facts)
+    card = model_card(
+        told.architecture, told.facts, checkpoint.scores(), "transformers"
+    )
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""What commands that take audio have in common: the checkpoint, and the files."""
+"""What commands that take audio have in common: the model, and the files."""
 
 from __future__ import annotations
 
@@ -8,32 +8,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from clap_sb.cli.messages import tell
 from clap_sb.cli.standard_input import NEITHER, STDIN, sources_in_stdin
-from clap_sb.cli.trust import add_trust
 
 if TYPE_CHECKING:
     from clap_sb.data.audio_file import AudioFile, AudioSource
     from clap_sb.inference import CLAP
 
 Result = TypeVar("Result")
-
-
-def add_checkpoint(parser: argparse.ArgumentParser) -> None:
-    """Adds the options that name the model and its device.
-
-    Arguments
-    ---------
-    parser : argparse.ArgumentParser
-        A command's.
-    """
-    parser.add_argument(
-        "--checkpoint",
-        required=True,
-        help="an export, a training run's folder, a public checkpoint, or a name on "
-        "the hub",
-    )
-    parser.add_argument("--tokenizer", help="folder or hub name, if it lies elsewhere")
-    parser.add_argument("--device", help="cuda, cuda:1, cpu (default)")
-    add_trust(parser)
 
 
 def add_files(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +39,7 @@ def load(arguments: argparse.Namespace) -> CLAP:
     Arguments
     ---------
     arguments : argparse.Namespace
-        With what :func:`add_checkpoint` added.
+        With what :func:`~clap_sb.cli.checkpoint.add_checkpoint` added.
 
     Returns
     -------

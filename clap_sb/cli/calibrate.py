@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 
-from clap_sb.cli.audio_files import add_checkpoint, load, tell_unreadable
+from clap_sb.cli.audio_files import load, tell_unreadable
+from clap_sb.cli.checkpoint import add_checkpoint, add_device
+from clap_sb.cli.json_lines import print_json
 from clap_sb.cli.messages import tell
 from clap_sb.cli.tag_arguments import add_labels, add_listening, labels_of, options_of
 
@@ -41,6 +42,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("annotations", type=Path, help="CSV: file,start,end,label")
     add_checkpoint(parser)
+    add_device(parser)
     add_labels(parser)
     add_listening(parser)
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
@@ -69,7 +71,7 @@ def _run(arguments: argparse.Namespace) -> None:
         raise
     calibration.write(arguments.out)
     if arguments.json:
-        print(json.dumps(asdict(calibration)))
+        print_json(path=str(arguments.out), **asdict(calibration))
     else:
         heard = len(annotated) - len(unreadable)
         print(f"{arguments.out}: thresholds from {heard} recordings")

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from clap_sb.cli.audio_files import (
-    add_checkpoint,
     add_files,
     for_each,
     load,
     named_sources,
     tell_unreadable,
 )
+from clap_sb.cli.checkpoint import add_checkpoint, add_device
+from clap_sb.cli.json_lines import print_json
+from clap_sb.cli.numbers import count
 
 _EXAMPLE = """example:
   clap-sb caption --checkpoint results/run/export dog.wav --top 3
@@ -36,13 +37,14 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     add_files(parser)
     add_checkpoint(parser)
+    add_device(parser)
     parser.add_argument(
         "--captions",
         type=Path,
         help="sentences to choose from, one a line (default: some hundreds about "
         "everyday sounds)",
     )
-    parser.add_argument("--top", type=int, default=3, help="sentences a file (3)")
+    parser.add_argument("--top", type=count, default=3, help="sentences a file (3)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=_run)
 
@@ -53,28 +55,25 @@ def _run(arguments: argparse.Namespace) -> None:
     from clap_sb.data.text_file import read_lines
     from clap_sb.inference.captions import Captioner
 
-    captions = None
+    bank = None
     if arguments.captions is not None:
-        captions = read_lines(arguments.captions)
-        if not captions:
+        bank = read_lines(arguments.captions)
+        if not bank:
             raise ValueError(f"{arguments.captions} holds no sentence")
     clap = load(arguments)
-    captioner = Captioner(clap, captions)
+    captioner = Captioner(clap, bank)
     sources = named_sources(arguments.files)
     done, unreadable = for_each(
         sources,
         clap.sample_rate,
         lambda file: captioner.describe(clap.embed_files(file), arguments.top)[0],
     )
-    if arguments.json:
-        entries = [
-            {"name": name, "captions": [row._asdict() for row in rows]}
-            for name, rows in done
-        ]
-        print(json.dumps({"model": clap.description, "files": entries}))
-    else:
-        for name, rows in done:
-            print(printable(name))
-            for row in rows:
-                print(f"  {row.similarity:6.3f}  {row.caption}")
+    for name, rows in done:
+        if arguments.json:
+            captions = [{"text": row.caption, "cosine": row.similarity} for row in rows]
+            print_json(model=clap.description, path=name, captions=captions)
+            continue
+        print(printable(name))
+        for row in rows:
+            print(f"  {row.similarity:6.3f}  {row.caption}")
     tell_unreadable(unreadable, len(sources))

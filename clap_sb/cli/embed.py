@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,13 +10,15 @@ from typing import TYPE_CHECKING
 
 from clap_sb.cli.audio_files import (
     STDIN,
-    add_checkpoint,
     add_files,
     for_each,
     load,
     named_sources,
     tell_unreadable,
 )
+from clap_sb.cli.checkpoint import add_checkpoint, add_device
+from clap_sb.cli.json_lines import print_json
+from clap_sb.cli.messages import UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -50,6 +51,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     add_files(parser)
     add_checkpoint(parser)
+    add_device(parser)
     parser.add_argument(
         "--text",
         action="store_true",
@@ -66,16 +68,18 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     if not arguments.json and arguments.out is None:
-        raise ValueError("embed needs --out FILE.npz, or --json")
+        raise UsageError("embed needs --out FILE.npz, or --json")
     if arguments.out is not None and arguments.out.suffix != ".npz":
-        raise ValueError(f"--out {arguments.out}: the file is a .npz")
+        raise UsageError(f"--out {arguments.out}: the file is a .npz")
     clap = load(arguments)
     rows, unreadable = _embedded(clap, arguments)
     if arguments.out is not None and rows:
         _write(arguments.out, rows)
     if arguments.json:
-        entries = [{"name": name, "embedding": row.tolist()} for name, row in rows]
-        print(json.dumps({"model": clap.description, "embeddings": entries}))
+        kind = "text" if arguments.text else "path"
+        for name, row in rows:
+            told = {kind: name, "embedding": row.tolist()}
+            print_json(model=clap.description, **told)
     elif rows:
         print(f"{arguments.out}: {len(rows)} embeddings of {len(rows[0][1])} numbers")
     tell_unreadable(unreadable, len(rows) + len(unreadable))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from clap_sb.cli.trust import add_trust
+from clap_sb.cli.checkpoint import add_checkpoint_in_place, checkpoint_of
+from clap_sb.cli.json_lines import print_json
 
 _EXAMPLE = """example:
   clap-sb export --onnx results/AudioCaps/htsat_roberta/3407 my_model_onnx
@@ -30,31 +31,25 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--onnx", action="store_true", required=True, help="for onnxruntime"
     )
-    parser.add_argument(
-        "checkpoint", help="a run, an export, a file, a folder, or a name on the hub"
-    )
+    add_checkpoint_in_place(parser)
     parser.add_argument("out", help="folder to write; it must not exist, or be empty")
-    parser.add_argument(
-        "--tokenizer", help="folder or hub name of the text tower's tokenizer"
-    )
-    add_trust(parser)
     parser.add_argument("--json", action="store_true", help="print what it is as JSON")
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    checkpoint = checkpoint_of(arguments)
     # heavy: `clap-sb --help` should not wait for it
-    import json
     from dataclasses import asdict
 
     from clap_sb.inference.onnx_export import export_onnx
 
     exported = export_onnx(
-        arguments.checkpoint, arguments.out, arguments.tokenizer, arguments.trust
+        checkpoint, arguments.out, arguments.tokenizer, arguments.trust
     )
     if arguments.json:
-        print(json.dumps(asdict(exported), indent=1))
+        print_json(**asdict(exported))
         return
-    print(f"{exported.folder}: {exported.metadata['model']}")
+    print(f"{exported.path}: {exported.metadata['model']}")
     for tower, difference in exported.differences.items():
         print(f"{tower}.onnx differs from PyTorch by at most {difference:.1e}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 import os
 import sys
 from collections import Counter
@@ -12,7 +11,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from clap_sb.cli.trust import add_trust
+from clap_sb.cli.checkpoint import add_checkpoint, add_device
+from clap_sb.cli.json_lines import print_json
+from clap_sb.cli.messages import UsageError
+from clap_sb.cli.numbers import count
 
 if TYPE_CHECKING:
     from clap_sb.search.updating import Update
@@ -27,6 +29,7 @@ example:
 It can be interrupted at any time; the same command goes on where it was.
 """
 _REASONS_SHOWN = 5
+_EXPORTS = (".parquet", ".npz")
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -47,20 +50,14 @@ def add(commands: argparse._SubParsersAction) -> None:
         "folder", nargs="*", help="folders with sounds (default: those it has already)"
     )
     parser.add_argument("--out", required=True, help="folder of the index")
+    add_checkpoint(parser, "where the index notes it")
+    add_device(parser)
     parser.add_argument(
-        "--checkpoint", help="the model: a file, a folder, or a name on the hub"
-    )
-    parser.add_argument(
-        "--tokenizer", help="folder or hub name of the text tower's tokenizer"
-    )
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
-    add_trust(parser)
-    parser.add_argument(
-        "--batch-size", type=int, default=16, help="windows embedded at once"
+        "--batch-size", type=count, default=16, help="windows embedded at once"
     )
     parser.add_argument(
         "--workers",
-        type=int,
+        type=count,
         default=min(8, os.cpu_count() or 1),
         help="threads that read and decode (default: %(default)s)",
     )
@@ -93,6 +90,10 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    if arguments.export and not arguments.export.endswith(_EXPORTS):
+        raise UsageError(
+            f"--export {arguments.export}: embeddings are exported as .parquet or .npz"
+        )
     # heavy: `clap-sb --help` should not wait for it
     from clap_sb.search.updating import EXACT_UP_TO, Updater
 
@@ -115,7 +116,7 @@ def _run(arguments: argparse.Namespace) -> None:
         arguments.allow_empty,
     )
     if arguments.json:
-        print(json.dumps({"index": arguments.out, **asdict(update)}, indent=1))
+        print_json(path=arguments.out, **asdict(update))
     else:
         print(_told(arguments.out, update))
     if arguments.export:
@@ -124,6 +125,9 @@ def _run(arguments: argparse.Namespace) -> None:
 
         rows = export(SearchIndex(arguments.out), arguments.export)
         print(f"{arguments.export}: {rows} windows", file=sys.stderr)
+    if update.errors:
+        tried = update.files + len(update.errors)
+        raise ValueError(f"{len(update.errors)} of {tried} files cannot be used")
 
 
 def _load(arguments: argparse.Namespace, checkpoint: str, tokenizer: str | None):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 
-from clap_sb.cli.trust import add_trust
+from clap_sb.cli.checkpoint import add_checkpoint_in_place, checkpoint_of
+from clap_sb.cli.json_lines import print_json
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -23,18 +23,18 @@ def add(commands: argparse._SubParsersAction) -> None:
         epilog="example:\n  clap-sb info 630k-audioset-best.pt",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("file", help="a file, a folder, or a name on the hub")
-    parser.add_argument(
-        "--tokenizer", help="folder or name on the hub of the text tower's tokenizer"
-    )
-    add_trust(parser)
+    add_checkpoint_in_place(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    checkpoint = checkpoint_of(arguments)
     # heavy: `clap-sb --help` should not wait for it
     from clap_sb.inference.conversion import inform
 
-    facts = inform(arguments.file, arguments.tokenizer, arguments.trust)
-    print(json.dumps(asdict(facts)) if arguments.json else facts.table())
+    facts = inform(checkpoint, arguments.tokenizer, arguments.trust)
+    if arguments.json:
+        print_json(**asdict(facts))
+    else:
+        print(facts.table())

@@ -23,7 +23,7 @@ from clap_sb.cli import (
     serve,
     tag,
 )
-from clap_sb.cli.messages import tell
+from clap_sb.cli.messages import UsageError, tell
 
 # Each has `add(commands)`, which adds its parser and sets `run`.
 COMMANDS = (
@@ -51,18 +51,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0, 1 after one line on what went wrong, 2 for a wrong command line,
-        130 if it was interrupted.
+        Exit status: 0; 1 after a line on what went wrong, or, with all else done, on
+        files that cannot be used; 2 for a wrong command line; 130 if it was
+        interrupted; 141 if whoever read what it prints reads no more.
     """
+    try:
+        try:
+            return _status(argv)
+        finally:
+            sys.stdout.flush()  # what is left would else fail after the end
+    except BrokenPipeError:
+        # a reader that has seen enough (`| head`) is no mistake, and nothing to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _status(argv: Sequence[str] | None) -> int:
     arguments = parse(sys.argv[1:] if argv is None else argv)
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         # a name that the terminal has no characters for is no reason to lose the rest
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         arguments.run(arguments)
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError) as error:
         tell(str(error))
-        return 1
+        return 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
         tell("interrupted")
         return 130
@@ -73,6 +88,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 _LEFT_OVER = ("unrecognized arguments: ", "the following arguments are required: ")
 
 _NEGATIVE = re.compile(r"-\d*\.?\d+")
+
+
+class _Version(argparse.Action):
+    """Prints the version of clap_sb, and those that answers depend on."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        """Ends the program, as argparse does."""
+        import platform
+        from importlib.metadata import version
+
+        import clap_sb
+
+        others = ", ".join(f"{name} {version(name)}" for name in ("torch", "numpy"))
+        python = platform.python_version()
+        print(f"clap-sb {clap_sb.__version__} (Python {python}, {others})")
+        parser.exit()
 
 
 class _Parser(argparse.ArgumentParser):
@@ -161,6 +192,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """
     parser = _Parser(
         prog="clap-sb", description="Checkpoints and sounds from the command line."
+    )
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, help="print the version and exit"
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:

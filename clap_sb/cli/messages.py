@@ -5,6 +5,10 @@ from __future__ import annotations
 import sys
 
 
+class UsageError(ValueError):
+    """A command line that its parser takes, and that means nothing: exit status 2."""
+
+
 def tell(message: str) -> None:
     """Prints to the standard error.
 

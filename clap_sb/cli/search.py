@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-from clap_sb.cli.trust import add_trust
+from clap_sb.cli.checkpoint import add_checkpoint, add_device
+from clap_sb.cli.json_lines import print_json
+from clap_sb.cli.messages import UsageError
+from clap_sb.cli.numbers import cosine, count
 
 if TYPE_CHECKING:
     from clap_sb.search.hits import Hit
     from clap_sb.search.index import Rescore
     from clap_sb.search.searcher import Searcher
+
+    Found = tuple[str, list[Hit]]
 
 _EXAMPLE = """\
 example:
@@ -23,6 +29,16 @@ example:
   cat queries.txt | clap-sb search sounds.index - --json
 """
 _NEAR_DUPLICATE = 0.98
+# What `clap-sb serve` is not asked with: files of whoever asks, and other models.
+_NOT_OF_A_SERVER = (
+    "no_server",
+    "audio",
+    "image",
+    "bank",
+    "checkpoint",
+    "tokenizer",
+    "trust",
+)
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -64,7 +80,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="weights of texts, then sounds, then pictures; a negative one leads away; "
         "after the texts",
     )
-    parser.add_argument("-k", type=int, default=10, help="hits (default: 10)")
+    parser.add_argument("-k", type=count, default=10, help="hits (default: 10)")
     parser.add_argument(
         "--every-window",
         action="store_true",
@@ -79,7 +95,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--fold-above",
         dest="fold",
-        type=float,
+        type=cosine,
         metavar="COSINE",
         help="the same for another cosine",
     )
@@ -94,14 +110,13 @@ def add(commands: argparse._SubParsersAction) -> None:
         default="nnn",
         help="how the bank corrects (default: %(default)s)",
     )
+    add_checkpoint(parser, "where the index notes it")
+    add_device(parser)
     parser.add_argument(
-        "--checkpoint", help="where the index's model is now, if it was moved"
+        "--no-server",
+        action="store_true",
+        help="load the model, even if a `clap-sb serve` of the index has it loaded",
     )
-    parser.add_argument(
-        "--tokenizer", help="folder or hub name of the text tower's tokenizer"
-    )
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
-    add_trust(parser)
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="print JSON")
     output.add_argument("--m3u", action="store_true", help="print a playlist")
@@ -118,16 +133,44 @@ def _weight(word: str) -> float:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    # heavy: `clap-sb --help` should not wait for it
-    from clap_sb.search.errors import SearchError
-    from clap_sb.search.searcher import Searcher
-
     if not (arguments.query or arguments.audio or arguments.image):
-        raise SearchError(
+        raise UsageError(
             "there is no query: give a text, a sound by --audio, a picture by --image"
         )
-    if arguments.k < 1:
-        raise SearchError(f"-k is the number of hits, at least 1, not {arguments.k}")
+    find = _finder(arguments)
+    for texts in _queries(arguments.query):
+        model, hits = find(texts)
+        _show(hits, texts, model, arguments)
+
+
+def _finder(arguments: argparse.Namespace) -> Callable[[list[str]], Found]:
+    """By the server of the index that runs, or else by a model that is loaded once."""
+    how = {
+        "weights": arguments.weights,
+        "k": arguments.k,
+        "every_window": arguments.every_window,
+        "fold": arguments.fold,
+    }
+    asked = None
+    if not any(getattr(arguments, name) for name in _NOT_OF_A_SERVER):
+        # heavy: `clap-sb --help` should not wait for it
+        from clap_sb.serve.found_by_words import Asked
+
+        asked = Asked(arguments.index, arguments.device)
+    own = functools.cache(lambda: _own_finder(arguments, how))
+
+    def find(texts: list[str]) -> Found:
+        found = asked and asked.find(texts, **how)
+        return own()(texts) if found is None else found
+
+    return find
+
+
+def _own_finder(
+    arguments: argparse.Namespace, how: Mapping[str, Any]
+) -> Callable[[list[str]], Found]:
+    from clap_sb.search.searcher import Searcher
+
     searcher = Searcher.open(
         arguments.index,
         arguments.checkpoint,
@@ -136,19 +179,20 @@ def _run(arguments: argparse.Namespace) -> None:
         arguments.trust,
     )
     rescore = _rescore(searcher, arguments) if arguments.bank else None
-    for texts in _queries(arguments.query):
+    sounds, pictures, clip = arguments.audio, arguments.image, arguments.clip
+
+    def find(texts: list[str]) -> Found:
         hits = searcher.find(
             texts,
-            arguments.audio,
-            arguments.weights,
-            arguments.image,
-            arguments.clip,
-            k=arguments.k,
-            every_window=arguments.every_window,
-            fold=arguments.fold,
+            sounds,
+            pictures=pictures,
+            clip=clip,
             rescore=rescore,
+            **how,
         )
-        _print(_shown(hits, texts, arguments))
+        return searcher.index.model.description, hits
+
+    return find
 
 
 def _print(answer: str) -> None:
@@ -179,13 +223,25 @@ def _queries(words: list[str]) -> Iterator[list[str]]:
         yield [line]
 
 
-def _shown(hits: list[Hit], texts: list[str], arguments: argparse.Namespace) -> str:
-    from clap_sb.search.formats import as_json, as_m3u, as_table
+def _show(
+    hits: list[Hit], texts: list[str], model: str, arguments: argparse.Namespace
+) -> None:
+    from clap_sb.search.formats import as_data, as_m3u, as_table
 
-    from_lines = arguments.query == ["-"]
     if arguments.json:
-        given = (texts, arguments.audio, arguments.image)
-        return as_json(hits, *given, indent=None if from_lines else 1)
-    if arguments.m3u:
-        return as_m3u(hits)
-    return f"{texts[0]}\n{as_table(hits)}\n" if from_lines else as_table(hits)
+        # a bank's corrections are no cosines
+        score = "score" if arguments.bank else "cosine"
+        print_json(
+            model=model,
+            texts=texts,
+            sounds=arguments.audio,
+            pictures=arguments.image,
+            hits=[as_data(hit, score) for hit in hits],
+        )
+        sys.stdout.flush()  # whoever asks line by line waits for the answer
+    elif arguments.m3u:
+        _print(as_m3u(hits))
+    elif arguments.query == ["-"]:
+        _print(f"{texts[0]}\n{as_table(hits)}\n")
+    else:
+        _print(as_table(hits))

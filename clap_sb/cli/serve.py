@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 
-from clap_sb.cli.trust import add_trust
+from clap_sb.cli.checkpoint import add_checkpoint, add_device
+from clap_sb.cli.json_lines import print_json
 
 _EXAMPLE = """\
 example:
@@ -48,20 +48,15 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--no-open", action="store_true", help="do not open the page in the browser"
     )
-    parser.add_argument(
-        "--checkpoint", help="where the index's model is now, if it was moved"
-    )
-    parser.add_argument(
-        "--tokenizer", help="folder or hub name of the text tower's tokenizer"
-    )
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
-    add_trust(parser)
+    add_checkpoint(parser, "where the index notes it")
+    add_device(parser)
     parser.add_argument("--json", action="store_true", help="print the address as JSON")
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> None:
     # heavy: `clap-sb --help` should not wait for it
+    import sys
     import webbrowser
 
     from clap_sb.search.errors import SearchError
@@ -87,12 +82,11 @@ def _run(arguments: argparse.Namespace) -> None:
         url = url_of(taken)
 
         def ready() -> None:
-            told = (
-                json.dumps({"url": url})
-                if arguments.json
-                else f"{url}  (Ctrl-C ends it)"
-            )
-            print(told, flush=True)
+            if arguments.json:
+                print_json(url=url)
+            else:
+                print(f"{url}  (Ctrl-C ends it)")
+            sys.stdout.flush()
             if not arguments.no_open:
                 webbrowser.open(url)
 

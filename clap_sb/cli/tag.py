@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clap_sb.cli.audio_files import (
-    add_checkpoint,
     add_files,
     for_each,
     load,
     named_sources,
     tell_unreadable,
 )
+from clap_sb.cli.checkpoint import add_checkpoint, add_device
+from clap_sb.cli.json_lines import print_json
+from clap_sb.cli.messages import UsageError
 from clap_sb.cli.tag_arguments import add_labels, add_listening, labels_of, options_of
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     add_files(parser)
     add_checkpoint(parser)
+    add_device(parser)
     add_labels(parser)
     add_listening(parser)
     parser.add_argument(
@@ -59,7 +61,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 def _run(arguments: argparse.Namespace) -> None:
     sources = named_sources(arguments.files)
     if arguments.plot is not None and len(sources) > 1:
-        raise ValueError(f"--plot draws one file, and there are {len(sources)}")
+        raise UsageError(f"--plot draws one file, and there are {len(sources)}")
     labels = labels_of(arguments)
     # heavy: `clap-sb --help` should not wait for it
     from clap_sb.inference.calibration import Calibration
@@ -81,11 +83,11 @@ def _run(arguments: argparse.Namespace) -> None:
         return tagging
 
     done, unreadable = for_each(sources, clap.sample_rate, tag)
-    if arguments.json:
-        entries = [{"name": name, **tagging.as_dict()} for name, tagging in done]
-        print(json.dumps({"model": clap.description, "files": entries}))
-    else:
-        print("\n".join(_lines(name, tagging) for name, tagging in done))
+    for name, tagging in done:
+        if arguments.json:
+            print_json(model=clap.description, path=name, **tagging.as_dict())
+        else:
+            print(_lines(name, tagging))
     tell_unreadable(unreadable, len(sources))
 
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clap_sb.cli.messages import UsageError
+
 if TYPE_CHECKING:
     from clap_sb.inference.labels import Labels
     from clap_sb.inference.tag_options import TagOptions
@@ -58,11 +60,11 @@ def labels_of(arguments: argparse.Namespace) -> Labels:
 
     Raises
     ------
-    ValueError
+    UsageError
         If there are none, or they come in both ways.
     """
     if bool(arguments.label) == (arguments.labels is not None):
-        raise ValueError(
+        raise UsageError(
             "give the labels by --label LABEL (again for each), or --labels FILE"
         )
     # heavy: whoever gave none should not wait for it
@@ -130,7 +132,7 @@ def options_of(arguments: argparse.Namespace, base: TagOptions) -> TagOptions:
 
     Raises
     ------
-    ValueError
+    UsageError
         If an option is given that the others make meaningless.
     """
     values = {name: getattr(arguments, name) for name in (*_OPTIONS, "frames")}
@@ -138,7 +140,7 @@ def options_of(arguments: argparse.Namespace, base: TagOptions) -> TagOptions:
     options = replace(base, **given)
     unheard = "window" if options.frames else "frames_hop"
     if unheard in given:
-        raise ValueError(
+        raise UsageError(
             "--frames listens in the model's own windows: --window goes without it, "
             "and --frames-hop with it alone"
         )

@@ -24,22 +24,30 @@ _COUNTS_UP_TO = 20  # classes
 _LABEL_LENGTH = 30  # characters
 _TITLE_DENSITY = 9  # characters an inch
 
-# A series goes to the first panel that shares a word with its name, or to its own.
+_MOST_CLIPS = 32  # of a similarity matrix: their captions can be read
+
+# A series goes to the first panel that shares a word with its name, or to its own;
+# each panel has a unit.
 _PANELS = {
-    "Loss": {"loss"},
-    "Similarity": {"similarity"},
-    "Temperature": {"temperature"},
-    "Median rank": {"median"},
-    "Text to audio (%)": {"t2a"},
-    "Audio to text (%)": {"a2t"},
-    "Accuracy": {"accuracy"},
-    "Logit scale": {"logit"},
-    "Learning rate": {"lr"},
+    "Loss": ({"loss"}, "as the objective has it (InfoNCE: nats)"),
+    "Similarity": ({"similarity"}, "cosine"),
+    "Temperature": ({"temperature"}, "1 / logit scale"),
+    "Median rank": ({"median"}, "rank (1: the first)"),
+    "Text to audio": ({"t2a"}, "% of captions"),
+    "Audio to text": ({"a2t"}, "% of clips"),
+    "Accuracy": ({"accuracy"}, "%"),
+    "Mean average precision": ({"map"}, "%"),
+    "Logit scale": ({"logit"}, "factor of cosines"),
+    "Learning rate": ({"lr", "rate"}, "of the optimizer's steps"),
+    "Time": ({"seconds"}, "s an epoch"),
 }
 
 
 def plot_training_curves(
-    history: Sequence[Mapping[str, float]], path: str | Path, title: str
+    history: Sequence[Mapping[str, float]],
+    path: str | Path,
+    title: str,
+    kept: int | None = None,
 ) -> None:
     """Draws what was logged for each epoch, one panel for what belongs together.
 
@@ -53,6 +61,8 @@ def plot_training_curves(
         PNG to write.
     title : str
         Title of the picture.
+    kept : int, optional
+        The epoch whose model was kept, which is marked and told in the title.
 
     Raises
     ------
@@ -76,23 +86,45 @@ def plot_training_curves(
     epochs = [entry.get("epoch", i) for i, entry in enumerate(history, start=1)]
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
+    if kept is not None:
+        title += f"; dashed: epoch {kept}, which was kept"
     figure = _figure(_PANEL[0] * columns, _PANEL[1] * rows + 0.4, title)
     for index, (name, series) in enumerate(panels.items(), start=1):
         axes = figure.add_subplot(rows, columns, index)
         _draw_series(axes, epochs, history, series)
+        if kept is not None:
+            axes.axvline(kept, color="black", linestyle="--", linewidth=1)
         axes.set_title(name, fontsize=10, parse_math=False)
+        if name in _PANELS:
+            axes.set_ylabel(_PANELS[name][1], fontsize=9)
     _save(figure, path)
 
 
-def plot_similarity_matrix(similarity: Tensor, path: str | Path, title: str) -> None:
-    """Draws the similarity of captions and clips as a coloured matrix.
+def plot_similarity_matrix(
+    audio: Tensor,
+    text: Tensor,
+    caption_clip: Tensor,
+    captions: Sequence[str],
+    path: str | Path,
+    title: str,
+) -> None:
+    """Draws the cosines of captions and clips: a row for the captions of a clip.
 
-    With captions in the order of their clips, a good model shows a bright diagonal.
+    Of more than 32 clips, 32 are drawn, at even distances, so that their captions can
+    be read. A row is the mean over its clip's captions, and has the first for a name. A
+    dot marks the best clip of each row: black on the diagonal, where it belongs, and
+    red elsewhere.
 
     Arguments
     ---------
-    similarity : torch.Tensor
-        Similarities ``[num_captions, num_clips]``.
+    audio : torch.Tensor
+        Embeddings of clips ``[clips, dim]``, unit norm.
+    text : torch.Tensor
+        Of captions ``[captions, dim]``, likewise.
+    caption_clip : torch.Tensor
+        Each caption's clip ``[captions]``; each clip has one at least.
+    captions : sequence of str
+        The captions.
     path : str or pathlib.Path
         PNG to write.
     title : str
@@ -103,17 +135,32 @@ def plot_similarity_matrix(similarity: Tensor, path: str | Path, title: str) -> 
     >>> import tempfile, torch
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = Path(folder, "similarity.png")
-    ...     plot_similarity_matrix(torch.eye(8), file, "Run")
+    ...     clips, names = torch.arange(8), [f"sound {place}" for place in range(8)]
+    ...     plot_similarity_matrix(
+    ...         torch.eye(8), torch.eye(8), clips, names, file, "Run"
+    ...     )
     ...     file.stat().st_size > 1000
     True
     """
-    figure = _figure(7, 6.4, title)
+    shown = _evenly(len(audio), _MOST_CLIPS)
+    owned = [(caption_clip == clip).nonzero()[:, 0] for clip in shown]
+    similarity, best = _by_clip(audio[shown], text, owned)
+    if len(shown) < len(audio):
+        title += f"; {len(shown)} of {len(audio)} clips"
+    side = max(3.0, 0.22 * len(shown))
+    figure = _figure(side + 4.6, side + 1.6, title)
     axes = figure.add_subplot()
-    image = axes.imshow(
-        similarity.detach().float().cpu().numpy(), aspect="auto", cmap="viridis"
-    )
-    axes.set(xlabel="clip", ylabel="caption")
-    figure.colorbar(image, label="cosine similarity")
+    image = axes.imshow(similarity.numpy(), aspect="auto", cmap="viridis")
+    colors = ["black" if b == row else "red" for row, b in enumerate(best)]
+    axes.scatter(best, range(len(best)), s=10, color=colors)
+    names = [
+        f"{_cut(captions[rows[0]])}  {clip}"
+        for clip, rows in zip(shown, owned, strict=True)
+    ]
+    axes.set_yticks(range(len(shown)), names, fontsize=8, parse_math=False)
+    axes.set_xticks(range(len(shown)), shown, fontsize=8, rotation=90)
+    axes.set(xlabel="clip (its number)", ylabel="captions of a clip, and its number")
+    figure.colorbar(image, label="cosine, mean over the captions; dot: the row's best")
     _save(figure, path)
 
 
@@ -178,7 +225,7 @@ def _panels(history: Sequence[Mapping[str, float]]) -> dict[str, list[str]]:
     panels: dict[str, list[str]] = {title: [] for title in _PANELS}
     for name in names:
         words = set(re.split(r"[\W_]+", name.lower()))
-        fitting = (title for title, keys in _PANELS.items() if keys & words)
+        fitting = (title for title, (keys, _) in _PANELS.items() if keys & words)
         panels.setdefault(next(fitting, _readable(name)), []).append(name)
     return {title: series for title, series in panels.items() if series}
 
@@ -208,16 +255,37 @@ def _readable(name: str) -> str:
     return name.replace("_", " ").strip()
 
 
+def _cut(label: str) -> str:
+    """At most so long that the picture has more room than the names."""
+    long = len(label) > _LABEL_LENGTH
+    return label[: _LABEL_LENGTH - 1] + "…" if long else label
+
+
+def _evenly(count: int, most: int) -> list[int]:
+    """Numbers below `count`, from the first to the last, `most` at most."""
+    if count <= most:
+        return list(range(count))
+    return [place * (count - 1) // (most - 1) for place in range(most)]
+
+
+def _by_clip(
+    audio: Tensor, text: Tensor, owned: Sequence[Tensor]
+) -> tuple[Tensor, list[int]]:
+    """Cosines, a row the mean over a clip's captions, and the best clip of each."""
+    import torch
+
+    rows = [(text[captions].float() @ audio.float().T).mean(0) for captions in owned]
+    similarity = torch.stack(rows).detach().cpu()
+    return similarity, similarity.argmax(1).tolist()
+
+
 def _name_classes(axes: Axes, labels: Sequence[str], font: float) -> None:
     """Writes the labels beside rows and below columns."""
-    names = [
-        label if len(label) <= _LABEL_LENGTH else label[: _LABEL_LENGTH - 1] + "…"
-        for label in map(_readable, labels)
-    ]
+    names = [_cut(_readable(label)) for label in labels]
     style = {"fontsize": font, "parse_math": False}
     axes.set_xticks(range(len(names)), names, rotation=90, **style)
     axes.set_yticks(range(len(names)), names, **style)
-    axes.set(xlabel="predicted class", ylabel="right class")
+    axes.set(xlabel="predicted class", ylabel="right class (cells: clips)")
 
 
 def _write_counts(axes: Axes, confusion: Tensor, share: Tensor, font: float) -> None:

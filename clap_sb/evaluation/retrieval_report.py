@@ -15,7 +15,6 @@ from clap_sb.evaluation.plots import plot_similarity_matrix
 from clap_sb.evaluation.report import write_results
 from clap_sb.evaluation.retrieval import Retrieval
 
-MOST_CLIPS_IN_PLOT = 500
 _IDS_SHOWN = 10
 
 
@@ -182,9 +181,11 @@ def report_retrieval(
         full_card,
         examples,
     )
-    shown = embedded.caption_clip < MOST_CLIPS_IN_PLOT
     plot_similarity_matrix(
-        embedded.text[shown] @ embedded.audio[:MOST_CLIPS_IN_PLOT].T,
+        embedded.audio,
+        embedded.text,
+        embedded.caption_clip,
+        embedded.captions,
         folder / f"similarity{suffix}.png",
         title,
     )

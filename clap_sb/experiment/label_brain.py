@@ -12,6 +12,7 @@ import torch
 from speechbrain.utils.distributed import if_main_process, infer_device
 
 from clap_sb.brain import CLAPBrain
+from clap_sb.checkpoints.run_export import tell_scores
 from clap_sb.checkpoints.run_folder import selection_of
 from clap_sb.config import ConfigError
 from clap_sb.data.listing import Listing
@@ -198,11 +199,13 @@ def report_fold(
             brain.embedded, prompt=hparams["prompt"], label_text=LABEL_TEXT
         )
         told, *_ = report_zero_shot(experiment.folder, brain.outcome, origin, card)
+        tell_scores(experiment.folder)
         if hparams["history"].rows:
             plot_training_curves(
                 hparams["history"].rows,
                 experiment.folder / "training_curves.png",
                 f"{origin.system} on {origin.dataset}, {origin.split} held out",
+                brain.best_checkpoint.meta["epoch"],
             )
         print("\n".join(["", told, *where_kept(experiment, brain), ""]))
     return HeldOutFold(brain.embedded, brain.outcome, origin)

@@ -10,7 +10,7 @@ from speechbrain.utils.distributed import if_main_process, infer_device
 from clap_sb.brain import CLAPBrain
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.open_checkpoint import open_checkpoint
-from clap_sb.checkpoints.run_export import EXPORT_FOLDER
+from clap_sb.checkpoints.run_export import EXPORT_FOLDER, tell_scores
 from clap_sb.checkpoints.run_folder import selection_of
 from clap_sb.data.csv_rows import read_rows
 from clap_sb.data.listing import Listing
@@ -85,11 +85,13 @@ def report_test(
         attributes,
         notes=notes,
     )
+    tell_scores(experiment.folder)
     if hparams["history"].rows:
         plot_training_curves(
             hparams["history"].rows,
             experiment.folder / "training_curves.png",
             f"{origin.system} on {origin.dataset}",
+            meta["epoch"],
         )
     plots = sorted(experiment.folder.glob("*.png"))
     told = [

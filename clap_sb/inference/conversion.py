@@ -60,6 +60,8 @@ class CheckpointFacts:
         What a training run tells of itself, by names.
     classes : sequence of str
         What it is built of that clap_sb does not have.
+    weights_of : sequence of str
+        Whose weights it started from, and under what licence, as far as it tells.
     """
 
     path: str
@@ -74,6 +76,7 @@ class CheckpointFacts:
     text_cosine: float | None = None
     origin: Mapping[str, str] = field(default_factory=dict)
     classes: Sequence[str] = ()
+    weights_of: Sequence[str] = ()
 
     def table(self) -> str:
         """The same in a few lines for people.
@@ -95,6 +98,8 @@ class CheckpointFacts:
             **({} if self.tokenizer is None else {"texts": self._texts()}),
             **self.origin,
         }
+        if self.weights_of:
+            rows["weights of"] = "; ".join(self.weights_of)
         if self.numbers is not None:
             rows["numbers"] = f"{self.numbers:,} in all tensors of the file"
         return "\n".join(f"{name:<16} {value}" for name, value in rows.items())
@@ -157,6 +162,7 @@ def inform(
         text_cosine=None if text is None else _text_cosine(source, tokenizer, trust),
         origin=found.facts,
         classes=architecture.strange_names,
+        weights_of=architecture.weights_of,
     )
 
 
@@ -176,7 +182,7 @@ class Converted:
 
     Arguments
     ---------
-    out : str
+    path : str
         The folder.
     to : str
         Its format.
@@ -188,7 +194,7 @@ class Converted:
         Name of the tokenizer that could not be had and is not in the folder.
     """
 
-    out: str
+    path: str
     to: str
     family: str
     towers: str
@@ -201,7 +207,7 @@ class Converted:
         -------
         str
         """
-        lines = [f"{self.out}: {self.family}, {self.towers}, for {self.to}"]
+        lines = [f"{self.path}: {self.family}, {self.towers}, for {self.to}"]
         if self.missing_tokenizer is not None:
             lines.append(
                 f"The tokenizer {self.missing_tokenizer} could not be fetched and is "

@@ -34,15 +34,15 @@ class Exported:
 
     Arguments
     ---------
-    folder : str
-        Where.
+    path : str
+        The folder.
     metadata : dict
         What ``metadata.json`` says.
     differences : dict
         Largest difference of an embedding's element from PyTorch's, by tower.
     """
 
-    folder: str
+    path: str
     metadata: dict[str, Any]
     differences: dict[str, float]
 

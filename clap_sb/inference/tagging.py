@@ -73,7 +73,7 @@ class Tagging:
         """
         columns = zip((*self.labels, NONE), self.probability.T.tolist(), strict=True)
         return {
-            "segments": [vars(segment) for segment in self.segments],
+            "segments": [_as_data(segment) for segment in self.segments],
             "curves": {
                 "edges": [round(edge, 4) for edge in self.edges.tolist()],
                 "probability": {
@@ -82,6 +82,12 @@ class Tagging:
                 },
             },
         }
+
+
+def _as_data(segment: Segment) -> dict[str, Any]:
+    """As curves call it: in JSON, what is a probability has that name."""
+    fields = dict(vars(segment))
+    return {**fields, "probability": fields.pop("score")}
 
 
 class Tagger:

@@ -1,12 +1,11 @@
-"""Hits as a table, as JSON, as a playlist."""
+"""Hits as a table, as plain data, as a playlist."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from clap_sb.data.printable import printable
 from clap_sb.search.hits import Hit
@@ -65,45 +64,28 @@ def as_table(hits: Sequence[Hit]) -> str:
     return "\n".join(lines)
 
 
-def as_json(
-    hits: Sequence[Hit],
-    texts: Sequence[str] = (),
-    sounds: Sequence[str] = (),
-    pictures: Sequence[str] = (),
-    indent: int | None = 1,
-) -> str:
-    """The query, and its hits with the fields of :class:`Hit`.
+def as_data(hit: Hit, score: str = "cosine") -> dict[str, Any]:
+    """A hit for JSON: the fields of :class:`Hit`, and of those folded into it.
 
     Arguments
     ---------
-    hits : sequence of Hit
+    hit : Hit
         What was found.
-    texts : sequence of str
-        What was looked for, in words.
-    sounds : sequence of str
-        Files that were given as queries.
-    pictures : sequence of str
-        Image files that were given as queries.
-    indent : int or None
-        Of the lines; None for all in one.
+    score : str
+        What its score is called.
 
     Returns
     -------
-    str
-        ASCII.
+    dict
 
     Example
     -------
-    >>> found = json.loads(
-    ...     as_json([Hit(0.5, "a.wav", 0.0, 10.0, 25.0, 1, 0, 1)], ["rain"])
-    ... )
-    >>> found["texts"], found["hits"][0]["path"]
-    (['rain'], 'a.wav')
+    >>> as_data(Hit(0.5, "a.wav", 0.0, 10.0, 25.0, 1, 0, 1))["cosine"]
+    0.5
     """
-    query = {"texts": texts, "sounds": sounds, "pictures": pictures}
-    answer = {name: list(given) for name, given in query.items()}
-    answer["hits"] = [asdict(hit) for hit in hits]
-    return json.dumps(answer, indent=indent)
+    fields = dict(vars(hit))
+    fields["folded"] = [as_data(other, score) for other in hit.folded]
+    return {"path": fields.pop("path"), score: fields.pop("score"), **fields}
 
 
 def as_m3u(hits: Sequence[Hit]) -> str:

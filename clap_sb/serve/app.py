@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clap_sb.data.audio import AudioError
 from clap_sb.data.printable import printable
+from clap_sb.serve.found_by_words import found_route
 from clap_sb.serve.guard import Guard
 from clap_sb.serve.list_routes import TooLarge, list_routes
 from clap_sb.serve.sound_routes import sound_routes
@@ -16,12 +17,15 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from clap_sb.serve.running import Running
     from clap_sb.serve.service import Service
 
 PAGE = Path(__file__).parent / "page"
 
 
-def create_app(service: Service, trusted: Collection[str] = ()) -> Callable[..., Any]:
+def create_app(
+    service: Service, trusted: Collection[str] = (), running: Running | None = None
+) -> Callable[..., Any]:
     """Makes the application.
 
     Arguments
@@ -30,6 +34,8 @@ def create_app(service: Service, trusted: Collection[str] = ()) -> Callable[...,
         What answers.
     trusted : collection of str
         Names of this machine that requests may be made to, beside ``localhost``.
+    running : Running, optional
+        What is announced to `clap-sb search`, which is not answered without.
 
     Returns
     -------
@@ -49,8 +55,11 @@ def create_app(service: Service, trusted: Collection[str] = ()) -> Callable[...,
             {"error": printable(str(error))}, status
         )
 
+    routes = [Route("/", page), *list_routes(service), *sound_routes(service.sounds)]
+    if running is not None:
+        routes.append(found_route(service, running))
     app = Starlette(
-        routes=[Route("/", page), *list_routes(service), *sound_routes(service.sounds)],
+        routes=routes,
         exception_handlers={
             ValueError: wrong(400),
             AudioError: wrong(415),

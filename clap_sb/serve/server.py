@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import tempfile
 from collections.abc import Callable, Collection
@@ -10,7 +11,10 @@ from pathlib import Path
 from clap_sb.search.errors import SearchError
 from clap_sb.search.searcher import Searcher
 from clap_sb.serve.app import create_app
+from clap_sb.serve.running import Running, announce, withdraw
 from clap_sb.serve.service import Service
+
+logger = logging.getLogger(__name__)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -89,12 +93,24 @@ def serve(
     """
     import uvicorn
 
+    index = searcher.index.store.folder.absolute()
+    running = Running.of(taken.getsockname()[:2], str(searcher.clap.device))
+
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
+            try:
+                announce(index, running)
+            except OSError as error:  # the page is answered all the same
+                logger.warning("`clap-sb search` will not find this server: %s", error)
             on_ready()
 
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            # here: after a SIGTERM nothing that comes later is run
+            withdraw(index, running)
+            await super().shutdown(sockets)
+
     with tempfile.TemporaryDirectory(prefix="clap-sb-") as folder:
-        app = create_app(Service(searcher, Path(folder)), trusted)
+        app = create_app(Service(searcher, Path(folder)), trusted, running)
         config = uvicorn.Config(app, log_level="warning", lifespan="off")
         Server(config).run(sockets=[taken])

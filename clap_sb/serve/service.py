@@ -139,6 +139,40 @@ class Service:
                 "like": self._name_of(wanted.like),
             }
 
+    def found(
+        self,
+        texts: Sequence[str],
+        weights: Sequence[float] | None,
+        k: int,
+        every_window: bool,
+        fold: float | None,
+    ) -> tuple[str, list[Hit]]:
+        """Finds for `clap-sb search`.
+
+        Arguments
+        ---------
+        texts, weights, k, every_window, fold
+            See :meth:`~clap_sb.search.searcher.Searcher.find`.
+
+        Returns
+        -------
+        model : str
+            The model, in words.
+        hits : list of Hit
+            The best first.
+
+        Raises
+        ------
+        SearchError
+            If a text is none, or the weights do not fit.
+        """
+        with self._lock:
+            self._searcher.refresh()
+            hits = self._searcher.find(
+                texts, weights=weights, k=k, every_window=every_window, fold=fold
+            )
+            return self._searcher.index.model.description, hits
+
     def some(self, count: int) -> dict[str, Any]:
         """Picks some sounds to begin with, from all over the index.
 
