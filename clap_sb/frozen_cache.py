@@ -8,6 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import clap_sb.training  # noqa: F401  before SpeechBrain: says what it lacks
+
+# isort: split
 import torch
 from speechbrain.utils.data_utils import recursive_to
 from speechbrain.utils.distributed import if_main_process
