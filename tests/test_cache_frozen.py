@@ -740,6 +740,8 @@ def test_a_recipe_takes_it(tmp_path):
 
 def test_a_recipe_tells_in_one_line_that_nothing_is_frozen(tmp_path):
     told = {**TINY, "cache_frozen": None, "output_folder": tmp_path / "run"}
+    told |= {"number_of_epochs": 1, "batch_size": 4, "builtin_train_clips": 8}
+    told |= {"builtin_valid_clips": 2, "builtin_folder": tmp_path / "builtin"}
     words = command("hparams/demo.yaml", told)
     finished = run_script(TRAIN, words, tmp_path / "log")
     assert finished.code == 0
