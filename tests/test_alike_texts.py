@@ -12,7 +12,15 @@ from small_run import write_run
 from clap_sb.checkpoints.alike_texts import ALIKE, SENTENCES, least_cosine
 from clap_sb.checkpoints.open_checkpoint import open_checkpoint
 from clap_sb.cli import main
+from clap_sb.encoders.fingerprint import (
+    text_settings,
+    tokens_fingerprint,
+    tower_fingerprint,
+)
+from clap_sb.encoders.text_tower import TextTower
 from clap_sb.inference import CLAP
+from clap_sb.model import CLAP as Model
+from clap_sb.objectives.logit_scale import LogitScale
 
 SAID = "tells sentences hardly apart"
 
@@ -89,3 +97,28 @@ def test_nan_is_told_of(tmp_path, caplog):
     model.save_pretrained(tmp_path)
     CLAP.from_checkpoint(write_tokenizer(tmp_path))
     assert SAID in caplog.text
+
+
+class Length(TextTower):
+    """As the base's own example: its tokens come from a function."""
+
+    def __init__(self):
+        super().__init__(tokenize, freeze=False)
+        self.scale = torch.nn.Parameter(torch.ones(1))
+
+    def encode(self, tokens):
+        length = self.scale * tokens["length"]
+        return torch.cat([length, 1.0 / length], dim=1)
+
+
+def tokenize(captions):
+    return {"length": torch.tensor([[float(len(text))] for text in captions])}
+
+
+def test_a_tower_whose_tokens_come_from_a_function_is_looked_at_too():
+    head = torch.nn.Identity()
+    model = Model(torch.nn.Linear(1, 2), Length(), head, head, LogitScale())
+    assert least_cosine(model) < 1.0
+    settings, tokens = text_settings(model.text_encoder), tokens_fingerprint(Length())
+    assert settings["class"] == "Length" and len(tokens) == 32
+    assert tower_fingerprint(Length()) == tower_fingerprint(Length())

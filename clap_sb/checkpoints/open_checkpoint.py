@@ -34,7 +34,7 @@ from clap_sb.checkpoints.speechbrain_folder import (
 )
 from clap_sb.checkpoints.tokenizer_fit import check_tokenizer
 from clap_sb.checkpoints.weights_file import FOLDER_FILES, Weights, read_part
-from clap_sb.encoders.text_tower import TextTower
+from clap_sb.encoders.text_tower import caption_tokenizer
 from clap_sb.model import CLAP
 
 
@@ -131,8 +131,9 @@ def load_checkpoint(
     architecture = seen.description.architecture
     found = _tokenizer(architecture, tokenizer, seen.beside)
     clap = seen.load(found)
-    if tokenizer is not None and isinstance(clap.text_encoder, TextTower):
-        check_tokenizer(clap.text_encoder.tokenize, architecture.text, source)
+    tokenize = caption_tokenizer(clap.text_encoder)
+    if tokenizer is not None and tokenize is not None:
+        check_tokenizer(tokenize, architecture.text, source)
     return Checkpoint(**vars(seen.description), clap=clap, tokenizer=found)
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from clap_sb.encoders.missing_tokenizer import MissingTokenizer
 from clap_sb.encoders.no_text_tower import NoTextTower
 from clap_sb.encoders.sentencepiece_tokenizer import SentencePieceTokenizer
-from clap_sb.encoders.text_tower import TextTower
+from clap_sb.encoders.text_tower import caption_tokenizer
 
 _TOKENS = ("max_tokens", "suffix", "pad_to_max")
 # Captions that tokenizers differ in: case, punctuation, numbers, letters, rare words.
@@ -180,9 +180,9 @@ def text_settings(tower: nn.Module) -> dict[str, Any]:
     if isinstance(tower, NoTextTower):
         return {}
     settings = {"class": type(tower).__name__}
-    if not isinstance(tower, TextTower):
+    tokenize = caption_tokenizer(tower)
+    if tokenize is None:
         return {**settings, **plain_settings(tower, (bool, int, float))}
-    tokenize = tower.tokenize
     settings |= {name: getattr(tokenize, name) for name in _TOKENS}
     settings["strip_punctuation"] = tokenize.strip_punctuation
     # a choice of one kind of tower; the others have one pooling each
@@ -209,11 +209,12 @@ def tokens_fingerprint(tower: nn.Module) -> str:
     """
     if isinstance(tower, NoTextTower):
         return ""
-    if not isinstance(tower, TextTower):  # what becomes of some sentences
+    tokenize = caption_tokenizer(tower)
+    if tokenize is None:  # what becomes of some sentences
         tokens = {key: ids.tolist() for key, ids in tower.tokenize([*_PROBES]).items()}
         content = json.dumps(tokens, sort_keys=True).encode()
         return hashlib.blake2b(content).hexdigest()[:32]
-    tokenizer = tower.tokenize.tokenizer
+    tokenizer = tokenize.tokenizer
     if isinstance(tokenizer, MissingTokenizer):
         return ""
     if isinstance(tokenizer, SentencePieceTokenizer):

@@ -115,6 +115,28 @@ class TextTower(nn.Module, ABC):
         self.tokenize.save(Path(folder))
 
 
+def caption_tokenizer(tower: nn.Module) -> CaptionTokenizer | None:
+    """The tokenizer of a text tower, if it is of the kind that ours have.
+
+    Arguments
+    ---------
+    tower : nn.Module
+        Any text tower.
+
+    Returns
+    -------
+    CaptionTokenizer or None
+        None for a tower that has its tokens in another way, such as by a function.
+
+    Example
+    -------
+    >>> caption_tokenizer(nn.Identity()) is None
+    True
+    """
+    tokenize = tower.tokenize if isinstance(tower, TextTower) else None
+    return tokenize if isinstance(tokenize, CaptionTokenizer) else None
+
+
 def lacks_tokenizer(tower: nn.Module) -> bool:
     """Whether a text tower came without its tokenizer, and takes tokens alone.
 
@@ -126,16 +148,15 @@ def lacks_tokenizer(tower: nn.Module) -> bool:
     Returns
     -------
     bool
-        False for one that is no :class:`TextTower`, and has its tokens by itself.
+        False for one that has its tokens by itself.
 
     Example
     -------
     >>> lacks_tokenizer(nn.Identity())
     False
     """
-    if not isinstance(tower, TextTower):
-        return False
-    return isinstance(tower.tokenize.tokenizer, MissingTokenizer)
+    tokenize = caption_tokenizer(tower)
+    return tokenize is not None and isinstance(tokenize.tokenizer, MissingTokenizer)
 
 
 def checkpoint_layers(model: nn.Module) -> None:

@@ -12,12 +12,11 @@ from torch import nn
 
 from clap_sb.clips import joined_windows
 from clap_sb.encoders.caption_tokenizer import (
-    CaptionTokenizer,
     check_captions,
     without_punctuation,
 )
 from clap_sb.encoders.cut_captions import counting
-from clap_sb.encoders.text_tower import TextTower
+from clap_sb.encoders.text_tower import caption_tokenizer
 from clap_sb.inference.audio_input import open_numbered, split_inputs
 from clap_sb.inference.run_options import autocast_dtype
 from clap_sb.inference.waveform import as_batch
@@ -282,9 +281,8 @@ class Encoder(nn.Module):
     def _check_captions(self, captions: list[str]) -> None:
         """All of them, before they are divided: a place is that in the whole list."""
         check_captions(captions)
-        tower = self.model.text_encoder
-        tokenize = tower.tokenize if isinstance(tower, TextTower) else None
-        if isinstance(tokenize, CaptionTokenizer) and tokenize.strip_punctuation:
+        tokenize = caption_tokenizer(self.model.text_encoder)
+        if tokenize is not None and tokenize.strip_punctuation:
             check_captions([without_punctuation(caption) for caption in captions])
 
     def similarity(self, audio: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
