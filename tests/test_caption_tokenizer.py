@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from builders import tiny_text
 from small_tokenizers import word_tokenizer
 
 from clap_sb.data.manifest import Clip
@@ -216,7 +217,10 @@ def test_training_tells_once_before_it_begins(tmp_path, caplog):
     train_sentencepiece(CAPTIONS, tmp_path, 40)
     tokenize = CaptionTokenizer.from_folder(tmp_path, 5)
     clap = SimpleNamespace(sample_rate=1, clip_samples=4, takes_whole_clips=False)
-    hparams = {"text_encoder": SimpleNamespace(tokenize=tokenize), "clap": clap}
+    hparams = {
+        "text_encoder": SimpleNamespace(tokenize=tokenize, parameters=list),
+        "clap": clap,
+    }
     hparams |= dict.fromkeys(("train_dataset", "valid_dataset"), _no_set)
     hparams |= {"train_dataloader_opts": {}, "valid_dataloader_opts": {}}
     long = CAPTIONS[2]
@@ -233,6 +237,27 @@ def test_training_tells_once_before_it_begins(tmp_path, caplog):
         [Pair("c0", torch.ones(4), long), Pair("c2", torch.ones(2), "rain")]
     )
     assert batch.tokens["input_ids"].shape == (2, 5) and len(caplog.records) == 1
+
+
+def test_a_frozen_tower_gives_a_caption_the_same_bits(tmp_path):
+    """Whatever captions are beside it; a tower that is trained is not padded for."""
+    text = {frozen: tiny_text(tmp_path, freeze=frozen) for frozen in (True, False)}
+    clips = [Clip(f"c{i}", "x.wav", 1.0, captions=(c,)) for i, c in enumerate(CAPTIONS)]
+    short, long = CAPTIONS[0], max(CAPTIONS, key=len)
+    widths = {}
+    for frozen, tower in text.items():
+        clap = SimpleNamespace(sample_rate=1, clip_samples=4, takes_whole_clips=False)
+        hparams = {"text_encoder": tower, "clap": clap}
+        hparams |= dict.fromkeys(("train_dataset", "valid_dataset"), _no_set)
+        hparams |= {"train_dataloader_opts": {}, "valid_dataloader_opts": {}}
+        dataio_prep(hparams, {"train": clips})
+        tokenize = hparams["train_dataloader_opts"]["collate_fn"].tokenize
+        batches = [tokenize([short, other]) for other in (short, long)]
+        widths[frozen] = [batch["input_ids"].shape[1] for batch in batches]
+        if frozen:
+            alone, beside = (tower.eval()(batch)[0] for batch in batches)
+            assert torch.equal(alone, beside)
+    assert widths[True][0] == widths[True][1] == widths[False][1] > widths[False][0]
 
 
 def _no_set(*args: object, **kwargs: object) -> None:

@@ -203,7 +203,10 @@ def test_a_tower_that_could_not_be_fetched_stays_what_it_became(tmp_path, monkey
     before = run.files()
     monkeypatch.setattr("clap_sb.training.text_tower.fetch", lambda source: tmp_path)
     values = run.settle().experiment.values
-    assert "roberta from random weights" in values["text_tower_origin"]
+    assert (
+        "a transformer of 2 layers, 144 wide, from random"
+        in values["text_tower_origin"]
+    )
     assert values["freeze_text"] is False and values["pretrained_text"] is False
     assert run.files() == before
 

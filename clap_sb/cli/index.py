@@ -138,10 +138,9 @@ def _load(arguments: argparse.Namespace, checkpoint: str, tokenizer: str | None)
 
 
 def _progress(total: int):
-    from tqdm import tqdm
+    from clap_sb.progress import progress
 
-    # none where nobody watches: in a pipe or a log
-    return tqdm(total=total, unit="file", desc="embedding", disable=None).update
+    return progress(about="embedding", unit="file", total=total).update
 
 
 def _told(out: str, update: Update) -> str:

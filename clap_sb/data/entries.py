@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm
-
 from clap_sb.data.audio import AudioError, probe_to_end
 from clap_sb.data.listed_file import composed
 from clap_sb.data.manifest import Clip
 from clap_sb.data.missing import NOT_FOUND, MissingClip
 from clap_sb.data.remarks import Remark
+from clap_sb.progress import progress
 
 
 @dataclass(frozen=True)
@@ -128,14 +127,11 @@ def examine(
     with ThreadPoolExecutor() as pool:
         # a list and a disk may write the same letters in two ways
         composed_files = {composed(name): path for name, path in files.items()}
-        progress = tqdm(
-            pool.map(lambda entry: _examine_one(entry, files, composed_files), entries),
-            desc=f"Probing audio ({description})",
-            total=len(entries),
-            unit="clip",
-            disable=None,  # without a terminal
+        found = pool.map(
+            lambda entry: _examine_one(entry, files, composed_files), entries
         )
-        results = list(progress)
+        about = f"Probing audio ({description})"
+        results = list(progress(found, about=about, unit="clip", total=len(entries)))
     clips = [found for found, _ in results if isinstance(found, Clip)]
     missing = [found for found, _ in results if isinstance(found, MissingClip)]
     return Examined(clips, missing, [remark for _, said in results for remark in said])

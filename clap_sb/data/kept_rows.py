@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from tqdm import tqdm
 
 from clap_sb.data.printable import printable
+from clap_sb.progress import progress
 from clap_sb.whole_file import write_whole
 
 logger = logging.getLogger(__name__)
@@ -162,7 +162,9 @@ class KeptRows:
         missing = sum(key not in self for key, _ in items[rank::ranks])
         hidden = told is None or not missing or rank > 0
         saved = time.monotonic()
-        with tqdm(total=missing, desc=told, disable=hidden) as bar:
+        with progress(
+            about=told or "", unit="row", total=missing, shown=not hidden
+        ) as bar:
             for start in range(0, len(items), at_once * ranks):
                 share = items[start : start + at_once * ranks][rank::ranks]
                 found = {key: self[key] for key, _ in share if key in self}

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from clap_sb.data.debias import debias
 from clap_sb.data.sentence_cache import SentenceCache
 from clap_sb.hub import HubError, fetch_snapshot
+from clap_sb.progress import progress
 
 _PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors", "pytorch_model.bin")
 _BATCH = 32
@@ -88,9 +88,8 @@ class KeywordModel:
         maker = f"{self.source}, {count} of {self.num_beams}, {self.max_tokens}"
         said = SentenceCache(cache, maker)
         new = sorted(set(texts) - said.known.keys(), key=lambda text: (len(text), text))
-        for start in tqdm(
-            range(0, len(new), _BATCH), desc="Captions from keywords", disable=None
-        ):
+        starts = range(0, len(new), _BATCH)
+        for start in progress(starts, about="Captions from keywords", unit="batch"):
             batch = new[start : start + _BATCH]
             said.add(dict(zip(batch, self._generate(batch, count), strict=True)))
         return [said.known[text] for text in texts]

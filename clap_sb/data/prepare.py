@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from clap_sb.data.builtin.stamp import STAMP
 from clap_sb.data.entries import Entry, examine
 from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import in_place, read_note, write_manifest
@@ -73,7 +74,8 @@ def passed_by(folders: Iterable[Path]) -> Counter[str]:
     Returns
     -------
     Counter
-        From kind, which is the suffix, to number; names that begin with a dot aside.
+        From kind, which is the suffix, to number; names that begin with a dot aside,
+        and what marks a built-in set.
 
     Example
     -------
@@ -87,7 +89,7 @@ def passed_by(folders: Iterable[Path]) -> Counter[str]:
         kind_of(name)
         for folder in folders
         for name in _names_in(folder)
-        if sound_order(name) is None and not name.startswith(".")
+        if sound_order(name) is None and not name.startswith((".", STAMP))
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -66,6 +66,8 @@ class CaptionTokenizer:
         Pad to ``max_tokens`` instead of to the longest caption.
     strip_punctuation : bool
         Take lower case and a space for each sign of punctuation, as WavCaps does.
+    min_tokens : int
+        Pad to this many at least.
 
     Example
     -------
@@ -82,6 +84,7 @@ class CaptionTokenizer:
     suffix: str = ""
     pad_to_max: bool = False
     strip_punctuation: bool = False
+    min_tokens: int = 0
 
     @classmethod
     def from_folder(
@@ -149,11 +152,12 @@ class CaptionTokenizer:
         else:
             tokens, num_cut = self._by_transformers(captions)
         report(CutCaptions(num_cut, len(captions), self.max_tokens))
-        if not self.pad_to_max:
+        width = self.max_tokens if self.pad_to_max else self.min_tokens
+        missing = width - tokens["input_ids"].shape[1]
+        if missing <= 0:
             return tokens
-        missing = (0, self.max_tokens - tokens["input_ids"].shape[1])
         return {
-            name: F.pad(value, missing, value=self._padding(name))
+            name: F.pad(value, (0, missing), value=self._padding(name))
             for name, value in tokens.items()
         }
 
@@ -226,6 +230,41 @@ class CaptionTokenizer:
                 self(longer[start : start + _AT_ONCE])
         found.num = cut.num
         return found
+
+    def padded_for(self, captions: Sequence[str]) -> CaptionTokenizer:
+        """Pads each caption to the longest of all, whatever batch it comes in.
+
+        A tower that stays as it is then gives the same bits for a caption each time;
+        else what it rounds depends on the captions beside it.
+
+        Arguments
+        ---------
+        captions : sequence of str
+            All that there will be.
+
+        Returns
+        -------
+        CaptionTokenizer
+
+        Example
+        -------
+        >>> from clap_sb.encoders.sentencepiece_tokenizer import train_sentencepiece
+        >>> folder, captions = getfixture("tmp_path"), ["a dog barks", "rain on a roof"]
+        >>> train_sentencepiece(captions, folder, 50)
+        >>> tokenize = CaptionTokenizer.from_folder(folder, 30)
+        >>> short, whole = tokenize(["a dog"]), tokenize(captions)
+        >>> padded = tokenize.padded_for(captions)(["a dog"])
+        >>> short["input_ids"].shape[1] < padded["input_ids"].shape[1]
+        True
+        >>> padded["input_ids"].shape[1] == whole["input_ids"].shape[1]
+        True
+        """
+        with counting():
+            longest = max(
+                self(list(captions[start : start + _AT_ONCE]))["input_ids"].shape[1]
+                for start in range(0, len(captions), _AT_ONCE)
+            )
+        return replace(self, min_tokens=longest)
 
     def _padding(self, name: str) -> int:
         if name != "input_ids":

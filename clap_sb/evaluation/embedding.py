@@ -13,6 +13,7 @@ from clap_sb.data.manifest import Clip
 from clap_sb.data.whole_clips import WholeClipDataset, WindowBatch, WindowCollate
 from clap_sb.encoders.cut_captions import counting
 from clap_sb.model import CLAP
+from clap_sb.progress import progress as told
 
 
 @dataclass
@@ -272,7 +273,7 @@ def embed_clips(
     with_captions : bool
         Whether the captions are embedded too.
     progress : bool
-        Whether a progress bar is shown.
+        Whether it is told how far it is.
     crop_rule : CropRule
         What of a clip is heard.
 
@@ -290,10 +291,6 @@ def embed_clips(
         # a generator of its own: the global one belongs to training
         generator=torch.Generator(),
     )
-    if progress:
-        from tqdm import tqdm
-
-        loader = tqdm(loader, desc="embedding", dynamic_ncols=True)
-    for batch in loader:
+    for batch in told(loader, about="embedding", unit="batch", shown=progress):
         embedder.add(clap, batch, with_captions)
     return embedder.result()

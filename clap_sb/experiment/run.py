@@ -204,8 +204,13 @@ class Experiment:
         Any
             What the function gives.
         """
-        run_on_main(function, kwargs=arguments)
-        return function(**arguments)
+        made = []
+
+        def make() -> None:
+            made.append(function(**arguments))
+
+        run_on_main(make)
+        return made[0] if made else function(**arguments)
 
 
 def run_recipe(main: Callable[[list[str]], None]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from speechbrain.dataio.dataloader import SaveableDataLoader
+from torch import nn
 from torch.utils.data import DataLoader, SequentialSampler
 
 from clap_sb.data.epoch_sampler import EpochSampler
@@ -287,9 +288,7 @@ def dataio_prep(
         or None where there are no clips.
     """
     clap = hparams["clap"]
-    tokenize = hparams["text_encoder"].tokenize
-    if isinstance(tokenize, CaptionTokenizer):  # what is cut is told once, beforehand
-        tokenize = tokenize.silently
+    tokenize = _train_tokenize(hparams["text_encoder"], splits["train"])
     whole = WindowCollate(clap.clip_samples, clap.takes_whole_clips)
     hparams["train_dataloader_opts"].setdefault("collate_fn", PairCollate(tokenize))
     hparams["valid_dataloader_opts"].setdefault("collate_fn", whole)
@@ -306,3 +305,17 @@ def dataio_prep(
             whole_clips=clap.takes_whole_clips,
         )
     }
+
+
+def _train_tokenize(
+    text_encoder: nn.Module, clips: Sequence[Clip]
+) -> Callable[[list[str]], dict[str, torch.Tensor]]:
+    """What is cut is told once, beforehand; a frozen tower gives a caption's bits."""
+    tokenize = text_encoder.tokenize
+    if not isinstance(tokenize, CaptionTokenizer):
+        return tokenize
+    captions = [caption for clip in clips for caption in clip.captions]
+    is_trained = any(weight.requires_grad for weight in text_encoder.parameters())
+    if captions and not is_trained:
+        tokenize = tokenize.padded_for(list(dict.fromkeys(captions)))
+    return tokenize.silently

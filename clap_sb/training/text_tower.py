@@ -99,7 +99,7 @@ def settle_text_tower(
             return config.updated({"text_source": str(found)}), origin
     pieces = _write_random_tower(values, captions, Path(folder))
     origin = (
-        f"{values['text_config']['model_type']} from random weights ({reason}), "
+        f"{_size(values['text_config'])} from random weights ({reason}), "
         f"SentencePiece tokenizer of {pieces} pieces trained on the training captions"
     )
     settled = {"text_source": str(folder), "pretrained_text": False}
@@ -123,3 +123,12 @@ def _write_random_tower(
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         write_whole(path, text)
     return pieces
+
+
+def _size(text_config: Mapping[str, Any]) -> str:
+    """What such a tower is; the name of a pretrained one would promise its weights."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.for_model(**text_config)
+    layers, width = config.num_hidden_layers, config.hidden_size
+    return f"a transformer of {layers} layers, {width} wide,"
