@@ -24,7 +24,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -35,18 +34,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from start_up import write_model
+from large_index import write_index
 
-from clap_sb.cli import main as clap_sb
-from clap_sb.data.builtin import write_audiocaps
 from clap_sb.search import SearchIndex
-from clap_sb.search.records import FileRecord, NewSound
-from clap_sb.search.scan import Stamp
 
-BUILT_IN = 200
-NOISE = 0.3
-AT_ONCE = 1000
 HITS = 500
 QUERIES = ("a dog barks", "rain falls", "a siren wails", "birds sing", "an engine runs")
 FLAGS = (
@@ -93,48 +84,6 @@ const step = (now) => {
 };
 requestAnimationFrame(step);
 """
-
-
-def write_index(folder: Path, checkpoint: str | None, num_sounds: int) -> Path:
-    """An index of built-in sounds and of others that are much like them."""
-    data = write_audiocaps(folder / "data", BUILT_IN, 0, 0, seed=0)
-    sounds, out = data / "audio" / "train", folder / "sounds.index"
-    checkpoint = checkpoint or str(write_model(folder / "model"))
-    words = ["index", str(sounds), "--checkpoint", checkpoint, "--out", str(out)]
-    if clap_sb(words):
-        raise SystemExit("there is no index to be asked")
-    index, links = SearchIndex(out), folder / "links"
-    index.store.set_fact("folders", [str(sounds), str(links)])
-    generator = np.random.default_rng(0)
-    for begin in range(index.num_sounds, num_sounds, AT_ONCE):
-        places = range(begin, min(begin + AT_ONCE, num_sounds))
-        add_links(index, links / f"{begin // AT_ONCE:03}", places, generator)
-    return out
-
-
-def add_links(
-    index: SearchIndex, folder: Path, places: range, generator: np.random.Generator
-) -> None:
-    """Adds sounds that are hard links to those of the index."""
-    folder.mkdir(parents=True)
-    new, paths = [], {}
-    for place in places:
-        sound = int(index.sounds[place % index.num_sounds])
-        source = next(iter(index.store.files_of(sound)))
-        paths[f"{place:064}"] = path = str(folder / f"{place:06} {Path(source).name}")
-        os.link(source, path)
-        rows = np.array([row for row, *_ in index.windows_of(sound)])
-        vectors = index.embeddings(rows)
-        noise = generator.standard_normal(vectors.shape, dtype=np.float32)
-        vectors = vectors + NOISE * noise / np.linalg.norm(noise, axis=1, keepdims=True)
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        duration = index.hit(sound, 0).duration
-        samples = round(duration * index.model.sample_rate)
-        new.append(NewSound(f"{place:064}", samples, vectors))
-    ids = index.store.add_sounds(new)
-    index.store.set_files(
-        {path: FileRecord(Stamp.of(path), ids[name]) for name, path in paths.items()}
-    )
 
 
 @contextlib.contextmanager

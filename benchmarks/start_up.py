@@ -11,8 +11,10 @@ or checkpoint is opened (with the server: none is), and until the answer is ther
 processor seconds go over all cores. The commands take turns, so that whatever else the
 machine does falls on all of them; each figure is the median over the runs, and the
 ratios are those to `import torch`. With --against,
-the same index is asked by the code of another checkout, too. Without --checkpoint, the
-model is the demo's, with random weights.
+the same index is asked by the code of another checkout, too. With --num_sounds, the
+index is a larger one: beyond 200, sounds are hard links to those that are there, with
+their vectors and some noise. Without --checkpoint, the model is the demo's, with random
+weights.
 """
 
 from __future__ import annotations
@@ -30,27 +32,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import torch
-
-from clap_sb.checkpoints.run_folder import MODEL_FILE, PARTS, SAVE_FOLDER, TEXT_FOLDER
-from clap_sb.cli import main as clap_sb
-from clap_sb.config import join
-from clap_sb.data.builtin import write_audiocaps
-from clap_sb.training.text_tower import settle_text_tower
+from large_index import CAPTIONS, write_index
 
 ROOT = Path(__file__).resolve().parents[1]
-RECIPES = ROOT / "recipes"
-FILES = [
-    RECIPES / "common.yaml",
-    RECIPES / "training.yaml",
-    RECIPES / "captions.yaml",
-    RECIPES / "retrieval.yaml",
-    RECIPES / "AudioCaps" / "recipe.yaml",
-    ROOT / "hparams" / "demo.yaml",
-]
 SOUNDS = 60
-CAPTIONS = ("a dog barks", "rain falls on a roof", "a siren wails in the distance")
-FACTS = "trained_on: nothing\ntext_tower_origin: random weights\nbest_metric: epoch\n"
 BARE = "import torch"
 BY_SERVER = "search, by a server"
 # Each tells, in its last line: seconds to the first file, to the end, of the processor.
@@ -79,21 +64,6 @@ if clap_sb.cli.main(words):
 done = time.time() - begun
 print(json.dumps([opened[0] if opened else done, done, time.process_time()]))
 """
-
-
-def write_model(folder: Path) -> Path:
-    """Writes what a training run of the demo leaves, with random weights."""
-    config = join(FILES, "").updated({"pretrained_text": False})
-    config, _ = settle_text_tower(config, CAPTIONS, folder / TEXT_FOLDER)
-    text = config.extract(("system", *PARTS, "clap"))
-    (folder / MODEL_FILE).write_text(text + FACTS, encoding="utf-8")
-    checkpoint = folder / SAVE_FOLDER / "CKPT+1"
-    checkpoint.mkdir(parents=True)
-    (checkpoint / "CKPT.yaml").write_text("unixtime: 1\nepoch: 1\n", encoding="utf-8")
-    built = config.build()
-    for name in PARTS:
-        torch.save(built[name].state_dict(), checkpoint / f"{name}.ckpt")
-    return folder
 
 
 def measure(code: str, *arguments: object, root: Path = ROOT) -> list[float]:
@@ -152,6 +122,7 @@ def read_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--against", type=Path, action="append", default=[])
     parser.add_argument("--checkpoint", help="a model; the demo's unless given")
+    parser.add_argument("--num_sounds", type=int, default=SOUNDS)
     parser.add_argument("--runs", type=int, default=5)
     return parser.parse_args()
 
@@ -180,13 +151,9 @@ def main() -> None:
     taken: dict[str, list[list[float]]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
-        data = write_audiocaps(folder / "data", SOUNDS, 0, 0, seed=0)
-        sounds, index = data / "audio" / "train", folder / "sounds.index"
-        checkpoint = options.checkpoint or str(write_model(folder / "model"))
-        checkpoint = str(Path(checkpoint).resolve())
-        words = ["index", str(sounds), "--checkpoint", checkpoint, "--out", str(index)]
-        if clap_sb(words):
-            raise SystemExit("there is no index to be asked")
+        index = write_index(folder, options.checkpoint, options.num_sounds)
+        checkpoint = str(Path(options.checkpoint or folder / "model").resolve())
+        sounds = folder / "data" / "audio" / "train"
         others = [path.resolve() for path in options.against]
         rows = planned(str(index), checkpoint, str(min(sounds.iterdir())), others)
         with serving(index):
