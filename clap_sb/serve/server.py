@@ -16,6 +16,9 @@ from clap_sb.serve.service import Service
 
 logger = logging.getLogger(__name__)
 
+# Fewer than the files that a process may have open.
+_MOST_CONNECTIONS = 500
+
 
 def bind(host: str, port: int) -> socket.socket:
     """Takes a port.
@@ -93,6 +96,8 @@ def serve(
     """
     import uvicorn
 
+    from clap_sb.serve.patient_protocol import PatientProtocol
+
     index = searcher.index.store.folder.absolute()
     running = Running.of(taken.getsockname()[:2], str(searcher.clap.device))
 
@@ -112,5 +117,12 @@ def serve(
 
     with tempfile.TemporaryDirectory(prefix="clap-sb-") as folder:
         app = create_app(Service(searcher, Path(folder)), trusted, running)
-        config = uvicorn.Config(app, log_level="warning", lifespan="off")
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            lifespan="off",
+            http=PatientProtocol,
+            ws="none",
+            limit_concurrency=_MOST_CONNECTIONS,
+        )
         Server(config).run(sockets=[taken])

@@ -19,6 +19,8 @@ from clap_sb.search.searcher import Searcher
 from clap_sb.search.store import Store
 from clap_sb.serve.catalogue import Catalogue, FolderNames
 from clap_sb.serve.examples import Sent
+from clap_sb.serve.fair_lock import FairLock
+from clap_sb.serve.listening import embedding_of
 from clap_sb.serve.queries import Queries
 from clap_sb.serve.rows import row_of
 from clap_sb.serve.sounds import Sounds
@@ -29,11 +31,15 @@ if TYPE_CHECKING:
 
 _FOLD = 0.98
 _MOST_LABELS = 500
+_LABELS_AT_ONCE = 64
 _PATIENCE = 1.0  # seconds
 
 
 class Service:
     """Answers the page; one request at a time has the index and the model.
+
+    They are given in the order in which they were asked for, and nobody has them for
+    longer than a query, or a batch of sounds or words, takes.
 
     Arguments
     ---------
@@ -50,9 +56,9 @@ class Service:
 
     def __init__(self, searcher: Searcher, folder: Path):
         self._searcher = searcher
-        self._queries = Queries(searcher)
         self._catalogue: tuple[SearchIndex, Catalogue] | None = None
-        self._lock = threading.Lock()
+        self._lock = FairLock()
+        self._queries = Queries(searcher, self._lock)
         self._listing = threading.Lock()
         self.sounds = Sounds(searcher, self._lock, folder)
 
@@ -115,11 +121,16 @@ class Service:
             If there is nothing to search for, or no such window.
         AudioError
             If the sound cannot be used.
+        UploadRefused
+            If it is too long.
         """
+        example, embedding = wanted.example, None
+        if sent is not None:
+            example, embedding = self._queries.of_sent(sent)
         unread, among = self._filtered(wanted)
         with self._lock:
             self._searcher.refresh()
-            query, example = self._queries.vector(wanted, sent)
+            query = self._queries.vector(wanted, embedding)
             index = self._searcher.index
             if wanted.like is not None:
                 every = index.sounds if among is None else among
@@ -250,15 +261,22 @@ class Service:
             If there are no labels, or very many.
         AudioError
             If the sound cannot be used.
+        UploadRefused
+            If it is too long.
         """
         labels = list(dict.fromkeys(label.strip() for label in labels if label.strip()))
         if not 1 <= len(labels) <= _MOST_LABELS:
             raise SearchError(f"give 1 to {_MOST_LABELS} labels, separated by commas")
-        with self._lock:
-            clap = self._searcher.clap
-            embedding = self._queries.embedding(sent)
-            text = clap.encode_text([prompt(label) for label in labels])
-            shares = clap.log_probability(embedding, text)[0].exp().numpy()
+        # heavy: a command line that is wrong does not wait for it
+        import torch
+
+        clap, texts = self._searcher.clap, []
+        embedding = embedding_of(clap, sent, self._lock)
+        for start in range(0, len(labels), _LABELS_AT_ONCE):
+            group = labels[start : start + _LABELS_AT_ONCE]
+            with self._lock:
+                texts.append(clap.encode_text([prompt(label) for label in group]))
+        shares = clap.log_probability(embedding, torch.cat(texts))[0].exp().numpy()
         tags = [
             {"label": labels[place], "probability": float(shares[place])}
             for place in np.argsort(-shares, kind="stable")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 from clap_sb.data.audio import read_wav
@@ -10,6 +9,7 @@ from clap_sb.data.printable import printable
 from clap_sb.search.scan import Stamp
 from clap_sb.search.searcher import Searcher
 from clap_sb.serve.excerpt import excerpt_wav
+from clap_sb.serve.fair_lock import FairLock
 from clap_sb.serve.headers import Headers
 from clap_sb.serve.playback import Playable, Playback, first_unchanged
 
@@ -21,7 +21,7 @@ class Sounds:
     ---------
     searcher : Searcher
         The index and its model.
-    lock : threading.Lock
+    lock : FairLock
         Held while the index is asked.
     folder : Path
         For copies of sounds that browsers do not play.
@@ -32,7 +32,7 @@ class Sounds:
         Sample rates and channels.
     """
 
-    def __init__(self, searcher: Searcher, lock: threading.Lock, folder: Path):
+    def __init__(self, searcher: Searcher, lock: FairLock, folder: Path):
         self._searcher = searcher
         self._lock = lock
         self._playback = Playback(folder)
