@@ -38,8 +38,10 @@ def sound_routes(sounds: Sounds) -> list[Route]:
     """
     from anyio import CapacityLimiter
     from starlette.concurrency import run_in_threadpool
-    from starlette.responses import FileResponse, JSONResponse, Response
+    from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
+
+    from clap_sb.serve.sound_response import SoundResponse
 
     drawing = CapacityLimiter(_DRAWN_AT_ONCE)
 
@@ -51,7 +53,7 @@ def sound_routes(sounds: Sounds) -> list[Route]:
 
     def audio(request: Request) -> Response:
         playable = sounds.playable(request.path_params["sound"])
-        return FileResponse(
+        return SoundResponse(
             playable.path,
             media_type=playable.media_type,
             content_disposition_type="inline",
@@ -59,7 +61,7 @@ def sound_routes(sounds: Sounds) -> list[Route]:
 
     def file(request: Request) -> Response:
         path = sounds.path_of(request.path_params["sound"])
-        return FileResponse(path, filename=printable(path.name))
+        return SoundResponse(path, filename=printable(path.name))
 
     def excerpt(request: Request) -> Response:
         name, content = sounds.excerpt(**request.path_params)
