@@ -225,6 +225,8 @@ def test_searches_are_answered_beside_broken_clients(server):
 
 def test_a_sound_that_is_cut_while_it_is_sent_is_broken_off(tmp_path):
     """Neither is it ended as if all had been there, nor waited for."""
+    from starlette.responses import FileResponse
+
     from clap_sb.serve.sound_response import SoundResponse
 
     path = tmp_path / "a.wav"
@@ -240,7 +242,7 @@ def test_a_sound_that_is_cut_while_it_is_sent_is_broken_off(tmp_path):
             path.write_bytes(bytes(1000))
 
     scope = {"type": "http", "method": "GET", "headers": [], "extensions": {}}
-    asyncio.run(SoundResponse(path)(scope, receive, send))
+    asyncio.run(SoundResponse(FileResponse(path))(scope, receive, send))
     assert dict(sent[0]["headers"])[b"content-length"] == b"300000"
     assert sum(len(message["body"]) for message in sent[1:]) == 1000
     assert all(message["more_body"] for message in sent[1:])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clap_sb.data.audio import AudioError
 from clap_sb.data.printable import printable
+from clap_sb.search.own_folders import NotOwnError
 from clap_sb.serve.found_by_words import found_route
 from clap_sb.serve.guard import Guard
 from clap_sb.serve.list_routes import list_routes
@@ -76,6 +77,7 @@ def create_app(
             ValueError: wrong(400),
             AudioError: wrong(415),
             FileNotFoundError: wrong(404),
+            NotOwnError: wrong(403),
             OSError: wrong(415),  # no picture, or no CLIP to see it with
             WriteError: wrong(507),  # no room for a copy
             UploadRefused: refused,

@@ -15,6 +15,7 @@ from clap_sb.evaluation.zero_shot import prompt
 from clap_sb.search.errors import SearchError
 from clap_sb.search.formats import as_m3u
 from clap_sb.search.hits import Hit
+from clap_sb.search.own_folders import Heard, own_folders
 from clap_sb.search.searcher import Searcher
 from clap_sb.search.store import Store
 from clap_sb.serve.catalogue import Catalogue, FolderNames
@@ -47,6 +48,8 @@ class Service:
         The index and its model.
     folder : Path
         For copies of sounds that browsers do not play.
+    play_from : sequence of str
+        Folders to play sounds of, beside those that this user has had indexed.
 
     Attributes
     ----------
@@ -54,13 +57,24 @@ class Service:
         Answers what is asked of a single sound.
     """
 
-    def __init__(self, searcher: Searcher, folder: Path):
+    def __init__(self, searcher: Searcher, folder: Path, play_from: Sequence[str] = ()):
         self._searcher = searcher
+        self._play_from = tuple(play_from)
         self._catalogue: tuple[SearchIndex, Catalogue] | None = None
         self._lock = FairLock()
         self._queries = Queries(searcher, self._lock)
         self._listing = threading.Lock()
-        self.sounds = Sounds(searcher, self._lock, folder)
+        self.sounds = Sounds(searcher, self._lock, folder, self.heard)
+
+    def heard(self) -> Heard:
+        """Which files may be given away, as the index is now; for who holds the lock.
+
+        Returns
+        -------
+        Heard
+        """
+        own = [*own_folders(), *self._play_from]
+        return Heard(self._searcher.index.store.fact("folders"), own)
 
     def about(self) -> dict[str, Any]:
         """Tells what can be searched."""
@@ -308,7 +322,8 @@ class Service:
     ) -> list[dict[str, Any]]:
         index = self._searcher.index
         folders = FolderNames(index.store.fact("folders"))
-        return [row_of(hit, index, folders, query) for hit in hits]
+        heard = self.heard()
+        return [row_of(hit, index, folders, heard, query) for hit in hits]
 
     def _known(self, windows: Sequence[tuple[str, int]]) -> list[tuple[int, int]]:
         store = self._searcher.index.store

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from starlette.responses import FileResponse
+if TYPE_CHECKING:
+    from starlette.responses import FileResponse
 
 
-class SoundResponse(FileResponse):
+class SoundResponse:
     """A file; one that turns out shorter than it was is broken off, and not ended.
 
     Who asked sees then that something is missing, and the server says so in a line.
+
+    Arguments
+    ---------
+    file : FileResponse
+        The file.
     """
+
+    def __init__(self, file: FileResponse):
+        self._file = file
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Sends it."""
@@ -26,4 +35,4 @@ class SoundResponse(FileResponse):
                 message = {**message, "more_body": True}
             await send(message)
 
-        await super().__call__(scope, receive, counted)
+        await self._file(scope, receive, counted)

@@ -311,6 +311,7 @@ def main() -> None:
     parser.add_argument("--number", type=int, default=200, help="searches at once")
     number = parser.parse_args().number
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_STATE_HOME"] = folder
         index, log = write_index(Path(folder)), Path(folder, "log")
         with served(index, log) as (url, process):
             client = Client(url)

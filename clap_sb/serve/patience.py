@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
-
 # Until a whole head of a request is there, in seconds.
 LONGEST_HEAD = 30.0
 # In which nothing of an answer is taken. A player that is paused takes nothing either;
@@ -14,10 +12,10 @@ LONGEST_HEAD = 30.0
 LONGEST_UNREAD = 600.0
 
 
-class PatientProtocol(H11Protocol):
+class Patience:
     """A connection that is closed where a client asks nothing, or takes no answer.
 
-    By h11 in any case: it bounds the head of a request.
+    Comes before one of uvicorn's protocols, whose methods these are.
     """
 
     def __init__(self, *arguments: Any, **options: Any):

@@ -12,10 +12,16 @@ import pytest
 
 uvicorn = pytest.importorskip("uvicorn")
 
+from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: E402
 from uvicorn.server import ServerState  # noqa: E402
 
-from clap_sb.serve import patient_protocol  # noqa: E402
+from clap_sb.serve import patience  # noqa: E402
 from clap_sb.serve.server import bind  # noqa: E402
+
+
+class Protocol(patience.Patience, H11Protocol):
+    """As the page has it."""
+
 
 ASKED = b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -35,8 +41,7 @@ async def app(scope, receive, send):
 @pytest.fixture(scope="module")
 def place():
     with bind("127.0.0.1", 0) as taken:
-        protocol = patient_protocol.PatientProtocol
-        config = uvicorn.Config(app, http=protocol, lifespan="off", log_level="error")
+        config = uvicorn.Config(app, http=Protocol, lifespan="off", log_level="error")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]})
         thread.start()
@@ -49,8 +54,8 @@ def place():
 
 @pytest.fixture
 def connection(place, monkeypatch):
-    monkeypatch.setattr(patient_protocol, "LONGEST_HEAD", 0.3)
-    monkeypatch.setattr(patient_protocol, "LONGEST_UNREAD", 0.3)
+    monkeypatch.setattr(patience, "LONGEST_HEAD", 0.3)
+    monkeypatch.setattr(patience, "LONGEST_UNREAD", 0.3)
     with socket.create_connection(place, timeout=60) as connection:
         yield connection
 
@@ -108,12 +113,12 @@ def test_who_takes_it_slowly_is_not():
     loop, transport = mock.Mock(), mock.Mock()
     transport.get_extra_info.return_value = None
     config = uvicorn.Config(app, lifespan="off", log_level="error")
-    protocol = patient_protocol.PatientProtocol(config, ServerState(), {}, loop)
+    protocol = Protocol(config, ServerState(), {}, loop)
     protocol.connection_made(transport)
     for _ in range(2):
         loop.call_later.reset_mock(return_value=True)
         protocol.pause_writing()
-        longest = patient_protocol.LONGEST_UNREAD
+        longest = patience.LONGEST_UNREAD
         loop.call_later.assert_called_once_with(longest, transport.abort)
         waiting = loop.call_later.return_value
         waiting.cancel.assert_not_called()
