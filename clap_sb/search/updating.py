@@ -243,13 +243,12 @@ class Updater:
 
 def _check_folder(out: Path) -> None:
     """An index gets a folder of its own."""
-    if not out.exists() or (out / DATABASE).exists():
+    if not out.exists():
         return
-    if not out.is_dir() or {path.name for path in out.iterdir()} - {
-        LOCK,
-        f"{DATABASE}.tmp",
-        f"{DATABASE}.tmp-journal",
-    }:
+    names = {path.name for path in out.iterdir()} if out.is_dir() else {out.name}
+    begun = {LOCK, f"{DATABASE}.tmp", f"{DATABASE}.tmp-journal"}
+    # in one look: another process may be making it
+    if DATABASE not in names and names - begun:
         raise SearchError(
             f"{out} exists already and is no index: name another folder by --out"
         )

@@ -41,13 +41,11 @@ class Asked:
     index : str or path-like
         The index.
     device : str
-        Where the model is to be: another gives other bits.
+        Where the model is to be, by any of its names: another gives other bits.
     """
 
     def __init__(self, index: str | os.PathLike, device: str):
-        running = find_running(index)
-        answers = running is not None and running.device == device
-        self._running = running if answers else None
+        self._running = find_running(index, device)
 
     def find(self, texts: Sequence[str], **how: Any) -> tuple[str, list[Hit]] | None:
         """Finds what `Searcher.find` would.
