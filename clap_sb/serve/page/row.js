@@ -100,7 +100,8 @@ export class Row {
     this.part("rank").textContent = this.rank;
     this.part("name").textContent = hit.name;
     this.part("name").title = `${hit.path}\nDrag it to take the file`;
-    this.part("folder").textContent = hit.plays ? hit.folder : `${hit.folder} – ${NOT_PLAYED}`;
+    const where = [hit.folder, !hit.plays && NOT_PLAYED];
+    this.part("folder").textContent = where.filter(Boolean).join(" – ");
     this.part("save").hidden = !hit.plays;
     this.setHeader(null);
     this.setFavourite(false);
