@@ -2,9 +2,9 @@
 
     python requirements/audit.py
 
-Every line of the lock is asked about, also those of other Pythons and systems. The
-database is OSV (https://osv.dev), which has what PyPI's own advisories have, too. It
-ends with 1 where it knows of any, and with 2 where it cannot be asked.
+Every line of the lock is asked about, also those of other Pythons and systems, in one
+question. The database is OSV (https://osv.dev). It ends with 1 where that knows of any,
+and with 2 where it cannot be asked.
 """
 
 from __future__ import annotations

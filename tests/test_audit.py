@@ -36,7 +36,7 @@ def database(monkeypatch):
             self.wfile.write(content.encode())
 
         def of(self, query):
-            assert query["package"]["ecosystem"] == "PyPI"
+            assert set(query["package"]) == {"name", "ecosystem"}
             names = told.get((query["package"]["name"], query["version"]), [])
             first = int(query.get("page_token", 0))
             page = [{"id": name, "modified": "2026"} for name in names[first:][:2]]
