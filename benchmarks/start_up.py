@@ -180,6 +180,7 @@ def main() -> None:
     taken: dict[str, list[list[float]]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
+        os.environ["XDG_STATE_HOME"] = name  # which is no folder of the user's
         data = write_audiocaps(folder / "data", SOUNDS, 0, 0, seed=0)
         sounds, index = data / "audio" / "train", folder / "sounds.index"
         checkpoint = options.checkpoint or str(write_model(folder / "model"))

@@ -25,6 +25,7 @@ from serving import served, write_index
 from clap_sb.data.audio_file import AudioFile
 from clap_sb.search.searcher import Searcher
 from clap_sb.serve import listening, uploads
+from clap_sb.serve.app import create_app
 from clap_sb.serve.examples import Sent
 from clap_sb.serve.fair_lock import FairLock
 from clap_sb.serve.service import Service
@@ -246,3 +247,47 @@ def test_a_sound_that_is_cut_while_it_is_sent_is_broken_off(tmp_path):
     assert dict(sent[0]["headers"])[b"content-length"] == b"300000"
     assert sum(len(message["body"]) for message in sent[1:]) == 1000
     assert all(message["more_body"] for message in sent[1:])
+
+
+def test_who_has_left_is_not_listened_to():
+    """A sound that waits for its turn is none of a page that is closed by then."""
+    heard, go_on = [], threading.Event()
+
+    def search(wanted, sent):
+        heard.append(sent.name)
+        assert go_on.wait(60)
+        return {}
+
+    app = create_app(SimpleNamespace(search=search, sounds=None))
+
+    async def send_one(name: str, stays: bool) -> int:
+        messages = iter([{"type": "http.request", "body": b"a", "more_body": False}])
+        told = []
+
+        async def receive():
+            if (message := next(messages, None)) is not None:
+                return message
+            if stays:
+                await asyncio.sleep(60)
+            return {"type": "http.disconnect"}
+
+        async def send(message):
+            told.append(message.get("status"))
+
+        scope = {"type": "http", "method": "POST", "path": "/api/search"}
+        query = f"name={name}".encode()
+        headers = [(b"host", b"localhost")]
+        await app({**scope, "query_string": query, "headers": headers}, receive, send)
+        return told[0]
+
+    async def all_of_them():
+        first = [asyncio.create_task(send_one(f"{k}", True)) for k in range(2)]
+        while len(heard) < 2:
+            await asyncio.sleep(0.01)
+        then = [asyncio.create_task(send_one(f"{k}", k == 3)) for k in range(2, 5)]
+        await asyncio.sleep(0.05)
+        go_on.set()
+        return [await task for task in (*first, *then)]
+
+    assert asyncio.run(all_of_them()) == [200, 200, 400, 200, 400]
+    assert sorted(heard) == ["0", "1", "3"]

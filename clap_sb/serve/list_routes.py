@@ -65,14 +65,14 @@ def list_routes(service: Service, uploads: Uploads) -> list[Route]:
             return JSONResponse(await _in_thread(asking, service.search, wanted))
         async with uploads.received(request) as body:
             sent = _sent(request, body)
-            found = await _in_thread(listening, service.search, wanted, sent)
+            found = await _if_there(request, listening, service.search, wanted, sent)
         return JSONResponse(found)
 
     async def tags(request: Request) -> Response:
         labels = request.query_params.get("labels", "").replace("\n", ",").split(",")
         async with uploads.received(request) as body:
             sent = _sent(request, body)
-            found = await _in_thread(listening, service.tags, sent, labels)
+            found = await _if_there(request, listening, service.tags, sent, labels)
         return JSONResponse(found)
 
     async def chosen(request: Request) -> Response:
@@ -102,6 +102,19 @@ async def _in_thread(limiter: CapacityLimiter, ask: Callable, *about: Any) -> An
     from anyio import to_thread
 
     return await to_thread.run_sync(ask, *about, limiter=limiter)
+
+
+async def _if_there(
+    request: Request, limiter: CapacityLimiter, ask: Callable, *about: Any
+) -> Any:
+    """The same, but for those who have left by the time that it is their turn."""
+    from starlette.concurrency import run_in_threadpool
+    from starlette.requests import ClientDisconnect
+
+    async with limiter:
+        if await request.is_disconnected():
+            raise ClientDisconnect
+        return await run_in_threadpool(ask, *about)
 
 
 def _sent(request: Request, body: bytes) -> Sent:

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clap_sb.data.printable import printable
-from clap_sb.evaluation.zero_shot import prompt
-from clap_sb.search.errors import SearchError
 from clap_sb.search.formats import as_m3u
 from clap_sb.search.hits import Hit
 from clap_sb.search.own_folders import Heard, own_folders
@@ -21,18 +19,16 @@ from clap_sb.search.store import Store
 from clap_sb.serve.catalogue import Catalogue, FolderNames
 from clap_sb.serve.examples import Sent
 from clap_sb.serve.fair_lock import FairLock
-from clap_sb.serve.listening import embedding_of
 from clap_sb.serve.queries import Queries
 from clap_sb.serve.rows import row_of
 from clap_sb.serve.sounds import Sounds
+from clap_sb.serve.tags import tags_of
 from clap_sb.serve.wanted import Wanted
 
 if TYPE_CHECKING:
     from clap_sb.search.index import SearchIndex
 
 _FOLD = 0.98
-_MOST_LABELS = 500
-_LABELS_AT_ONCE = 64
 _PATIENCE = 1.0  # seconds
 
 
@@ -258,44 +254,15 @@ class Service:
 
         Arguments
         ---------
-        sent : Sent
-            The file.
-        labels : sequence of str
-            Any words.
+        sent, labels
+            See :func:`~clap_sb.serve.tags.tags_of`, and for what it raises.
 
         Returns
         -------
         dict
-            ``tags``: label and probability, the best first: among these labels, or,
-            where the model's logits have a bias, each on its own.
-
-        Raises
-        ------
-        SearchError
-            If there are no labels, or very many.
-        AudioError
-            If the sound cannot be used.
-        UploadRefused
-            If it is too long.
+            ``tags``, as of that.
         """
-        labels = list(dict.fromkeys(label.strip() for label in labels if label.strip()))
-        if not 1 <= len(labels) <= _MOST_LABELS:
-            raise SearchError(f"give 1 to {_MOST_LABELS} labels, separated by commas")
-        # heavy: a command line that is wrong does not wait for it
-        import torch
-
-        clap, texts = self._searcher.clap, []
-        embedding = embedding_of(clap, sent, self._lock)
-        for start in range(0, len(labels), _LABELS_AT_ONCE):
-            group = labels[start : start + _LABELS_AT_ONCE]
-            with self._lock:
-                texts.append(clap.encode_text([prompt(label) for label in group]))
-        shares = clap.log_probability(embedding, torch.cat(texts))[0].exp().numpy()
-        tags = [
-            {"label": labels[place], "probability": float(shares[place])}
-            for place in np.argsort(-shares, kind="stable")
-        ]
-        return {"tags": tags}
+        return {"tags": tags_of(self._searcher.clap, sent, labels, self._lock)}
 
     def _filtered(self, wanted: Wanted) -> tuple[int, np.ndarray | None]:
         """How many headers are still to be read, and the sounds that may be found."""
