@@ -33,7 +33,7 @@ CANDIDATES := $(if $(filter file,$(origin PYTHON)),$(PYTHON) $(PYTHONS:%=python%
 FITS := import sys; sys.exit("%d.%d" % sys.version_info[:2] not in "$(PYTHONS)".split())
 
 .DEFAULT_GOAL := help
-.PHONY: help demo starter test faults recipes lint format parity lock oldest newest clean
+.PHONY: help demo starter test faults recipes lint format parity lock audit oldest newest clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
@@ -53,10 +53,11 @@ starter: $(VENV)/.installed  ## Install the pretrained towers of the system aisf
 test: $(VENV)/.tested  ## Run the tests, offline
 	CLAP_SB_LOCKED=1 HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(RUN) $(TESTS)
 
-faults: $(VENV)/.tested  ## Damage files, fill disks and kill processes (half an hour)
+faults: $(VENV)/.tested  ## Damage files, fill disks, kill processes, overrun the page
 	OMP_NUM_THREADS=1 $(RUN) tests/faults/mutations.py
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(RUN) tests/faults/writes.py
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(RUN) tests/faults/kills.py
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(RUN) tests/faults/load.py
 
 recipes: $(VENV)/.tested  ## Run every system at full size for one step
 	HF_HUB_OFFLINE=1 $(RUN) -m pytest -q -m full_size
@@ -81,6 +82,9 @@ lock: $(VENV)/.uv  ## Lock the newest versions that setup.py allows
 			--python-platform $$system $(LOCK) >/dev/null || exit 1; \
 	done; done
 	@echo "$(LOCK) is renewed, and has wheels for $(SYSTEMS), Python $(PYTHONS)"
+
+audit: $(VENV)/.installed  ## Ask OSV for known vulnerabilities of what is locked
+	$(RUN) requirements/audit.py
 
 oldest: $(VENV)/.uv  ## Run the tests with the oldest versions that setup.py allows
 	$(UV) venv --quiet --clear --python $(OLDEST_PYTHON) .venv-oldest

@@ -90,6 +90,7 @@ requestAnimationFrame(step);
 def served(index: Path) -> Iterator[str]:
     """The page's address, as long as the block lasts."""
     words = ["serve", str(index), "--port", "0", "--no-open", "--json"]
+    words += ["--play-from", str(index.parent)]
     command = [sys.executable, "-m", "clap_sb.cli", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -180,6 +181,7 @@ def main() -> None:
     heads += ["computed, ms", "waiting, ms", "heap, MB", "nodes", "resident, MB"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
+        os.environ["XDG_STATE_HOME"] = name  # which is no folder of the user's
         index = write_index(folder, options.checkpoint, options.num_sounds)
         print(f"{SearchIndex(index).num_sounds} sounds")
         print(" | ".join(["query", *heads]))

@@ -151,6 +151,7 @@ def main() -> None:
     taken: dict[str, list[list[float]]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
+        os.environ["XDG_STATE_HOME"] = name  # which is no folder of the user's
         index = write_index(folder, options.checkpoint, options.num_sounds)
         checkpoint = str(Path(options.checkpoint or folder / "model").resolve())
         sounds = folder / "data" / "audio" / "train"

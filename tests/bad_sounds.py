@@ -12,6 +12,8 @@ import soundfile
 from sound_files import make, recording
 
 RATE = 8000
+# What an index passes by, for it looks for files.
+NO_FILES = ("a_folder.wav", "gone.wav")
 
 
 def write_bad_sounds(folder: Path) -> dict[str, str | None]:
@@ -78,6 +80,7 @@ def _lying(folder: Path) -> dict[str, str | None]:
     lying[4:8] = struct.pack("<I", ten_hours + 36)
     lying[40:44] = struct.pack("<I", ten_hours)
     (folder / "ten_hours.wav").write_bytes(lying)
+    _write(folder / "no_samples.wav", np.zeros(0))
     fast = bytearray(content)
     fast[24:28] = struct.pack("<I", 2_000_000_000)
     (folder / "gigahertz.wav").write_bytes(fast)
@@ -87,6 +90,7 @@ def _lying(folder: Path) -> dict[str, str | None]:
     return {
         "header_only.wav": "cut short|no samples",
         "ten_hours.wav": "cut short",
+        "no_samples.wav": "no samples",
         "gigahertz.wav": "sounds have from 100 to 4000000 Hz",
         "one_hertz.wav": "sounds have from 100 to 4000000 Hz",
     }
@@ -102,7 +106,10 @@ def _no_files(folder: Path) -> dict[str, str | None]:
         "text.wav": "cannot be decoded",
         "zeros.mp3": "cannot be decoded",
         "noise.ogg": "cannot be decoded",
+        **dict.fromkeys(NO_FILES, "is a folder|no such file"),
     }
+    (folder / "a_folder.wav").mkdir()
+    (folder / "gone.wav").symlink_to(folder / "nowhere.wav")
     if os.name == "posix" and os.geteuid():  # a superuser may read all
         _write(folder / "secret.wav", np.zeros(RATE))
         (folder / "secret.wav").chmod(0)

@@ -59,10 +59,17 @@ def write_index(
 @contextlib.contextmanager
 def serving(index: Path, log: Path, *words: str) -> Iterator[str]:
     """Runs the command until the block is left; gives the page's address."""
+    with served(index, log, *words) as (url, _):
+        yield url
+
+
+@contextlib.contextmanager
+def served(index: Path, log: Path, *words: str) -> Iterator[tuple[str, BaseProcess]]:
+    """The same, with the process."""
     words = ("serve", str(index), "--port", "0", "--no-open", "--json", *words)
     process = start_process(_serve, words, log)
     try:
-        yield _url(process, log)
+        yield _url(process, log), process
     finally:
         process.kill()
         process.join()

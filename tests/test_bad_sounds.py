@@ -7,12 +7,13 @@ from __future__ import annotations
 import copy
 import csv
 import json
+import os
 import re
 
 import numpy as np
 import pytest
 import torch
-from bad_sounds import write_bad_sounds
+from bad_sounds import NO_FILES, write_bad_sounds
 from builders import CAPTIONS, SAMPLE_RATE
 from indexes import updater
 from test_brain import loader_options, make_brain, model  # noqa: F401
@@ -23,10 +24,17 @@ from clap_sb.data.entries import Entry
 from clap_sb.data.manifest import Clip, read_manifest
 from clap_sb.data.pairs import PairDataset
 from clap_sb.data.prepare import prepare_manifest
+from clap_sb.data.printable import printable
 from clap_sb.data.whole_clips import WholeClipDataset, WindowCollate
 from clap_sb.evaluation.embedding import Embedder
 from clap_sb.inference import CLAP
 from clap_sb.search import SearchIndex
+from clap_sb.search.scan import Stamp
+from clap_sb.search.searcher import Searcher
+from clap_sb.serve.examples import Sent
+from clap_sb.serve.playback import Playback
+from clap_sb.serve.service import Service
+from clap_sb.serve.wanted import Wanted
 
 
 @pytest.fixture(scope="module")
@@ -92,17 +100,42 @@ def test_preparation_lists_what_it_leaves_out(folder, told, tmp_path):
 
 def test_indexing_survives_all_of_them(folder, told, model, tmp_path):
     clap = CLAP(copy.deepcopy(model).eval(), "tiny")
-    (folder / "gone.wav").symlink_to(folder / "nowhere.wav")
     update = updater(tmp_path / "index", clap, batch_size=4).run([folder], "model.pt")
-    (folder / "gone.wav").unlink()
-    bad = {name: reason for name, reason in told.items() if reason is not None}
+    files = {name: reason for name, reason in told.items() if name not in NO_FILES}
+    bad = {name: reason for name, reason in files.items() if reason is not None}
     assert update.failed == len(bad)
-    assert update.embedded + update.recognised == len(told) - len(bad)
+    assert update.embedded + update.recognised == len(files) - len(bad)
+    assert update.passed_by == {str(folder): {"links to nothing": 1}}
     for name, reason in bad.items():
         assert re.search(reason, update.errors[str(folder / name)])
     index = SearchIndex(tmp_path / "index")
     rows = index.embeddings(np.arange(index.num_windows))
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-4)
+    page_survives_all_of_them(folder, files, Searcher(index, clap), tmp_path / "copies")
+
+
+def page_survives_all_of_them(folder, files, searcher, copies):
+    """What is sent to it, what it plays and draws: a finite answer, or a sentence."""
+    copies.mkdir()
+    service, playback = Service(searcher, copies, [str(folder)]), Playback(copies)
+    good = {printable(name) for name, reason in files.items() if reason is None}
+    for hit in service.search(Wanted(text="a dog", k=100))["hits"]:
+        assert hit["name"] in good and hit["plays"]
+        assert service.sounds.header(hit["sound"]) is not None
+        assert service.sounds.overview(hit["sound"]).startswith(b"\x89PNG")
+    for name, reason in files.items():
+        path = folder / name
+        content = path.read_bytes()
+        sent = Sent(content, name)
+        stamps = {str(path): Stamp.of(path)}
+        if reason is None:
+            found = service.search(Wanted(), sent)["hits"]
+            assert found and all(np.isfinite(hit["score"]) for hit in found)
+            assert playback.of(os.fsencode(name).hex()[:40], stamps).path.exists()
+            continue
+        with pytest.raises(AudioError, match=reason) as caught:
+            service.search(Wanted(), sent)
+        assert str(caught.value).startswith(printable(name))
 
 
 def test_training_goes_on_past_all_of_them(clips, told, model, tmp_path):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
+import zipfile
 
 import pytest
 import torch
@@ -164,6 +166,63 @@ def test_a_checkpoint_in_laions_format_runs_nothing(tmp_path, capsys):
     ):
         path = tmp_path / f"630k-audioset-best-{number}.pt"
         torch.save(content, path)
-        for words in (["info", path], ["convert", path, tmp_path / "out"]):
+        for words in commands(path, tmp_path / "out"):
             assert path.name in one_line(capsys, *words)
     assert not trace.exists() and not (tmp_path / "out").exists()
+
+
+def commands(source, out):
+    """What a user does first with a model from someone else."""
+    text = ("--text", "--json", "a")
+    return (
+        ["info", source],
+        ["convert", source, out],
+        ["embed", *text, "--checkpoint", source],
+    )
+
+
+@pytest.mark.parametrize("name", ["hyperparams.yaml", "model.yaml"])
+def test_a_model_of_the_hub_that_would_run_a_command_runs_none(
+    name, run, tmp_path, monkeypatch, capsys
+):
+    """Of a kind that is not ours, it is refused; of ours, the file is none of ours."""
+    trace, folder = tmp_path / "trace", tmp_path / "snapshot"
+    folder.mkdir()
+    harm = f'x: !apply:os.system ["touch {trace}"]\nmodules: {{a: !ref <x>}}\n'
+    (folder / name).write_text(harm)
+    code = f"open({str(trace)!r}, 'w')\n"
+    for other in ("custom.py", "custom_interface.py", "modeling_clap.py"):
+        (folder / other).write_text(code)
+    monkeypatch.setattr(
+        "clap_sb.checkpoints.find_checkpoint.fetch_snapshot",
+        lambda name, patterns, required="*": folder,
+    )
+    for words in commands("somebody/clap", tmp_path / "out"):
+        one_line(capsys, *words)
+    for file in (run / "export").iterdir():
+        if file.is_file() and file.name != name:
+            shutil.copy(file, folder)
+    shutil.copytree(run / "export" / "text", folder / "text")
+    main(["embed", "--text", "--json", "a", "--checkpoint", "somebody/clap"])
+    assert not trace.exists() and not (tmp_path / "out").exists()
+
+
+def test_an_archive_that_would_write_elsewhere_writes_nothing(tmp_path, capsys):
+    """As checkpoints are archives: one of other things, and a whole one with more."""
+    folder, whole = tmp_path / "deep", tmp_path / "whole.pt"
+    folder.mkdir()
+    torch.save({"state_dict": {"logit_scale_a": torch.ones(())}}, whole)
+    for name in ("evil.zip", "evil.pt", "more.pt"):
+        if name == "more.pt":
+            shutil.copy(whole, folder / name)
+        with zipfile.ZipFile(folder / name, "a") as archive:
+            for entry in ("../escaped", "../../escaped", "/escaped", "..\\escaped"):
+                archive.writestr(entry, "x")
+        for words in commands(folder / name, folder / "out"):
+            assert name in one_line(capsys, *words)
+    assert not list(tmp_path.parent.rglob("*escaped*"))
+    assert {path.name for path in folder.iterdir()} == {
+        "evil.zip",
+        "evil.pt",
+        "more.pt",
+    }

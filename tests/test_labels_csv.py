@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import importlib.util
 
 import numpy as np
@@ -15,6 +16,7 @@ from clap_sb.data.labels_csv import prepare_labels_csv, read_label_set
 from clap_sb.data.manifest import read_manifest
 from clap_sb.data.overlap import read_recordings
 from clap_sb.evaluation.prompts import Prompts, read_templates
+from clap_sb.whole_file import WriteError
 
 CUSTOM = ROOT / "recipes" / "Custom"
 
@@ -158,6 +160,24 @@ def test_urbansound8k(published, tmp_path):
     assert rows_of(out) == [(str(sound), "dog_bark", "5", "100032", "")]
     (clip,) = read_manifest(prepare_labels_csv(out, tmp_path / "m.json"))
     assert (clip.label, clip.fold, clip.path) == ("dog_bark", 5, str(sound))
+
+
+def test_a_table_that_is_not_written_to_its_end_is_not_there(
+    published, tmp_path, monkeypatch
+):
+    """And the one that was there before is."""
+    label = (CUSTOM / "label_sets" / "VGGSound.txt").read_text().splitlines()[-1]
+    (tmp_path / "vggsound.csv").write_text(f'a,1,"{label}",test\n')
+    (tmp_path / "out.csv").write_text("before")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(csv.DictWriter, "writerows", full)
+    with pytest.raises(WriteError, match=r"out\.csv cannot be written .*space"):
+        published.prepare_published("VGGSound", tmp_path, tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() == "before"
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.parametrize("part", ["eval", "dev"])

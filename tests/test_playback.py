@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sys
 import tracemalloc
+import wave
 
 import av
 import numpy as np
 import pytest
 import sound_files
 import soundfile
+from faults.mutations import mutated
 from sound_files import add_video, encode, make, recording
 
 from clap_sb.data.audio_source import AudioError
@@ -18,6 +22,7 @@ from clap_sb.data.sound import open_sound
 from clap_sb.search.scan import Stamp
 from clap_sb.serve import playback
 from clap_sb.serve.playback import Playback
+from clap_sb.whole_file import WriteError
 
 AS_IT_IS = {
     "pcm16.wav": "audio/wav",
@@ -165,6 +170,32 @@ def test_what_is_broken_is_told(tmp_path):
     path.write_bytes(b"no sound")
     with pytest.raises(AudioError, match=r"a\.m4a: cannot be decoded"):
         played(path, tmp_path / "copies")
+
+
+def test_a_disk_that_is_full_is_told_and_no_part_is_left(tmp_path, monkeypatch):
+    """Neither under the name of a copy, where it would be played, nor beside it."""
+    path, *_ = make(tmp_path, "pcm.aiff", 1.0)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(wave.Wave_write, "writeframesraw", full)
+        with pytest.raises(WriteError, match=r"digest\.wav cannot be written .*space"):
+            played(path, tmp_path / "copies")
+    assert list((tmp_path / "copies").iterdir()) == []
+    assert_copy(path, tmp_path / "copies")
+
+
+@pytest.mark.parametrize("kind", ["vbr.mp3", "bare_vbr.mp3"])
+def test_nothing_is_printed_of_damaged_mp3(tmp_path, kind, capfd):
+    content = make(tmp_path, kind, 1.0)[0].read_bytes()
+    for seed in range(12):
+        path = tmp_path / f"{seed}.mp3"
+        path.write_bytes(mutated(content, seed))
+        with contextlib.suppress(AudioError):
+            played(path, tmp_path / f"copies{seed}")
+    assert "".join(capfd.readouterr()) == ""
 
 
 @pytest.mark.parametrize("name", ["vbr.mp3", "bare_vbr.mp3"])

@@ -288,10 +288,28 @@ def test_a_port_in_use_is_an_error(index, capsys):
         ("my.name.evil.example", False),
         ("", False),
         ("[evil]", False),
+        ("[::1].evil.example", False),
+        ("[::1]evil.example", False),
+        ("[::1]:80.evil.example", False),
+        ("127.0.0.1:80:evil.example", False),
+        ("evil.example@127.0.0.1", False),
+        ("localhost:evil.example", False),
+        ("[::1", False),
+        ("::1", False),
+        ("[127.0.0.1]", False),
+        (" localhost", False),
+        ("localhost\n", False),
     ],
 )
 def test_safe_hosts(host, safe):
     assert host_is_safe(host, ["My.Name"]) == safe
+
+
+def test_a_host_that_is_named_twice_is_refused():
+    """Which of them somebody else goes by is not ours to guess."""
+    app = create_app(SimpleNamespace(sounds=None))
+    answer = asyncio.run(asked(app, "/", hosts=(b"evil.example", b"localhost")))
+    assert answer["status"] == 403 and b"twice" in answer["body"]
 
 
 def aiff_of(store) -> int:
@@ -322,7 +340,7 @@ def test_copies_for_the_player_do_not_pile_up(index, tmp_path):
     assert len(list(tmp_path.iterdir())) <= 16
 
 
-def asked(app, path: str, is_there: bool = True) -> dict:
+def asked(app, path: str, is_there: bool = True, hosts=(b"localhost",)) -> dict:
     """What an application sends for an address, and whether somebody waits for it."""
 
     async def receive():
@@ -335,7 +353,7 @@ def asked(app, path: str, is_there: bool = True) -> dict:
         async def send(message):
             sent.append(message)
 
-        await app({**scope, "headers": [(b"host", b"localhost")]}, receive, send)
+        await app({**scope, "headers": [(b"host", h) for h in hosts]}, receive, send)
         return {"status": sent[0]["status"], "body": sent[1].get("body", b"")}
 
     return ask()

@@ -219,15 +219,34 @@ def test_a_note_is_found_by_any_name_of_the_index(own, tmp_path):
     assert not list((tmp_path / "a.index").iterdir())
 
 
-def test_a_server_takes_its_own_note_away_and_no_other(own, tmp_path):
-    first, second = here(), here()
+@pytest.mark.parametrize("first_ends", [True, False])
+def test_a_server_takes_its_own_note_away_and_no_other(first_ends, own, tmp_path):
+    first, second = here(), replace(here(), port=8643)
     announce(tmp_path, first)
     announce(tmp_path, second)
-    withdraw(tmp_path, first)
     assert find_running(tmp_path) == second
-    withdraw(tmp_path, second)
+    ends, stays = (first, second) if first_ends else (second, first)
+    withdraw(tmp_path, ends)
+    assert find_running(tmp_path) == stays
+    withdraw(tmp_path, replace(stays, key="another server's of the same number"))
+    assert find_running(tmp_path) == stays
+    withdraw(tmp_path, stays)
     assert find_running(tmp_path) is None
     assert [list(path.iterdir()) for path in own.iterdir()] == [[]]
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:0"])
+@pytest.mark.parametrize("name", ["cuda", "cuda:0"])
+def test_a_device_has_several_names(device, name, own, tmp_path):
+    """The first GPU is asked, and no other device, whichever server came last."""
+    announce(tmp_path, replace(here(), device=device))
+    for port, other in enumerate(("cuda:1", "cpu", "mps:0"), 8643):
+        announce(tmp_path, replace(here(), device=other, port=port))
+    assert find_running(tmp_path, name).port == 8642
+    assert find_running(tmp_path, "cuda:1").port == 8643
+    assert find_running(tmp_path, "mps").port == 8645
+    assert find_running(tmp_path, "xpu") is None
+    assert Asked(tmp_path, name)._running.device == device
 
 
 def test_a_note_of_a_process_that_is_gone_is_taken_away(own, tmp_path):
@@ -244,7 +263,7 @@ def test_notes_of_servers_that_were_killed_are_taken_away_by_the_next(own, tmp_p
     for name, pid in (("killed", gone.pid), ("alive", os.getpid())):
         announce(tmp_path / name, replace(here(), pid=pid))
     announce(tmp_path / "next", here())
-    assert not running._note(tmp_path / "killed").exists()
+    assert not running._announced(tmp_path / "killed")
     assert find_running(tmp_path / "alive") and find_running(tmp_path / "next")
 
 
@@ -257,7 +276,7 @@ def test_another_version_is_not_asked(own, tmp_path, monkeypatch):
 @pytest.mark.parametrize("content", ["", "[]", "{}", "[" * 100_000, '{"port": "x"}'])
 def test_what_is_no_note_is_none(content, own, tmp_path):
     announce(tmp_path, here())
-    running._note(tmp_path).write_text(content)
+    running._note(tmp_path, here()).write_text(content)
     assert find_running(tmp_path) is None
 
 
@@ -291,7 +310,7 @@ def test_a_server_that_ends_leaves_nothing_that_would_be_asked(
     from serving import _serve, _url
 
     copy = tmp_path / "copied.index"
-    copy.symlink_to(index)  # one server more, whose note replaces the other's
+    copy.symlink_to(index)  # one server more, and the last one is asked
     before = find_running(index)
     words = ("serve", str(copy), "--port", "0", "--no-open", "--json")
     process = start_process(_serve, words, tmp_path / "log")
@@ -301,15 +320,13 @@ def test_a_server_that_ends_leaves_nothing_that_would_be_asked(
         os.kill(process.pid, end)
         process.join(60)
         assert not process.is_alive()
-        if end != signal.SIGKILL:
-            assert not running._note(index).exists()
-        assert find_running(index) is None and not running._note(index).exists()
+        stale = [note for note in running._announced(index) if note != before]
+        assert len(stale) == (end == signal.SIGKILL)
+        assert find_running(index) == before
         assert b"rank" in said(capsysbinary, "search", index, CAPTIONS[0])
     finally:
         process.kill()
         process.join()
-        if before is not None:
-            announce(index, before)
 
 
 def test_a_server_that_does_not_answer_is_waited_for_no_longer(

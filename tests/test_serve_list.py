@@ -13,6 +13,7 @@ from builders import CAPTIONS, SAMPLE_RATE
 from indexes import WINDOW
 from serving import NAMES, write_index
 
+from clap_sb.search.own_folders import Heard
 from clap_sb.search.searcher import Searcher
 from clap_sb.serve.catalogue import Catalogue, FolderNames
 from clap_sb.serve.examples import Sent
@@ -86,7 +87,7 @@ def test_of_many_windows_the_nearest_are_marked(searcher):
         store=SimpleNamespace(hash_of=lambda sound: "ab"),
     )
     hit = searcher.index.hit(int(searcher.index.sounds[0]), 0)
-    row = row_of(hit, opened, FolderNames([]), query)
+    row = row_of(hit, opened, FolderNames([]), Heard([], []), query)
     assert [mark["window"] for mark in row["marks"]] == list(range(12))
     assert row["score"] is None
 

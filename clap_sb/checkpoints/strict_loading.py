@@ -14,6 +14,7 @@ from clap_sb.checkpoints.architecture import Architecture, write_text_source
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.undrawn import build_undrawn
 from clap_sb.checkpoints.weights_file import read_part
+from clap_sb.finite_weights import check_finite
 from clap_sb.model import CLAP
 
 _NAMED = 5
@@ -100,7 +101,8 @@ def load_strictly(module: nn.Module, state: Mapping[str, Any], what: str) -> Non
     Raises
     ------
     CheckpointError
-        If a tensor is missing, unexpected, or of another shape or kind.
+        If a tensor is missing, unexpected, or of another shape or kind, or holds what
+        is no finite number.
 
     Example
     -------
@@ -142,6 +144,10 @@ missing bias; unexpected w; weight is [1, 2] in the file and [2, 2] in the model
         raise CheckpointError(
             f"{what} does not fit its architecture: {'; '.join(faults)}"
         )
+    try:
+        check_finite(state, what, dict(module.named_buffers()))
+    except ValueError as error:
+        raise CheckpointError(str(error)) from None
     module.load_state_dict(state, strict=True)
 
 

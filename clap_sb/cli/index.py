@@ -106,6 +106,7 @@ def _run(arguments: argparse.Namespace) -> None:
             EXACT_UP_TO if arguments.exact_up_to is None else arguments.exact_up_to
         ),
     )
+    _note_own(arguments.folder)
     update = updater.run(
         arguments.folder,
         arguments.checkpoint,
@@ -128,6 +129,23 @@ def _run(arguments: argparse.Namespace) -> None:
     if update.errors:
         tried = update.files + len(update.errors)
         raise ValueError(f"{len(update.errors)} of {tried} files cannot be used")
+
+
+def _note_own(folders: list[str]) -> None:
+    """What the user names is the user's own, and so may be heard by `clap-sb serve`."""
+    from clap_sb.search.errors import SearchError
+    from clap_sb.search.own_folders import note_own
+    from clap_sb.search.scan import full_names
+
+    names = full_names(folders)
+    try:
+        note_own(names)
+    except (OSError, SearchError) as error:
+        print(
+            f"clap-sb: it cannot be noted that these folders are yours ({error}): "
+            "`clap-sb serve` will play their sounds with --play-from",
+            file=sys.stderr,
+        )
 
 
 def _load(arguments: argparse.Namespace, checkpoint: str, tokenizer: str | None):

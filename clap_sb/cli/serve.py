@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from typing import TYPE_CHECKING
 
 from clap_sb.cli.checkpoint import add_checkpoint, add_device
 from clap_sb.cli.json_lines import print_json
+
+if TYPE_CHECKING:
+    from clap_sb.search.searcher import Searcher
 
 _EXAMPLE = """\
 example:
@@ -46,6 +51,13 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="a name that this machine is reached by, beside localhost",
     )
     parser.add_argument(
+        "--play-from",
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="a folder of an index that somebody else has made, to play sounds of",
+    )
+    parser.add_argument(
         "--no-open", action="store_true", help="do not open the page in the browser"
     )
     add_checkpoint(parser, "where the index notes it")
@@ -56,10 +68,11 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     # heavy: `clap-sb --help` should not wait for it
-    import sys
     import webbrowser
 
+    from clap_sb.data.printable import printable
     from clap_sb.search.errors import SearchError
+    from clap_sb.search.scan import full_names
     from clap_sb.search.searcher import Searcher
     from clap_sb.serve.server import bind, serve, url_of
 
@@ -71,6 +84,7 @@ def _run(arguments: argparse.Namespace) -> None:
             f"the page takes {error.name}: install it, as with "
             "`pip install 'clap_sb[serve]'`"
         ) from None
+    play_from = full_names(arguments.play_from)
     with bind(arguments.host, arguments.port) as taken:
         searcher = Searcher.open(
             arguments.index,
@@ -79,15 +93,34 @@ def _run(arguments: argparse.Namespace) -> None:
             arguments.device,
             arguments.trust,
         )
-        url = url_of(taken)
+        url, heard = url_of(taken), _heard(searcher, play_from)
 
         def ready() -> None:
             if arguments.json:
                 print_json(url=url)
             else:
                 print(f"{url}  (Ctrl-C ends it)")
+                for folder in heard:
+                    print(f"  plays sounds of {printable(folder)}")
             sys.stdout.flush()
             if not arguments.no_open:
                 webbrowser.open(url)
 
-        serve(searcher, taken, arguments.trust_host, ready)
+        serve(searcher, taken, arguments.trust_host, ready, play_from)
+
+
+def _heard(searcher: Searcher, play_from: list[str]) -> list[str]:
+    """The folders of the index that are played; of the others it is told how to."""
+    from clap_sb.data.printable import printable
+    from clap_sb.search.own_folders import Heard, own_folders
+
+    folders = searcher.index.store.fact("folders")
+    unknown = Heard(folders, [*own_folders(), *play_from]).unknown
+    for folder in unknown:
+        print(
+            f"clap-sb: sounds of {printable(folder)} are found and not played: you "
+            "have not had it indexed on this machine; --play-from and its name play "
+            "them",
+            file=sys.stderr,
+        )
+    return [folder for folder in folders if folder not in unknown]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from threading import Lock
 
@@ -86,7 +88,7 @@ def open_sound(source: AudioSource) -> tuple[Decoder, Survey]:
         Whatever goes wrong with the file: if it is missing, empty, cut short, cannot be
         decoded, has no samples, or a rate, channels or a length that no sound has.
     """
-    try:
+    with _told(source):
         stamp = _stamp(source)
         survey = _known.get(stamp) if stamp else None
         if survey is not None:
@@ -100,18 +102,74 @@ def open_sound(source: AudioSource) -> tuple[Decoder, Survey]:
         except BaseException:
             decoder.close()
             raise
-    except UnknownFormatError as error:
-        raise UnknownFormatError(f"{error}; {conversion_advice(source)}") from None
-    except AudioError:
-        raise
-    except Exception as error:  # of decoders that are not ours, on any file at all
-        raise _unreadable(source, error) from error
     if stamp:
         with _lock:
             if len(_known) >= _MOST_KNOWN:
                 _known.clear()
             _known[stamp] = survey
     return decoder, survey
+
+
+def size_up_to(source: AudioSource, longest: float) -> tuple[float, int]:
+    """Tells how much sound a file has, and reads no more of it than is allowed.
+
+    Arguments
+    ---------
+    source : str, path-like or binary file
+        The file.
+    longest : float
+        Seconds. A file whose length is unknown is decoded so far, and one second more.
+
+    Returns
+    -------
+    seconds : float
+        Its length; of a file whose length is unknown, something above `longest` if it
+        is above.
+    samples_a_second : int
+        Of all channels together.
+
+    Raises
+    ------
+    AudioError
+        As of :func:`open_sound`.
+
+    Example
+    -------
+    >>> import soundfile
+    >>> path = getfixture("tmp_path") / "tone.wav"
+    >>> soundfile.write(path, np.zeros((8000, 2)), 16000)
+    >>> size_up_to(path, 60.0)
+    (0.5, 32000)
+    """
+    with _told(source):
+        decoder = choose_decoder(source)(source)
+        try:
+            rate, channels = decoder.sample_rate, decoder.num_channels
+            check_header(source_name(source), rate, channels)
+            frames = decoder.num_frames
+            if frames is None:
+                frames, step = 0, _step(decoder)
+                while frames <= longest * rate:
+                    count = len(decoder.read(frames, frames + step))
+                    frames += count
+                    if count < step:
+                        break
+        finally:
+            decoder.close()
+    return frames / rate, rate * channels
+
+
+@contextlib.contextmanager
+def _told(source: AudioSource) -> Iterator[None]:
+    """Whatever goes wrong within is an error of the file."""
+    try:
+        yield
+    except UnknownFormatError as error:
+        raise UnknownFormatError(f"{error}; {conversion_advice(source)}") from None
+    except AudioError:
+        raise
+    except Exception as error:  # of decoders that are not ours, on any file at all
+        raise _unreadable(source, error) from error
 
 
 def _unreadable(source: AudioSource, error: Exception) -> AudioError:

@@ -11,6 +11,7 @@ from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
 from clap_sb.encoders.text_source import fetch
 from clap_sb.encoders.text_tower import TextTower, checkpoint_layers, last_state
 from clap_sb.encoders.transformers_models import import_without_torchaudio
+from clap_sb.finite_weights import check_finite
 
 # the place in the tower's config.json that says whose space it is
 CLIP_SPACE = "clip_space_of"
@@ -162,6 +163,8 @@ def _load_model(folder: Path, config, pretrained: bool) -> nn.Module:
 
     if not pretrained:
         return TextSide(config)
-    return TextSide.from_pretrained(
+    model = TextSide.from_pretrained(
         folder, config=config, local_files_only=True, dtype=torch.float32
     )
+    check_finite(model.state_dict(), str(folder), dict(model.named_buffers()))
+    return model

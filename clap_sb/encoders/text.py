@@ -15,6 +15,7 @@ from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
 from clap_sb.encoders.text_source import fetch
 from clap_sb.encoders.text_tower import TextTower, checkpoint_layers, last_state
 from clap_sb.encoders.transformers_models import import_without_torchaudio
+from clap_sb.finite_weights import check_finite
 
 
 def _pooler(output, mask: torch.Tensor) -> torch.Tensor:
@@ -213,10 +214,12 @@ def _load_model(folder: Path, config, pretrained: bool, with_pooler: bool) -> nn
         state = _own_state(folder, model)
         if state is None:  # weights come in many layouts, under names old and new
             state = _pretrained(folder, **options).state_dict()
+        check_finite(state, str(folder))
         model.load_state_dict(state)
         return model
     if pretrained:
         model = _pretrained(folder, config=config, **options)
+        check_finite(model.state_dict(), str(folder), dict(model.named_buffers()))
     else:
         import_without_torchaudio()
         from transformers import AutoModel

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import torch
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from clap_sb.inference.audio_input import AudioInput, AudioSource
 
 _INT16 = 32767.0
+_ALWAYS = nullcontext()
 
 
 class Encoder(nn.Module):
@@ -145,6 +147,7 @@ class Encoder(nn.Module):
         wavs: AudioInput | Sequence[AudioInput],
         sample_rate: int | None = None,
         batch_size: int = 16,
+        turn: AbstractContextManager[object] = _ALWAYS,
     ) -> torch.Tensor:
         """Embeds sounds of any length, sample rate and number of channels.
 
@@ -159,6 +162,9 @@ class Encoder(nn.Module):
             their own.
         batch_size : int
             Windows that go through the tower, or are read from a file, at once.
+        turn : context manager
+            Entered for each batch that goes through the tower, and left in between: a
+            lock, where the model is others' too.
 
         Returns
         -------
@@ -177,7 +183,8 @@ class Encoder(nn.Module):
         count: Counter[int] = Counter()
         windows = self._windows(clips, sample_rate, batch_size)
         for group in batched(windows, self.model.clip_samples, batch_size):
-            embedding = self.encode_windows([window for _, window in group])
+            with turn:
+                embedding = self.encode_windows([window for _, window in group])
             for (clip, _), row in zip(group, embedding, strict=True):
                 total[clip] = total[clip] + row if clip in total else row
                 count[clip] += 1

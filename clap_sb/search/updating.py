@@ -243,16 +243,21 @@ class Updater:
 
 def _check_folder(out: Path) -> None:
     """An index gets a folder of its own."""
-    if not out.exists() or (out / DATABASE).exists():
-        return
-    if not out.is_dir() or {path.name for path in out.iterdir()} - {
-        LOCK,
-        f"{DATABASE}.tmp",
-        f"{DATABASE}.tmp-journal",
-    }:
+    if out.exists() and not (out.is_dir() and _may_be_index(out)):
         raise SearchError(
             f"{out} exists already and is no index: name another folder by --out"
         )
+
+
+def _may_be_index(folder: Path) -> bool:
+    """Whether it is one, or is empty, but for what a beginning has left or makes."""
+    # in one look: another process may be making it
+    names = {path.name for path in folder.iterdir()}
+    return DATABASE in names or names <= {
+        LOCK,
+        f"{DATABASE}.tmp",
+        f"{DATABASE}.tmp-journal",
+    }
 
 
 def _there(folders: Sequence[str]) -> list[str]:

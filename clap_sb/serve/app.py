@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from clap_sb.data.audio import AudioError
 from clap_sb.data.printable import printable
+from clap_sb.search.own_folders import NotOwnError
 from clap_sb.serve.found_by_words import found_route
 from clap_sb.serve.guard import Guard
-from clap_sb.serve.list_routes import TooLarge, list_routes
+from clap_sb.serve.list_routes import list_routes
 from clap_sb.serve.sound_routes import sound_routes
+from clap_sb.serve.uploads import UploadRefused, Uploads
+from clap_sb.whole_file import WriteError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -42,7 +45,8 @@ def create_app(
     ASGI application
     """
     from starlette.applications import Starlette
-    from starlette.responses import FileResponse, JSONResponse
+    from starlette.requests import ClientDisconnect
+    from starlette.responses import FileResponse, JSONResponse, Response
     from starlette.routing import Route
     from starlette.staticfiles import StaticFiles
 
@@ -55,17 +59,29 @@ def create_app(
             {"error": printable(str(error))}, status
         )
 
-    routes = [Route("/", page), *list_routes(service), *sound_routes(service.sounds)]
+    def refused(request: Request, error: UploadRefused) -> Response:
+        later = {"retry-after": "5"} if error.status in (429, 503) else None
+        return JSONResponse({"error": str(error)}, error.status, later)
+
+    def left(request: Request, error: Exception) -> Response:
+        return Response(status_code=400)  # which nobody is there to read
+
+    uploads = Uploads()
+    routes = [Route("/", page), *list_routes(service, uploads)]
+    routes += sound_routes(service.sounds)
     if running is not None:
-        routes.append(found_route(service, running))
+        routes.append(found_route(service, running, uploads))
     app = Starlette(
         routes=routes,
         exception_handlers={
             ValueError: wrong(400),
             AudioError: wrong(415),
             FileNotFoundError: wrong(404),
+            NotOwnError: wrong(403),
             OSError: wrong(415),  # no picture, or no CLIP to see it with
-            TooLarge: wrong(413),
+            WriteError: wrong(507),  # no room for a copy
+            UploadRefused: refused,
+            ClientDisconnect: left,
         },
     )
     app.mount("/page", StaticFiles(directory=PAGE))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from clap_sb.serve.service import Service
+    from clap_sb.serve.uploads import Uploads
 
 PATH = "/api/found"
 _PATIENCE = 20.0  # seconds; loading the model takes less
@@ -40,13 +41,11 @@ class Asked:
     index : str or path-like
         The index.
     device : str
-        Where the model is to be: another gives other bits.
+        Where the model is to be, by any of its names: another gives other bits.
     """
 
     def __init__(self, index: str | os.PathLike, device: str):
-        running = find_running(index)
-        answers = running is not None and running.device == device
-        self._running = running if answers else None
+        self._running = find_running(index, device)
 
     def find(self, texts: Sequence[str], **how: Any) -> tuple[str, list[Hit]] | None:
         """Finds what `Searcher.find` would.
@@ -103,7 +102,7 @@ def _is_same(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode(), other.encode())
 
 
-def found_route(service: Service, running: Running) -> Route:
+def found_route(service: Service, running: Running, uploads: Uploads) -> Route:
     """Makes the route that answers it.
 
     Arguments
@@ -112,6 +111,8 @@ def found_route(service: Service, running: Running) -> Route:
         What finds.
     running : Running
         What was announced.
+    uploads : Uploads
+        Receives what is sent.
 
     Returns
     -------
@@ -126,7 +127,9 @@ def found_route(service: Service, running: Running) -> Route:
         return Response(content, status, {_PROOF: proof}, "application/json")
 
     async def found(request: Request) -> Response:
-        nonce, question = request.headers.get(_NONCE, ""), await _body(request)
+        nonce = request.headers.get(_NONCE, "")
+        async with uploads.received(request, _MOST_BYTES) as question:
+            pass
         proof = running.proof("question", nonce, question)
         if not _is_same(request.headers.get(_PROOF, ""), proof):
             return Response("this is for this machine's `clap-sb search`", 403)
@@ -141,13 +144,3 @@ def found_route(service: Service, running: Running) -> Route:
         return answered(200, json.dumps(answer).encode(), nonce)
 
     return Route(PATH, found, methods=["POST"])
-
-
-async def _body(request: Request) -> bytes:
-    """What was sent, as far as a question goes."""
-    content = b""
-    async for part in request.stream():
-        content += part
-        if len(content) > _MOST_BYTES:
-            return b""
-    return content

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
+# As RFC 3986 (3.2.2) has it, and nothing before or behind.
+_HOST = re.compile(
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[^\[\]:/?#@\s\\]+))(?::[0-9]{1,5})?"
+)
 _HEADERS = [
     (
         b"content-security-policy",
@@ -43,11 +48,19 @@ def host_is_safe(host: str, names: Collection[str]) -> bool:
     >>> host_is_safe("evil.example", ()), host_is_safe("me.example:80", ["me.example"])
     (False, True)
     """
-    name = host[: host.find("]") + 1] if host.startswith("[") else host.split(":")[0]
-    if name.lower() in {"localhost", *(trusted.lower() for trusted in names)}:
-        return True
+    parts = _HOST.fullmatch(host)
+    if parts is None:
+        return False
+    if parts["v6"] is not None:
+        return _is_address(ipaddress.IPv6Address, parts["v6"])
+    name = parts["name"].lower()
+    trusted = {"localhost", *(name.lower() for name in names)}
+    return name in trusted or _is_address(ipaddress.IPv4Address, name)
+
+
+def _is_address(kind: Callable[[str], object], word: str) -> bool:
     try:
-        ipaddress.ip_address(name.strip("[]"))
+        kind(word)
     except ValueError:
         return False
     return True
@@ -125,6 +138,8 @@ class Guard:
             for name, value in scope["headers"]
         }
         host = headers.get("host", "")
+        if sum(name.lower() == b"host" for name, _ in scope["headers"]) > 1:
+            return "the host is named twice"
         if not host_is_safe(host, self.names):
             return f"the host {host} is not trusted: name it by --trust-host"
         # a link from elsewhere may lead to the page, and to nothing else

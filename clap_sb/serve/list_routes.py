@@ -4,71 +4,86 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from clap_sb.search.errors import SearchError
 from clap_sb.serve.examples import Sent
 from clap_sb.serve.wanted import Wanted
 
 if TYPE_CHECKING:
+    from anyio import CapacityLimiter
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import Route
 
     from clap_sb.serve.service import Service
+    from clap_sb.serve.uploads import Uploads
 
-# A dropped file may have, in bytes.
-MOST_BYTES = 100 * 2**20
 _SOME = 6
 _MOST_CHOSEN = 10_000
+# Of a list of these, in bytes.
+_MOST_LISTED = 2 * 2**20
+# Threads that ask for lists, and that listen to what was sent. Those of sounds and
+# pictures are others: whoever searches keeps nobody from listening.
+_ASKING, _LISTENING = 8, 2
 
 
-class TooLarge(ValueError):
-    """More bytes than a dropped file may have."""
-
-
-def list_routes(service: Service) -> list[Route]:
+def list_routes(service: Service, uploads: Uploads) -> list[Route]:
     """Makes them.
 
     Arguments
     ---------
     service : Service
         What answers.
+    uploads : Uploads
+        Receives what is sent.
 
     Returns
     -------
     list of Route
     """
-    from starlette.concurrency import run_in_threadpool
+    from anyio import CapacityLimiter
     from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
 
-    def about(request: Request) -> Response:
-        return JSONResponse(service.about())
+    asking, listening = CapacityLimiter(_ASKING), CapacityLimiter(_LISTENING)
 
-    def choices(request: Request) -> Response:
-        return JSONResponse(service.choices(request.query_params.get("read") == "true"))
+    async def about(request: Request) -> Response:
+        return JSONResponse(await _in_thread(asking, service.about))
 
-    def some(request: Request) -> Response:
-        return JSONResponse(service.some(_SOME))
+    async def choices(request: Request) -> Response:
+        reads = request.query_params.get("read") == "true"
+        return JSONResponse(await _in_thread(asking, service.choices, reads))
+
+    async def some(request: Request) -> Response:
+        return JSONResponse(await _in_thread(asking, service.some, _SOME))
 
     async def search(request: Request) -> Response:
         wanted = Wanted.of(request.query_params)
-        sent = await _sent(request) if request.method == "POST" else None
-        return JSONResponse(await run_in_threadpool(service.search, wanted, sent))
+        if request.method != "POST":
+            return JSONResponse(await _in_thread(asking, service.search, wanted))
+        async with uploads.received(request) as body:
+            sent = _sent(request, body)
+            found = await _if_there(request, listening, service.search, wanted, sent)
+        return JSONResponse(found)
 
     async def tags(request: Request) -> Response:
         labels = request.query_params.get("labels", "").replace("\n", ",").split(",")
-        sent = await _sent(request)
-        return JSONResponse(await run_in_threadpool(service.tags, sent, labels))
+        async with uploads.received(request) as body:
+            sent = _sent(request, body)
+            found = await _if_there(request, listening, service.tags, sent, labels)
+        return JSONResponse(found)
 
     async def chosen(request: Request) -> Response:
-        windows = _windows(await _body(request))
-        return JSONResponse(await run_in_threadpool(service.chosen, windows))
+        async with uploads.received(request, _MOST_LISTED) as body:
+            windows = _windows(body)
+        return JSONResponse(await _in_thread(asking, service.chosen, windows))
 
     async def playlist(request: Request) -> Response:
-        windows = _windows(await _body(request))
-        text = await run_in_threadpool(service.playlist, windows)
+        async with uploads.received(request, _MOST_LISTED) as body:
+            windows = _windows(body)
+        text = await _in_thread(asking, service.playlist, windows)
         # names of files as they are, which need not be valid Unicode
         return Response(os.fsencode(text), media_type="audio/x-mpegurl")
 
@@ -82,11 +97,30 @@ def list_routes(service: Service) -> list[Route]:
     ]
 
 
-async def _sent(request: Request) -> Sent:
+async def _in_thread(limiter: CapacityLimiter, ask: Callable, *about: Any) -> Any:
+    """Who waits for one has no thread."""
+    from anyio import to_thread
+
+    return await to_thread.run_sync(ask, *about, limiter=limiter)
+
+
+async def _if_there(
+    request: Request, limiter: CapacityLimiter, ask: Callable, *about: Any
+) -> Any:
+    """The same, but for those who have left by the time that it is their turn."""
+    from starlette.concurrency import run_in_threadpool
+    from starlette.requests import ClientDisconnect
+
+    async with limiter:
+        if await request.is_disconnected():
+            raise ClientDisconnect
+        return await run_in_threadpool(ask, *about)
+
+
+def _sent(request: Request, body: bytes) -> Sent:
     """The file in a request; the parameter ``name`` is its name."""
     is_picture = request.headers.get("content-type", "").startswith("image/")
-    name = request.query_params.get("name", "")
-    return Sent(await _body(request), name, is_picture)
+    return Sent(body, request.query_params.get("name", ""), is_picture)
 
 
 def _windows(body: bytes) -> list[tuple[str, int]]:
@@ -102,14 +136,3 @@ def _windows(body: bytes) -> list[tuple[str, int]]:
     if len(windows) > _MOST_CHOSEN:
         raise SearchError(f"more than {_MOST_CHOSEN} favourites: take some out")
     return windows
-
-
-async def _body(request: Request) -> bytes:
-    """What was sent, unless it is too much."""
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MOST_BYTES:
-            raise TooLarge(f"a file of more than {MOST_BYTES // 2**20} MB: cut it")
-        parts.append(part)
-    return b"".join(parts)

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from clap_sb.data.audio_source import AudioError
 from clap_sb.search.scan import Stamp
+from clap_sb.whole_file import whole_file
 
 if TYPE_CHECKING:
     from clap_sb.data.decoders import Decoder
@@ -88,6 +91,8 @@ class Playback:
             taken its place is not the index's to show.
         AudioError
             If it cannot be decoded.
+        WriteError
+            If there is no room for a copy.
         """
         path = first_unchanged(files)
         if digest not in self._media_types:
@@ -168,21 +173,19 @@ def _is_webm(path: Path) -> bool:
 
 
 def _write_wav(path: Path, copy: Path) -> None:
-    """Block by block, as 16-bit PCM; it appears under its name once it is whole."""
+    """Block by block, as 16-bit PCM."""
     from clap_sb.data.sound import open_sound
 
-    unfinished = copy.with_suffix(".tmp")
     decoder, survey = open_sound(path)
     try:
-        _write_blocks(decoder, survey, unfinished)
-        unfinished.replace(copy)
+        with whole_file(copy) as unfinished:
+            _write_blocks(decoder, survey, unfinished)
     finally:
         decoder.close()
-        unfinished.unlink(missing_ok=True)
 
 
 def _write_blocks(decoder: Decoder, survey: Survey, target: Path) -> None:
-    import soundfile
+    import wave
 
     from clap_sb.data.sound import read_frames
 
@@ -192,11 +195,17 @@ def _write_blocks(decoder: Decoder, survey: Survey, target: Path) -> None:
             f"{decoder.source}: is too long to be played in the browser "
             f"({size / 2**30:.1f} GB as WAV): convert it to FLAC"
         )
-    options = {"samplerate": decoder.sample_rate, "channels": decoder.num_channels}
-    with soundfile.SoundFile(
-        target, "w", format="WAV", subtype="PCM_16", **options
-    ) as file:
+    # by Python, and not libsndfile, which does not say why a disk takes nothing
+    with wave.open(str(target), "wb") as file:
+        file.setnchannels(decoder.num_channels)
+        file.setsampwidth(2)
+        file.setframerate(decoder.sample_rate)
         for begin in range(0, survey.num_frames, _BLOCK):
             end = min(begin + _BLOCK, survey.num_frames)
-            # what exceeds [-1, 1] is clipped
-            file.write(read_frames(decoder, survey, begin, end))
+            file.writeframesraw(_as_pcm(read_frames(decoder, survey, begin, end)))
+
+
+def _as_pcm(frames: np.ndarray) -> bytes:
+    """What exceeds [-1, 1] is clipped."""
+    steps = np.rint(frames * 2.0**15)
+    return np.clip(steps, -(2**15), 2**15 - 1).astype("<i2").tobytes()

@@ -15,13 +15,18 @@ from clap_sb.serve.catalogue import suffix_of
 if TYPE_CHECKING:
     from clap_sb.search.hits import Hit
     from clap_sb.search.index import SearchIndex
+    from clap_sb.search.own_folders import Heard
     from clap_sb.serve.catalogue import FolderNames
 
 _MOST_MARKS = 12
 
 
 def row_of(
-    hit: Hit, index: SearchIndex, folders: FolderNames, query: np.ndarray | None
+    hit: Hit,
+    index: SearchIndex,
+    folders: FolderNames,
+    heard: Heard,
+    query: np.ndarray | None,
 ) -> dict[str, Any]:
     """What the page tells of a hit, and of the sounds that were folded into it.
 
@@ -33,6 +38,8 @@ def row_of(
         Where it was found.
     folders : FolderNames
         Names its folder.
+    heard : Heard
+        Which files may be given away.
     query : np.ndarray or None
         ``[dim]``, what was searched for; None if it was not found by a search.
 
@@ -42,15 +49,17 @@ def row_of(
         Plain data; ``marks`` are the twelve windows of the file that are nearest to
         the query, in their order; none without a query.
     """
-    row = _plain(hit, index, folders)
+    row = _plain(hit, index, folders, heard)
     row["copies"] = [printable(path) for path in hit.copies]
-    row["similar"] = [_plain(other, index, folders) for other in hit.folded]
+    row["similar"] = [_plain(other, index, folders, heard) for other in hit.folded]
     windows = [] if query is None else index.windows_of(hit.sound)
     row["marks"] = _marks(windows, index, query) if windows else []
     return row
 
 
-def _plain(hit: Hit, index: SearchIndex, folders: FolderNames) -> dict[str, Any]:
+def _plain(
+    hit: Hit, index: SearchIndex, folders: FolderNames, heard: Heard
+) -> dict[str, Any]:
     return {
         "score": None if math.isnan(hit.score) else hit.score,
         "name": printable(os.path.basename(hit.path)),
@@ -62,6 +71,7 @@ def _plain(hit: Hit, index: SearchIndex, folders: FolderNames) -> dict[str, Any]
         "duration": hit.duration,
         "sound": hit.sound,
         "window": hit.window,
+        "plays": any(heard.holds(path) for path in (hit.path, *hit.copies)),
         "digest": index.store.hash_of(hit.sound),
     }
 

@@ -1,4 +1,4 @@
-"""Which server of this user answers for an index: a note that it keeps while it runs.
+"""Which servers of this user answer for an index: a note of each while it runs.
 
 The note is in a folder for temporary files that is this user's alone, and in no index:
 an index from someone else names no server.
@@ -74,6 +74,26 @@ class Running:
         key, version = secrets.token_hex(32), clap_sb.__version__
         return cls(_WHERE_ANY.get(host, host), port, os.getpid(), device, version, key)
 
+    def is_on(self, device: str) -> bool:
+        """Whether its model is on a device.
+
+        Arguments
+        ---------
+        device : str
+            By any name: ``cuda`` is ``cuda:0``.
+
+        Returns
+        -------
+        bool
+
+        Example
+        -------
+        >>> here = Running.of(("127.0.0.1", 8642), "cuda:0")
+        >>> here.is_on("cuda"), here.is_on("cuda:1"), here.is_on("cpu")
+        (True, False, False)
+        """
+        return _numbered(self.device) == _numbered(device)
+
     def proof(self, what: str, nonce: str, body: bytes) -> str:
         """What shows that a message is of one who has the key.
 
@@ -95,7 +115,7 @@ class Running:
 
 
 def announce(index: str | os.PathLike, running: Running) -> None:
-    """Writes the note; one of an earlier server is replaced.
+    """Writes the note, beside those of other servers of the index.
 
     Those of servers that were killed, of whatever index, are taken away.
 
@@ -111,7 +131,7 @@ def announce(index: str | os.PathLike, running: Running) -> None:
     OSError
         If there is no place for it.
     """
-    note = _note(index)
+    note = _note(index, running)
     for other in note.parent.glob("*.json"):
         left = _read(other)
         if left is not None and not _is_alive(left.pid):
@@ -120,7 +140,7 @@ def announce(index: str | os.PathLike, running: Running) -> None:
 
 
 def withdraw(index: str | os.PathLike, running: Running) -> None:
-    """Takes the note away, unless it is another server's by now.
+    """Takes the note away; those of other servers of the index stay.
 
     Arguments
     ---------
@@ -130,34 +150,49 @@ def withdraw(index: str | os.PathLike, running: Running) -> None:
         What was announced.
     """
     with contextlib.suppress(OSError):  # where there is no place, there is none
-        note = _note(index)
+        note = _note(index, running)
         if _read(note) == running:
             note.unlink(missing_ok=True)
 
 
-def find_running(index: str | os.PathLike) -> Running | None:
-    """Finds the server of an index; the note of one that is no more is taken away.
+def find_running(index: str | os.PathLike, device: str | None = None) -> Running | None:
+    """Finds a server of an index; notes of those that are no more are taken away.
 
     Arguments
     ---------
     index : str or path-like
         The index.
+    device : str, optional
+        Where its model is to be.
 
     Returns
     -------
     Running or None
-        None if none of this clap_sb's version runs, as far as its note tells.
+        Of several the one that was started last; None if none of this clap_sb's version
+        runs, as far as the notes tell.
     """
+    found = None
+    for running in _announced(index):
+        if not _is_alive(running.pid):
+            withdraw(index, running)
+        elif running.version == clap_sb.__version__ and (
+            device is None or running.is_on(device)
+        ):
+            found = running
+    return found
+
+
+def _announced(index: str | os.PathLike) -> list[Running]:
+    """What the notes of an index say, the last one last."""
+    dated = []
     try:
-        running = _read(_note(index))
+        for note in _own_folder().glob(f"{_place(index)}-*.json"):
+            with contextlib.suppress(FileNotFoundError):  # taken away meanwhile
+                dated.append((note.stat().st_mtime_ns, str(note), note))
     except OSError:
-        return None  # no server had a place for one
-    if running is None or running.version != clap_sb.__version__:
-        return None
-    if not _is_alive(running.pid):
-        withdraw(index, running)
-        return None
-    return running
+        return []  # no server had a place for one
+    read = [_read(note) for *_, note in sorted(dated)]
+    return [running for running in read if running is not None]
 
 
 def _read(note: Path) -> Running | None:
@@ -171,10 +206,19 @@ def _read(note: Path) -> Running | None:
     return running if right else None
 
 
-def _note(index: str | os.PathLike) -> Path:
-    """Where the note of an index is: by the index's place, links resolved."""
-    place = hashlib.sha256(os.fsencode(os.path.realpath(index))).hexdigest()
-    return _own_folder() / f"{place[:32]}.json"
+def _note(index: str | os.PathLike, running: Running) -> Path:
+    """Where the note of a server is; no two have one process and one port."""
+    return _own_folder() / f"{_place(index)}-{running.pid}-{running.port}.json"
+
+
+def _place(index: str | os.PathLike) -> str:
+    """An index by where it is, links resolved."""
+    return hashlib.sha256(os.fsencode(os.path.realpath(index))).hexdigest()[:32]
+
+
+def _numbered(device: str) -> str:
+    """A device by its full name, without a word of torch's."""
+    return device if ":" in device or device == "cpu" else f"{device}:0"
 
 
 def _own_folder() -> Path:

@@ -11,10 +11,14 @@ from pathlib import Path
 from clap_sb.search.errors import SearchError
 from clap_sb.search.searcher import Searcher
 from clap_sb.serve.app import create_app
+from clap_sb.serve.patience import Patience
 from clap_sb.serve.running import Running, announce, withdraw
 from clap_sb.serve.service import Service
 
 logger = logging.getLogger(__name__)
+
+# Fewer than the files that a process may have open.
+_MOST_CONNECTIONS = 500
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -77,6 +81,7 @@ def serve(
     taken: socket.socket,
     trusted: Collection[str] = (),
     on_ready: Callable[[], object] = lambda: None,
+    play_from: Collection[str] = (),
 ) -> None:
     """Answers until it is interrupted.
 
@@ -90,11 +95,17 @@ def serve(
         See :func:`~clap_sb.serve.app.create_app`.
     on_ready : callable
         Called once requests are answered.
+    play_from : collection of str
+        See :class:`~clap_sb.serve.service.Service`.
     """
     import uvicorn
+    from uvicorn.protocols.http.h11_impl import H11Protocol
 
     index = searcher.index.store.folder.absolute()
     running = Running.of(taken.getsockname()[:2], str(searcher.clap.device))
+
+    class Protocol(Patience, H11Protocol):
+        """By h11 in any case, which bounds the head of a request."""
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -111,6 +122,14 @@ def serve(
             await super().shutdown(sockets)
 
     with tempfile.TemporaryDirectory(prefix="clap-sb-") as folder:
-        app = create_app(Service(searcher, Path(folder)), trusted, running)
-        config = uvicorn.Config(app, log_level="warning", lifespan="off")
+        service = Service(searcher, Path(folder), play_from)
+        app = create_app(service, trusted, running)
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            lifespan="off",
+            http=Protocol,
+            ws="none",
+            limit_concurrency=_MOST_CONNECTIONS,
+        )
         Server(config).run(sockets=[taken])

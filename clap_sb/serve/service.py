@@ -11,29 +11,32 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clap_sb.data.printable import printable
-from clap_sb.evaluation.zero_shot import prompt
-from clap_sb.search.errors import SearchError
 from clap_sb.search.formats import as_m3u
 from clap_sb.search.hits import Hit
+from clap_sb.search.own_folders import Heard, own_folders
 from clap_sb.search.searcher import Searcher
 from clap_sb.search.store import Store
 from clap_sb.serve.catalogue import Catalogue, FolderNames
 from clap_sb.serve.examples import Sent
+from clap_sb.serve.fair_lock import FairLock
 from clap_sb.serve.queries import Queries
 from clap_sb.serve.rows import row_of
 from clap_sb.serve.sounds import Sounds
+from clap_sb.serve.tags import tags_of
 from clap_sb.serve.wanted import Wanted
 
 if TYPE_CHECKING:
     from clap_sb.search.index import SearchIndex
 
 _FOLD = 0.98
-_MOST_LABELS = 500
 _PATIENCE = 1.0  # seconds
 
 
 class Service:
     """Answers the page; one request at a time has the index and the model.
+
+    They are given in the order in which they were asked for, and nobody has them for
+    longer than a query, or a batch of sounds or words, takes.
 
     Arguments
     ---------
@@ -41,6 +44,8 @@ class Service:
         The index and its model.
     folder : Path
         For copies of sounds that browsers do not play.
+    play_from : sequence of str
+        Folders to play sounds of, beside those that this user has had indexed.
 
     Attributes
     ----------
@@ -48,13 +53,24 @@ class Service:
         Answers what is asked of a single sound.
     """
 
-    def __init__(self, searcher: Searcher, folder: Path):
+    def __init__(self, searcher: Searcher, folder: Path, play_from: Sequence[str] = ()):
         self._searcher = searcher
-        self._queries = Queries(searcher)
+        self._play_from = tuple(play_from)
         self._catalogue: tuple[SearchIndex, Catalogue] | None = None
-        self._lock = threading.Lock()
+        self._lock = FairLock()
+        self._queries = Queries(searcher, self._lock)
         self._listing = threading.Lock()
-        self.sounds = Sounds(searcher, self._lock, folder)
+        self.sounds = Sounds(searcher, self._lock, folder, self.heard)
+
+    def heard(self) -> Heard:
+        """Which files may be given away, as the index is now; for who holds the lock.
+
+        Returns
+        -------
+        Heard
+        """
+        own = [*own_folders(), *self._play_from]
+        return Heard(self._searcher.index.store.fact("folders"), own)
 
     def about(self) -> dict[str, Any]:
         """Tells what can be searched."""
@@ -115,11 +131,16 @@ class Service:
             If there is nothing to search for, or no such window.
         AudioError
             If the sound cannot be used.
+        UploadRefused
+            If it is too long.
         """
+        example, embedding = wanted.example, None
+        if sent is not None:
+            example, embedding = self._queries.of_sent(sent)
         unread, among = self._filtered(wanted)
         with self._lock:
             self._searcher.refresh()
-            query, example = self._queries.vector(wanted, sent)
+            query = self._queries.vector(wanted, embedding)
             index = self._searcher.index
             if wanted.like is not None:
                 every = index.sounds if among is None else among
@@ -233,37 +254,15 @@ class Service:
 
         Arguments
         ---------
-        sent : Sent
-            The file.
-        labels : sequence of str
-            Any words.
+        sent, labels
+            See :func:`~clap_sb.serve.tags.tags_of`, and for what it raises.
 
         Returns
         -------
         dict
-            ``tags``: label and probability, the best first: among these labels, or,
-            where the model's logits have a bias, each on its own.
-
-        Raises
-        ------
-        SearchError
-            If there are no labels, or very many.
-        AudioError
-            If the sound cannot be used.
+            ``tags``, as of that.
         """
-        labels = list(dict.fromkeys(label.strip() for label in labels if label.strip()))
-        if not 1 <= len(labels) <= _MOST_LABELS:
-            raise SearchError(f"give 1 to {_MOST_LABELS} labels, separated by commas")
-        with self._lock:
-            clap = self._searcher.clap
-            embedding = self._queries.embedding(sent)
-            text = clap.encode_text([prompt(label) for label in labels])
-            shares = clap.log_probability(embedding, text)[0].exp().numpy()
-        tags = [
-            {"label": labels[place], "probability": float(shares[place])}
-            for place in np.argsort(-shares, kind="stable")
-        ]
-        return {"tags": tags}
+        return {"tags": tags_of(self._searcher.clap, sent, labels, self._lock)}
 
     def _filtered(self, wanted: Wanted) -> tuple[int, np.ndarray | None]:
         """How many headers are still to be read, and the sounds that may be found."""
@@ -290,7 +289,8 @@ class Service:
     ) -> list[dict[str, Any]]:
         index = self._searcher.index
         folders = FolderNames(index.store.fact("folders"))
-        return [row_of(hit, index, folders, query) for hit in hits]
+        heard = self.heard()
+        return [row_of(hit, index, folders, heard, query) for hit in hits]
 
     def _known(self, windows: Sequence[tuple[str, int]]) -> list[tuple[int, int]]:
         store = self._searcher.index.store

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from clap_sb.data.printable import printable
 from clap_sb.search.errors import SearchError
+from clap_sb.serve.sound_response import SoundResponse
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -49,17 +50,18 @@ def sound_routes(sounds: Sounds) -> list[Route]:
             raise SearchError("sounds go by their numbers, with commas between")
         return JSONResponse({word: sounds.header(int(word)) for word in ids})
 
-    def audio(request: Request) -> Response:
+    def audio(request: Request) -> SoundResponse:
         playable = sounds.playable(request.path_params["sound"])
-        return FileResponse(
+        file = FileResponse(
             playable.path,
             media_type=playable.media_type,
             content_disposition_type="inline",
         )
+        return SoundResponse(file)
 
-    def file(request: Request) -> Response:
+    def file(request: Request) -> SoundResponse:
         path = sounds.path_of(request.path_params["sound"])
-        return FileResponse(path, filename=printable(path.name))
+        return SoundResponse(FileResponse(path, filename=printable(path.name)))
 
     def excerpt(request: Request) -> Response:
         name, content = sounds.excerpt(**request.path_params)

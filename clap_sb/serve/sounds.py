@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from clap_sb.data.audio import read_wav
 from clap_sb.data.printable import printable
+from clap_sb.search.own_folders import Heard, NotOwnError
 from clap_sb.search.scan import Stamp
 from clap_sb.search.searcher import Searcher
 from clap_sb.serve.excerpt import excerpt_wav
+from clap_sb.serve.fair_lock import FairLock
 from clap_sb.serve.headers import Headers
 from clap_sb.serve.playback import Playable, Playback, first_unchanged
 
@@ -21,10 +23,12 @@ class Sounds:
     ---------
     searcher : Searcher
         The index and its model.
-    lock : threading.Lock
+    lock : FairLock
         Held while the index is asked.
     folder : Path
         For copies of sounds that browsers do not play.
+    heard : callable
+        Gives which files may be given away; called with the lock.
 
     Attributes
     ----------
@@ -32,8 +36,15 @@ class Sounds:
         Sample rates and channels.
     """
 
-    def __init__(self, searcher: Searcher, lock: threading.Lock, folder: Path):
+    def __init__(
+        self,
+        searcher: Searcher,
+        lock: FairLock,
+        folder: Path,
+        heard: Callable[[], Heard],
+    ):
         self._searcher = searcher
+        self._heard = heard
         self._lock = lock
         self._playback = Playback(folder)
         self.headers = Headers(self.path_of)
@@ -54,6 +65,8 @@ class Sounds:
         ------
         FileNotFoundError
             If the index has no such sound, or its files have changed.
+        NotOwnError
+            If they lie where nobody has had them indexed.
         """
         with self._lock:
             files = self._files_of(sound)
@@ -73,7 +86,7 @@ class Sounds:
 
         Raises
         ------
-        FileNotFoundError
+        FileNotFoundError, NotOwnError
             As :meth:`path_of` does.
         """
         with self._lock:
@@ -112,7 +125,7 @@ class Sounds:
 
         Raises
         ------
-        FileNotFoundError
+        FileNotFoundError, NotOwnError
             As :meth:`path_of` does.
         """
         # torch and what it needs, which a command line that is wrong does not wait for
@@ -139,7 +152,7 @@ class Sounds:
         ------
         SearchError
             If the index has no such window.
-        FileNotFoundError
+        FileNotFoundError, NotOwnError
             As :meth:`path_of` does.
         """
         from clap_sb.serve.picture import spectrogram_png
@@ -170,7 +183,7 @@ class Sounds:
         ------
         SearchError
             If the index has no such window.
-        FileNotFoundError
+        FileNotFoundError, NotOwnError
             As :meth:`path_of` does.
         """
         start, end = self._times(sound, window)
@@ -184,7 +197,15 @@ class Sounds:
         files = store.files_of(sound) if sound < 2**63 else {}
         if not files:
             raise FileNotFoundError(f"there is no sound {sound} in the index")
-        return files
+        heard = self._heard()
+        own = {path: stamp for path, stamp in files.items() if heard.holds(path)}
+        if not own:
+            raise NotOwnError(
+                f"{next(iter(files))} is not played: it lies in no folder of the index "
+                "that you have had indexed on this machine. If it may be heard, start "
+                "`clap-sb serve` with --play-from and its folder"
+            )
+        return own
 
     def _times(self, sound: int, window: int) -> tuple[float, float]:
         with self._lock:

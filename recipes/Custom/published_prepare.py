@@ -28,6 +28,7 @@ from pathlib import Path
 from clap_sb.data.csv_rows import read_rows
 from clap_sb.data.labels_csv import SEPARATOR, read_label_set
 from clap_sb.data.prepare import index_audio
+from clap_sb.whole_file import whole_file
 
 COLUMNS = ("path", "label", "fold", "freesound_id", "youtube_id")
 LABEL_SETS = Path(__file__).resolve().parent / "label_sets"
@@ -104,6 +105,8 @@ def prepare_published(name: str, folder: str | Path, out: str | Path) -> Path:
     ------
     ValueError
         If the table holds a label that is none of the data set's.
+    WriteError
+        If the file cannot be written; what was there is as it was.
     """
     rows = list(SETS[name](Path(folder).expanduser().resolve()))
     known = set(read_label_set(LABEL_SETS / f"{name.removesuffix('-dev')}.txt"))
@@ -114,7 +117,10 @@ def prepare_published(name: str, folder: str | Path, out: str | Path) -> Path:
             f"{name}: is {folder} really that data set?"
         )
     out = Path(out)
-    with open(out, "w", encoding="utf-8", newline="") as file:
+    with (
+        whole_file(out) as unfinished,
+        open(unfinished, "w", encoding="utf-8", newline="") as file,
+    ):
         writer = csv.DictWriter(file, COLUMNS, restval="")
         writer.writeheader()
         writer.writerows(rows)

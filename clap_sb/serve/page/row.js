@@ -3,6 +3,8 @@
 import { show } from "./pictures.js";
 import { channels, clock, kilohertz, span } from "./wording.js";
 
+const NOT_PLAYED = "not played: in no folder that you have had indexed";
+
 const template = document.getElementById("row");
 
 export class Row {
@@ -98,7 +100,9 @@ export class Row {
     this.part("rank").textContent = this.rank;
     this.part("name").textContent = hit.name;
     this.part("name").title = `${hit.path}\nDrag it to take the file`;
-    this.part("folder").textContent = hit.folder;
+    const where = [hit.folder, !hit.plays && NOT_PLAYED];
+    this.part("folder").textContent = where.filter(Boolean).join(" – ");
+    this.part("save").hidden = !hit.plays;
     this.setHeader(null);
     this.setFavourite(false);
     this.setPlaying(false);
@@ -146,7 +150,7 @@ export class Row {
     const address = this.inGrid
       ? `/picture/${hit.sound}/${hit.window}?${version}`
       : `/picture/${hit.sound}?${version}`;
-    show(this.part("picture").querySelector("img"), address);
+    if (hit.plays) show(this.part("picture").querySelector("img"), address);
     this.element.setAttribute("aria-label", this.#told());
   }
 

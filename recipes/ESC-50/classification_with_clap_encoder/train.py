@@ -37,6 +37,7 @@ from clap_sb.experiment.command_line import (
     tell_help,
 )
 from clap_sb.experiment.run import run_recipe
+from clap_sb.whole_file import write_whole
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # of the data set
 from esc50_prepare import prepare_esc50  # noqa: E402
@@ -141,7 +142,7 @@ def check(hparams, settings):
 def keep_settings(hparams, settings):
     """Writes what the results come from, for `check` and for readers."""
     path = Path(hparams["output_folder"]) / "hyperparams.yaml"
-    path.write_text(settings, encoding="utf-8")
+    write_whole(path, settings)
 
 
 def _lines(text):
