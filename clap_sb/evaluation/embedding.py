@@ -12,6 +12,7 @@ from clap_sb.data.crop_rules import CROP_RULES, CropRule
 from clap_sb.data.manifest import Clip
 from clap_sb.data.whole_clips import WholeClipDataset, WindowBatch, WindowCollate
 from clap_sb.encoders.cut_captions import counting
+from clap_sb.loader_worker import leave_signals_to_main
 from clap_sb.model import CLAP
 
 
@@ -289,6 +290,7 @@ def embed_clips(
         collate_fn=WindowCollate(clap.clip_samples, clap.takes_whole_clips, crop_rule),
         # a generator of its own: the global one belongs to training
         generator=torch.Generator(),
+        worker_init_fn=leave_signals_to_main,
     )
     if progress:
         from tqdm import tqdm

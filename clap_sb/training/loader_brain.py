@@ -17,13 +17,13 @@ from torch.utils.data import DataLoader
 from clap_sb.data.audio_source import AudioError
 from clap_sb.data.manifest import Clip
 from clap_sb.data.printable import printable
+from clap_sb.loader_worker import leave_signals_to_main
 from clap_sb.training.loaders import (
     TrainingPlan,
     WholeLoader,
     train_loader,
     validation_clips,
 )
-from clap_sb.training.step_guard import leave_signals_to_main
 
 logger = get_logger(__name__)
 

@@ -16,8 +16,8 @@ from clap_sb.data.manifest import Clip
 from clap_sb.data.pairs import PairCollate
 from clap_sb.data.whole_clips import WholeClipDataset, WindowBatch, WindowCollate
 from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
+from clap_sb.loader_worker import leave_signals_to_main
 from clap_sb.ranks import of_all_ranks
-from clap_sb.training.step_guard import leave_signals_to_main
 
 logger = get_logger(__name__)
 

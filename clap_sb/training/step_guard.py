@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -274,28 +273,3 @@ class StopRequest:
     def _as_before(self) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-
-
-def leave_signals_to_main(_worker: int) -> None:
-    """Lets a loader's worker outlive signals that all processes of a run are sent.
-
-    The main process has batches to take from it until its step is saved, and ends it
-    by a SIGTERM of its own; that one is told from others by its sender.
-
-    Arguments
-    ---------
-    _worker : int
-        Its number.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "sigwaitinfo"):  # elsewhere, a SIGTERM ends it
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(
-            target=_end_with_main, args=[os.getppid()], daemon=True
-        ).start()
-
-
-def _end_with_main(main: int) -> None:
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != main:
-        pass
-    os._exit(0)
