@@ -262,7 +262,7 @@ def tell_unreadable(unreadable: Mapping[str, str], told: set[str]) -> None:
     Arguments
     ---------
     unreadable : mapping of str to str
-        Id of each clip that could not be read, and why.
+        Id of each clip that could not be used, and why.
     told : set of str
         The ids that were told before; the others are added.
 
@@ -277,7 +277,7 @@ def tell_unreadable(unreadable: Mapping[str, str], told: set[str]) -> None:
     if not new:
         return
     logger.warning(
-        "%d clips could not be read, and the scores go without them, such as %s",
+        "%d clips could not be used, and the scores go without them, such as %s",
         *(len(new), printable(unreadable[new[0]])),
     )
     told.update(new)
