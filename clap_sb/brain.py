@@ -66,8 +66,8 @@ class CLAPBrain(LoaderBrain):
     A step whose loss or gradients are not finite is left out, its clips are named, and
     what it has left in buffers is undone; more than ``nonfinite_patience`` of them in
     an epoch end the training, and so do more validation clips whose embeddings are
-    not, without which it is scored. Ctrl-C and a SIGTERM are heeded after the next step, with
-    a checkpoint and :class:`~clap_sb.training.step_guard.Stopped`.
+    not, without which it is scored. Ctrl-C and a SIGTERM are heeded after the next
+    step, with a checkpoint and :class:`~clap_sb.training.step_guard.Stopped`.
     Where ``cache_frozen`` is on, what frozen towers give is computed once, and kept in
     ``frozen_folder`` (:class:`~clap_sb.frozen_cache.FrozenCache`).
 

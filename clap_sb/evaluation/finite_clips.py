@@ -15,7 +15,7 @@ _MOST_NAMED = 5
 
 
 def finite_clips(embedded: Embedded) -> Embedded:
-    """All but the clips whose embedding is not finite, or that of one of whose captions.
+    """All but the clips whose embedding, or one of whose captions', is not finite.
 
     A model that has diverged, or overflows in another precision, gives such ones; no
     score can be computed with them.
