@@ -22,6 +22,7 @@ from clap_sb.data.manifest import FOLDER
 from clap_sb.experiment.command_line import (
     read_command_line,
     run_option_kinds,
+    set_deterministic,
     set_threads,
     tell_help,
 )
@@ -262,6 +263,7 @@ def parse_arguments(argv: Sequence[str], files: Sequence[Path]) -> Experiment:
     _find_classes_beside(line.file)
     path, others = Path(line.file), run_option_kinds()
     config = command_config(path, files, line.settings, others)
+    set_deterministic(config)
     join_ranks(line.run_opts["distributed_backend"])
     config = _with_run_options(config, line.run_opts)
     experiment = Experiment(config, line.run_opts, config, files)
