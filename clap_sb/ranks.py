@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime
 import os
+import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -184,6 +186,7 @@ def _leave_word(why: str) -> None:
 
 def _why(own: _Together, error: BaseException) -> str:
     """What became of the others, as far as can be known."""
+    _end_unasked()
     others = [rank for rank in range(own.ranks) if rank != own.rank]
     told = None
     try:
@@ -202,6 +205,12 @@ def _why(own: _Together, error: BaseException) -> str:
         f"{known}. Rank {own.rank} ends with it; the same command goes on from the "
         "last checkpoint"
     )
+
+
+def _end_unasked() -> None:
+    """Lets no SIGTERM cut short what is told: `torchrun` sends one to all at once."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _ended(own: _Together, rank: int) -> str | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -16,6 +18,13 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_disk_is_waited_for():
+    """Nothing here outlives a loss of power; a small training waits a hundred times."""
+    with mock.patch.object(os, "fsync", lambda _number: None):
+        yield
 
 
 @pytest.fixture(autouse=True)

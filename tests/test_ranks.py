@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
+import subprocess
 
 import pytest
 import rank_worker
@@ -39,6 +41,23 @@ def test_a_rank_that_fails_ends_the_others_which_say_why(
     assert error.startswith("error: ") and re.search(told, error), error
     assert "the same command goes on" in error
     assert "Traceback" not in ends[0][1]
+
+
+def test_what_is_told_is_not_cut_short_by_a_signal():
+    """`torchrun` sends one to those that are left, as soon as one has ended."""
+    from clap_sb import ranks
+
+    process = subprocess.Popen(["true"])
+    process.wait()
+    words = torch.distributed.HashStore()
+    words.set("process 1", f"{process.pid} {socket.gethostname()}")
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        told = ranks._why(ranks._Together(0, 2, words), RuntimeError("Read error"))
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert told.startswith(f"rank 1 (process {process.pid}) is gone")
 
 
 @pytest.fixture(scope="module")
