@@ -53,11 +53,8 @@ starter: $(VENV)/.installed  ## Install the pretrained towers of the system aisf
 test: $(VENV)/.tested  ## Run the tests, offline
 	CLAP_SB_LOCKED=1 HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(RUN) $(TESTS)
 
-faults: $(VENV)/.tested  ## Damage files, fill disks, kill processes, overrun the page
-	OMP_NUM_THREADS=1 $(RUN) tests/faults/mutations.py
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(RUN) tests/faults/writes.py
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(RUN) tests/faults/kills.py
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(RUN) tests/faults/load.py
+faults: $(VENV)/.tested  ## Damage files, kill processes, train long, overrun the page
+	$(RUN) tests/faults/everything.py
 
 recipes: $(VENV)/.tested  ## Run every system at full size for one step
 	HF_HUB_OFFLINE=1 $(RUN) -m pytest -q -m full_size

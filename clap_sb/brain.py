@@ -18,6 +18,7 @@ from clap_sb.data.keys import key_of
 from clap_sb.data.pairs import PairBatch
 from clap_sb.data.whole_clips import WindowBatch, WindowCollate
 from clap_sb.evaluation.embedding import Embedded, Embedder
+from clap_sb.evaluation.finite_clips import check_finite
 from clap_sb.evaluation.frozen_towers import FrozenTowers
 from clap_sb.evaluation.retrieval import Retrieval, retrieval
 from clap_sb.evaluation.validation_loss import validation_loss
@@ -64,8 +65,9 @@ class CLAPBrain(LoaderBrain):
 
     A step whose loss or gradients are not finite is left out, its clips are named, and
     what it has left in buffers is undone; more than ``nonfinite_patience`` of them in
-    an epoch end the training. Ctrl-C and a SIGTERM are heeded after the next step, with
-    a checkpoint and :class:`~clap_sb.training.step_guard.Stopped`.
+    an epoch end the training, and so do more validation clips whose embeddings are
+    not, without which it is scored. Ctrl-C and a SIGTERM are heeded after the next
+    step, with a checkpoint and :class:`~clap_sb.training.step_guard.Stopped`.
     Where ``cache_frozen`` is on, what frozen towers give is computed once, and kept in
     ``frozen_folder`` (:class:`~clap_sb.frozen_cache.FrozenCache`).
 
@@ -292,6 +294,8 @@ class CLAPBrain(LoaderBrain):
             if isinstance(self.stage_loader, WholeLoader):
                 self.stage_loader.known = None
         tell_unreadable(self.embedded.unreadable, self._told)
+        if stage == sb.Stage.VALID:
+            check_finite(self.embedded, self.nonfinite_patience, epoch)
         self.scores = self.score()
         if stage == sb.Stage.VALID:
             loss = validation_loss(

@@ -67,6 +67,10 @@ def run_script(
     return Finished(process.exitcode, log.read_text(encoding="utf-8"))
 
 
+def _at_once(_number: int) -> None:
+    """What is written is not waited for."""
+
+
 def _run(
     script: str, words: list[str], log: Path, prepare: Callable[[], None] | None
 ) -> None:
@@ -77,6 +81,7 @@ def _run(
         os.dup2(file.fileno(), sys.stderr.fileno())
     # a list of the installed packages takes a tenth of such a run's time
     logger.get_environment_description = str
+    os.fsync = _at_once  # and what waits for the disk, a third
     sys.argv = [script, *words]
     sys.path.insert(0, str(ROOT / Path(script).parent))
     if prepare is not None:

@@ -534,7 +534,7 @@ def test_validation_tells_once_of_a_clip_that_cannot_be_read(
             "collate_fn": WindowCollate(brain.clap.clip_samples),
         },
     )
-    said = [r.message for r in caplog.records if "could not be read" in r.message]
+    said = [r.message for r in caplog.records if "could not be used" in r.message]
     assert len(said) == 1 and "1 clips" in said[0] and "broken.wav" in said[0]
 
 

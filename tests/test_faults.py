@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from typing import ClassVar
 
 import pytest
 from faults.kills import kill_indexing, kill_training
 from faults.mutations import KINDS, answers, mutated, outcome
 from faults.scenarios import IndexScenarios, ModelScenarios, TrainingScenario
+from faults.soak import Sample, Sampling, growth, soak
 from faults.survival import FAULTS, survive
 from sound_files import make
 
@@ -67,4 +69,27 @@ def test_an_index_survives_a_kill(tmp_path):
 
 
 def test_a_training_survives_a_kill(tmp_path):
-    assert kill_training(tmp_path, 1, seed=1) == 1
+    assert kill_training(tmp_path, 1, seed=1).total() == 1
+
+
+class Leaking(Sampling):
+    """Leaves a file open in each epoch."""
+
+    kept: ClassVar[list] = []
+
+    def _finish_epoch(self, epoch, valid):
+        self.kept.append(open(__file__, encoding="utf-8"))  # noqa: SIM115
+        super()._finish_epoch(epoch, valid)
+
+
+def test_a_training_that_grows_is_told(tmp_path):
+    samples = soak(tmp_path, 10, brain_class=Leaking, steps=6)
+    for file in Leaking.kept:
+        file.close()
+    with pytest.raises(AssertionError, match="6 open files and 0 threads more"):
+        growth(samples)
+    steady = [Sample(100.0, 7, 2)] * 10
+    assert growth(steady) == (0.0, 0, 0)
+    grown = [Sample(100.0 + 2 * epoch, 7, 2) for epoch in range(10)]
+    with pytest.raises(AssertionError, match=r"12\.0 MB"):
+        growth(grown)

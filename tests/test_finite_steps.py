@@ -174,3 +174,55 @@ def test_a_run_with_a_validation_ends_with_a_checkpoint(
     brain = make_brain(copy.deepcopy(model), tmp_path, MOMENTUM, **RATES)
     fit(brain, clips, validate=True)
     assert len(list((tmp_path / "save").glob("CKPT*"))) == 1
+
+
+class Diverged(CLAPBrain):
+    """A model whose embeddings of some clips and captions are not finite."""
+
+    spoilt: tuple[str, ...] = ()
+
+    def evaluate_batch(self, batch, stage):
+        done = super().evaluate_batch(batch, stage)
+        ids = [self.stage_clips[place].id for place in batch.index]
+        for row, name in enumerate(ids):
+            if name in self.spoilt[:-1]:
+                self._embedder._audio[-1][row] = torch.nan
+            elif name in self.spoilt:  # the last one's caption
+                self._embedder._text[-1][batch.caption_clip == row] = torch.inf
+        return done
+
+
+def test_a_validation_names_clips_that_are_not_finite_and_goes_on_without(
+    model, clips, tmp_path, caplog
+):
+    brain = make_brain(
+        copy.deepcopy(model), tmp_path, MOMENTUM, {"nonfinite_patience": 2},
+        brain_class=Diverged, **RATES,
+    )  # fmt: skip
+    Diverged.spoilt = "3", "7"
+    with caplog.at_level(logging.WARNING):
+        fit(brain, clips, validate=True)
+    assert "2 clips could not be used" in caplog.text
+    assert "3.wav: the model's embedding of it is not finite" in caplog.text
+    why = brain.embedded.unreadable
+    assert why["7"].endswith(f"its caption '{clips[7].captions[0]}' is not finite")
+    others = [clip for clip in clips if clip.id not in why]
+    assert brain.embedded.clips == others
+    assert brain.embedded.captions == [clip.captions[0] for clip in others]
+    assert brain.retrieval.scores()["num_clips"] == len(others)
+    assert len(list((tmp_path / "save").glob("CKPT*"))) == 1
+
+
+def test_a_validation_without_too_many_of_them_ends_the_training(
+    model, clips, tmp_path
+):
+    settings = {"nonfinite_patience": 2, "ckpt_interval_steps": 3}
+    brain = make_brain(
+        copy.deepcopy(model), tmp_path, MOMENTUM, settings,
+        brain_class=Diverged, **RATES,
+    )  # fmt: skip
+    Diverged.spoilt = "3", "5", "7"
+    told = r"3 of 12 validation clips are not finite \(3, 5, 7\).*nonfinite_patience"
+    with pytest.raises(ValueError, match=f"epoch 1: .*{told} allows 2"):
+        fit(brain, clips, validate=True)
+    assert len(list((tmp_path / "save").glob("CKPT*"))) == 1  # of the last step

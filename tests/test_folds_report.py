@@ -71,5 +71,5 @@ def test_clips_that_could_not_be_read_are_counted_and_named(count, named):
     card = origin.card(Embedded(clips, torch.zeros(1, 2), unreadable=unreadable))
     assert card.num_unreadable == count
     more = " and 2 more" if count == 12 else ""
-    told = f"{count} clips could not be read and are left out: {named}{more}"
+    told = f"{count} clips could not be used and are left out: {named}{more}"
     assert card.notes == ((told,) if named else ())

@@ -177,7 +177,7 @@ def test_preparation_and_training(folder, listed, place):
     assert np.isfinite(epoch["train_loss"])
     (brain,) = (place / "out" / "save").glob("CKPT*/brain.ckpt")
     assert "optimizer_step: 2\n" in brain.read_text()
-    assert "could not be read" not in finished.output
+    assert "could not be used" not in finished.output
     expected = {**folder.bad, "gone.wav": "no such file"}
     expected |= dict.fromkeys(OTHERS, "cannot be decoded")
     assert_list(place / "out", "missing", "reason", expected)

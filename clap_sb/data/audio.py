@@ -8,6 +8,7 @@ import torch
 
 from clap_sb.data.audio_file import AudioFile
 from clap_sb.data.audio_source import AudioError, AudioSource
+from clap_sb.data.decode_limit import limited
 from clap_sb.data.decoders import Decoder
 from clap_sb.data.resample import resample
 from clap_sb.data.sound import Survey, check_samples, open_sound
@@ -135,6 +136,7 @@ def _info(decoder: Decoder, survey: Survey) -> AudioInfo:
     )
 
 
+@limited
 def read_wav(
     path: AudioSource,
     sample_rate: int,

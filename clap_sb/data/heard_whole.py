@@ -15,6 +15,7 @@ from clap_sb.data.kept_rows import file_stamp
 from clap_sb.data.keys import key_of
 from clap_sb.data.manifest import Clip
 from clap_sb.data.pairs import PairDataset
+from clap_sb.loader_worker import leave_signals_to_main
 
 Stamp = tuple[int, int] | None
 
@@ -83,6 +84,7 @@ class HeardWhole:
             num_workers=num_workers,
             collate_fn=_Padded(batch_size),
             generator=torch.Generator(),  # the global one belongs to training
+            worker_init_fn=leave_signals_to_main,
         )
         for ids, wavs, wav_lens in read:
             if ids:

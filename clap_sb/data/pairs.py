@@ -376,4 +376,5 @@ def _warn(message: str) -> None:
     from speechbrain.utils.logger import get_logger
 
     # an error names the file, and a log is text
-    get_logger(__name__).warning(printable(message))
+    # each rank comes upon files of its own
+    get_logger(__name__).warning(printable(message), main_process_only=False)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from clap_sb.data.decode_limit import gets_on
+
 
 class ReadOn:
     """Reads spans of a stream by decoding it in one go.
@@ -63,6 +65,7 @@ class ReadOn:
         elif not self._begin <= begin <= self._end + self._run_up:
             self._restart(max(0, begin - self._run_up))
         while self._end < end and (block := next(self._blocks, None)) is not None:
+            gets_on()
             self._kept.append(block)
             self._end += len(block)
             while self._begin + len(self._kept[0]) <= min(begin, self._end - 1):

@@ -19,6 +19,7 @@ from clap_sb.data.audio_source import (
     source_name,
 )
 from clap_sb.data.channels import ChannelEnergies
+from clap_sb.data.decode_limit import gets_on, limited
 from clap_sb.data.decoders import Decoder, Opener, choose_decoder
 from clap_sb.data.sound_limits import check_header, check_length, fault_of
 
@@ -63,6 +64,7 @@ _known: dict[Stamp, Survey] = {}
 _lock = Lock()
 
 
+@limited
 def open_sound(source: AudioSource) -> tuple[Decoder, Survey]:
     """Opens a sound, and finds out what its header leaves open.
 
@@ -86,7 +88,8 @@ def open_sound(source: AudioSource) -> tuple[Decoder, Survey]:
     ------
     AudioError
         Whatever goes wrong with the file: if it is missing, empty, cut short, cannot be
-        decoded, has no samples, or a rate, channels or a length that no sound has.
+        decoded, has no samples, or a rate, channels or a length that no sound has; or
+        if its decoder stands still.
     """
     with _told(source):
         stamp = _stamp(source)
@@ -196,6 +199,7 @@ def _survey(decoder: Decoder, opener: Opener) -> Survey:
     at, step, fault = 0, _step(decoder), None
     while num_frames is None or (listens and at < num_frames):
         frames = decoder.read(at, at + step)
+        gets_on()
         at += len(frames)
         energies.add(np.asarray(frames))
         fault = fault or fault_of(frames)
@@ -214,6 +218,7 @@ def _step(decoder: Decoder) -> int:
     return rate * max(1, min(_SECONDS, seconds))
 
 
+@limited
 def read_frames(decoder: Decoder, survey: Survey, begin: int, end: int) -> np.ndarray:
     """Decodes a span, all of it.
 

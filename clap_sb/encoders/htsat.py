@@ -273,8 +273,7 @@ class HTSAT(AudioTower):
         x = self.normalise(log_mel, longer)
         batch, channels, frames, mels = x.shape
         if frames < self.max_frames:
-            size = (self.max_frames, mels)
-            x = F.interpolate(x, size, mode="bicubic", align_corners=True)
+            x = _stretched(x, self.max_frames)
         x = x.transpose(2, 3).reshape(
             batch, channels, mels, self.freq_ratio, self.spec_size
         )
@@ -312,3 +311,19 @@ def _initialise(module: nn.Module) -> None:
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def _stretched(x: torch.Tensor, frames: int) -> torch.Tensor:
+    """More frames of ``[batch, channels, frames, mels]``, by cubic interpolation.
+
+    Its gradients on a GPU are sums in no fixed order; those of a product are not. The
+    two differ by rounding, and so the product stands where it is asked for alone.
+    """
+    size = (frames, x.shape[3])
+    if not torch.are_deterministic_algorithms_enabled():
+        return F.interpolate(x, size, mode="bicubic", align_corners=True)
+    unit = torch.eye(x.shape[2], device=x.device, dtype=x.dtype)[None, None]
+    with torch.no_grad():
+        size = (frames, x.shape[2])
+        weights = F.interpolate(unit, size, mode="bicubic", align_corners=True)
+    return weights[0, 0] @ x

@@ -12,6 +12,8 @@ from clap_sb.data.crop_rules import CROP_RULES, CropRule
 from clap_sb.data.manifest import Clip
 from clap_sb.data.whole_clips import WholeClipDataset, WindowBatch, WindowCollate
 from clap_sb.encoders.cut_captions import counting
+from clap_sb.evaluation.finite_clips import finite_clips
+from clap_sb.loader_worker import leave_signals_to_main
 from clap_sb.model import CLAP
 from clap_sb.progress import progress as told
 
@@ -23,7 +25,7 @@ class Embedded:
     Arguments
     ---------
     clips : list of Clip
-        The clips that could be read, in their order.
+        The clips that could be used, in their order.
     audio : torch.Tensor
         ``[clips, joint_dim]``, unit norm, on the CPU.
     captions : list of str
@@ -33,11 +35,14 @@ class Embedded:
     caption_clip : torch.Tensor
         Place in ``clips`` of each caption's clip, ``[captions]``.
     unreadable : dict of str to str
-        Ids of the clips that could not be read, and why.
+        Ids of the clips that could not be read, or have an embedding, or a caption
+        with one, that is not finite; and why.
     silent : list of str
         Ids of clips that hold nothing but digital silence; they are kept.
     crop_rule : str
         What of a clip was heard, in words.
+    not_finite : list of str
+        Those of the ``unreadable`` that could be read.
     """
 
     clips: list[Clip]
@@ -50,6 +55,7 @@ class Embedded:
     unreadable: dict[str, str] = field(default_factory=dict)
     silent: list[str] = field(default_factory=list)
     crop_rule: str = CROP_RULES["whole"].describe(False)
+    not_finite: list[str] = field(default_factory=list)
 
     def part(self, clips: Sequence[Clip]) -> Embedded:
         """What it holds of some of the clips, and of some of their captions.
@@ -86,6 +92,7 @@ class Embedded:
             caption_clip=torch.tensor([i for i, _ in found], dtype=torch.int64),
             unreadable={i: why for i, why in self.unreadable.items() if i in asked},
             silent=[clip_id for clip_id in self.silent if clip_id in asked],
+            not_finite=[clip_id for clip_id in self.not_finite if clip_id in asked],
         )
 
 
@@ -193,11 +200,12 @@ class Embedder:
         Returns
         -------
         Embedded
+            Without clips of which something is not finite.
 
         Raises
         ------
         ValueError
-            If not one clip could be read; the first reason is told.
+            If not one clip could be used; the first reason is told.
         """
         audio = [part for part in self._audio if len(part)]
         if not audio:
@@ -205,7 +213,7 @@ class Embedder:
             raise ValueError(f"not one clip could be embedded: {reason}")
         nothing = torch.zeros(0, audio[0].shape[1])
         no_owner = torch.zeros(0, dtype=torch.int64)
-        return Embedded(
+        found = Embedded(
             clips=[self.clips[index] for index in self._index],
             audio=torch.cat(audio),
             captions=self._captions,
@@ -215,6 +223,11 @@ class Embedder:
             silent=[self.clips[index].id for index in self._silent],
             crop_rule=self._heard,
         )
+        found = finite_clips(found)
+        if not found.clips:
+            reason = next(iter(found.unreadable.values()))
+            raise ValueError(f"not one clip could be embedded: {reason}")
+        return found
 
 
 @torch.no_grad()
@@ -290,6 +303,7 @@ def embed_clips(
         collate_fn=WindowCollate(clap.clip_samples, clap.takes_whole_clips, crop_rule),
         # a generator of its own: the global one belongs to training
         generator=torch.Generator(),
+        worker_init_fn=leave_signals_to_main,
     )
     for batch in told(loader, about="embedding", unit="batch", shown=progress):
         embedder.add(clap, batch, with_captions)

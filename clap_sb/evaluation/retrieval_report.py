@@ -100,7 +100,7 @@ def _unreadable(ids: Sequence[str]) -> str:
     named = ", ".join(map(printable, ids[:_IDS_SHOWN]))
     if more > 0:
         named += f" and {more} more"
-    return f"{len(ids)} clips could not be read and are left out: {named}"
+    return f"{len(ids)} clips could not be used and are left out: {named}"
 
 
 @dataclass(frozen=True)

@@ -250,6 +250,30 @@ def _file(
     raise ConfigError("give the YAML file of a system first: hparams/NAME.yaml")
 
 
+def set_deterministic(config: Config) -> None:
+    """Has a GPU give the same bits each time, where the settings ask for it.
+
+    A CPU does so anyway. To be called before anything is computed on a GPU: cuBLAS
+    reads its variable once.
+
+    Arguments
+    ---------
+    config : Config
+        ``deterministic``. Where it is on, operations that have no such form are errors
+        of torch, which names them.
+
+    Example
+    -------
+    >>> set_deterministic(Config("deterministic: False"))
+    """
+    if not config.values()["deterministic"]:
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nobody reads it
+    torch.backends.cudnn.benchmark = False
+
+
 def set_threads(config: Config) -> None:
     """Sets the number of threads that the settings ask for.
 

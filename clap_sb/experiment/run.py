@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import speechbrain as sb
-import torch
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.run_opts import RunOptions
 
@@ -23,9 +22,11 @@ from clap_sb.data.manifest import FOLDER
 from clap_sb.experiment.command_line import (
     read_command_line,
     run_option_kinds,
+    set_deterministic,
     set_threads,
     tell_help,
 )
+from clap_sb.ranks import join_ranks, together
 from clap_sb.run_yaml import command_config, run_yaml
 from clap_sb.setting_kinds import tag_of
 from clap_sb.training.step_guard import Stopped
@@ -218,7 +219,8 @@ def run_recipe(main: Callable[[list[str]], None]) -> None:
 
     Wrong settings, missing files and the like end the script with status 1 and their
     message; the traceback goes to the run's ``log.txt``, where it has one. Ctrl-C ends
-    it with status 130, a SIGTERM in training with 143, once a checkpoint is saved.
+    it with status 130, a SIGTERM in training with 143, once a checkpoint is saved. Of
+    several ranks, one that fails ends the others, which repeat what it was.
 
     Arguments
     ---------
@@ -226,7 +228,8 @@ def run_recipe(main: Callable[[list[str]], None]) -> None:
         Takes the arguments of the command line.
     """
     try:
-        main(sys.argv[1:])
+        with together():
+            main(sys.argv[1:])
     except (ValueError, OSError) as error:
         logger.debug("stopped by an error", exc_info=True)
         sys.exit(f"error: {error}")
@@ -236,9 +239,6 @@ def run_recipe(main: Callable[[list[str]], None]) -> None:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on", file=sys.stderr)
         sys.exit(130)
-    finally:
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()  # of `parse_arguments`
 
 
 def parse_arguments(argv: Sequence[str], files: Sequence[Path]) -> Experiment:
@@ -268,7 +268,8 @@ def parse_arguments(argv: Sequence[str], files: Sequence[Path]) -> Experiment:
     _find_classes_beside(line.file)
     path, others = Path(line.file), run_option_kinds()
     config = command_config(path, files, line.settings, others)
-    sb.utils.distributed.ddp_init_group(line.run_opts)
+    set_deterministic(config)
+    join_ranks(line.run_opts["distributed_backend"])
     config = _with_run_options(config, line.run_opts)
     experiment = Experiment(config, line.run_opts, config, files)
     if "stage" in experiment.values:

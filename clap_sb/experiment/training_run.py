@@ -26,6 +26,7 @@ from clap_sb.encoders.text_tower import TextTower
 from clap_sb.experiment.initial import Initial
 from clap_sb.experiment.run import Experiment, tell
 from clap_sb.objectives.contract import try_objective
+from clap_sb.ranks import limit_waiting
 from clap_sb.training.text_tower import has_source
 from clap_sb.training.wav_augment import try_augment
 from clap_sb.whole_file import write_whole
@@ -87,9 +88,12 @@ class TrainingRun:
             If a tower is to be frozen, and takes no notice.
         CheckpointError
             If the weights to start from do not fit.
+        ValueError
+            If ranks are to wait for no time at all.
         """
         hparams = self.experiment.config.build()
         values = self.experiment.values
+        limit_waiting(values["rank_timeout_minutes"])  # the data are prepared
         joint_dim = try_towers(hparams["clap"], _builders(values))
         _check_source(values, hparams["text_encoder"])
         _check_frozen(hparams)

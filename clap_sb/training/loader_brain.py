@@ -17,13 +17,13 @@ from torch.utils.data import DataLoader
 from clap_sb.data.audio_source import AudioError
 from clap_sb.data.manifest import Clip
 from clap_sb.data.printable import printable
+from clap_sb.loader_worker import leave_signals_to_main
 from clap_sb.training.loaders import (
     TrainingPlan,
     WholeLoader,
     train_loader,
     validation_clips,
 )
-from clap_sb.training.step_guard import leave_signals_to_main
 
 logger = get_logger(__name__)
 
@@ -262,7 +262,7 @@ def tell_unreadable(unreadable: Mapping[str, str], told: set[str]) -> None:
     Arguments
     ---------
     unreadable : mapping of str to str
-        Id of each clip that could not be read, and why.
+        Id of each clip that could not be used, and why.
     told : set of str
         The ids that were told before; the others are added.
 
@@ -277,7 +277,7 @@ def tell_unreadable(unreadable: Mapping[str, str], told: set[str]) -> None:
     if not new:
         return
     logger.warning(
-        "%d clips could not be read, and the scores go without them, such as %s",
+        "%d clips could not be used, and the scores go without them, such as %s",
         *(len(new), printable(unreadable[new[0]])),
     )
     told.update(new)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 from speechbrain.dataio.dataloader import SaveableDataLoader
 from torch import nn
+from speechbrain.utils.logger import get_logger
 from torch.utils.data import DataLoader, SequentialSampler
 
 from clap_sb.data.epoch_sampler import EpochSampler
@@ -16,7 +17,10 @@ from clap_sb.data.manifest import Clip
 from clap_sb.data.pairs import PairCollate
 from clap_sb.data.whole_clips import WholeClipDataset, WindowBatch, WindowCollate
 from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
-from clap_sb.training.step_guard import leave_signals_to_main
+from clap_sb.loader_worker import leave_signals_to_main
+from clap_sb.ranks import of_all_ranks
+
+logger = get_logger(__name__)
 
 
 class TrainingSet(Protocol):
@@ -91,7 +95,8 @@ def train_loader(
     """Builds the loader of this rank's share.
 
     All batches are full: every rank needs batches of one size, since embeddings are
-    gathered across ranks. The global random generator is not drawn from.
+    gathered across ranks. Where one has fewer clips than the others, all take as many.
+    The global random generator is not drawn from.
 
     Arguments
     ---------
@@ -119,16 +124,23 @@ def train_loader(
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         rank = torch.distributed.get_rank()
         ranks = torch.distributed.get_world_size()
+    sizes = of_all_ranks(len(dataset))
+    if len(set(sizes)) > 1:
+        logger.warning(
+            "the ranks have different numbers of training clips (%s): the first %d of "
+            "each are trained on. See that all of them read the same manifests",
+            *(", ".join(map(str, sizes)), min(sizes)),
+        )
     loader = SaveableDataLoader(
         dataset,
-        sampler=EpochSampler(len(dataset), seed, rank, ranks),
+        sampler=EpochSampler(min(sizes), seed, rank, ranks),
         drop_last=True,
         generator=torch.Generator(),
         **{"worker_init_fn": leave_signals_to_main, **options},
     )
     if len(loader) < accumulation:
         raise ValueError(
-            f"{len(dataset)} training clips over {ranks} rank(s) do not fill one step "
+            f"{min(sizes)} training clips over {ranks} rank(s) do not fill one step "
             f"of batch_size {options['batch_size']} x grad_accumulation_factor "
             f"{accumulation}: make one of them smaller"
         )

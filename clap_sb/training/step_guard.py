@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -16,10 +15,12 @@ from torch import nn
 from clap_sb.data.pairs import PairBatch
 from clap_sb.data.printable import printable
 from clap_sb.data.sound_limits import LOUDEST
+from clap_sb.ranks import largest_of_ranks, of_all_ranks
 
 logger = get_logger(__name__)
 
 _MOST_NAMED = 5
+_NONE, _GRADIENTS, _LOSS = 0, 1, 2  # what is not finite in a step
 
 
 class FiniteSteps:
@@ -56,6 +57,7 @@ class FiniteSteps:
         self._saved: list[torch.Tensor] = []
         self._seen: list[tuple[PairBatch, torch.Tensor]] = []
         self._loss_is_finite = True
+        self._fault = _NONE
         self._left_out: list[int] = []
 
     def reset(self) -> None:
@@ -92,7 +94,7 @@ class FiniteSteps:
         self._loss_is_finite &= bool(loss.isfinite())
 
     def is_spoilt(self, norm: torch.Tensor, by_scale: bool = False) -> bool:
-        """Whether the step must be left out; the same on all ranks.
+        """Whether the step must be left out, as one rank's fault makes all leave it.
 
         Arguments
         ---------
@@ -107,10 +109,16 @@ class FiniteSteps:
         -------
         bool
         """
-        return not self._loss_is_finite or not (by_scale or bool(norm.isfinite()))
+        fault = _NONE
+        if not self._loss_is_finite:
+            fault = _LOSS
+        elif not (by_scale or bool(norm.isfinite())):
+            fault = _GRADIENTS
+        self._fault = largest_of_ranks(fault)
+        return self._fault != _NONE
 
     def leave_out(self, epoch: int, step: int) -> None:
-        """Puts the buffers back, and tells which clips it was.
+        """Puts the buffers back, and tells which clips it was, on whatever rank.
 
         Arguments
         ---------
@@ -128,7 +136,7 @@ class FiniteSteps:
             for buffer, saved in zip(self._buffers(), self._saved, strict=True):
                 buffer.copy_(saved)
         self._left_out.append(step)
-        which = "loss is" if not self._loss_is_finite else "gradients are"
+        which = "loss is" if self._fault == _LOSS else "gradients are"
         told = (
             f"epoch {epoch}, batch {step}: the {which} not finite, and the step is "
             f"left out ({self._clips()})"
@@ -145,10 +153,12 @@ class FiniteSteps:
 
     def _clips(self) -> str:
         """The clips that are to blame, if that can be told, or else all of the step."""
-        names = [name for batch, rows in self._seen for name in _to_blame(batch, rows)]
-        told = "clip"
+        ids = [name for batch, _ in self._seen for name in batch.ids]
+        bad = [name for batch, rows in self._seen for name in _to_blame(batch, rows)]
+        of_ranks = of_all_ranks((ids, bad))
+        told, names = "clip", [name for _, found in of_ranks for name in found]
         if not names:
-            names, told = [name for batch, _ in self._seen for name in batch.ids], "of"
+            told, names = "of", [name for found, _ in of_ranks for name in found]
         names = list(dict.fromkeys(names))
         shown = ", ".join(names[:_MOST_NAMED])
         if len(names) > _MOST_NAMED:
@@ -248,14 +258,8 @@ class StopRequest:
 
     def is_made(self) -> bool:
         """Whether it is, on any rank: all of them stop at the same step."""
-        number = self.number or 0
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            is_gpu = torch.distributed.get_backend() == "nccl"
-            shared = torch.tensor(number, device="cuda" if is_gpu else "cpu")
-            torch.distributed.all_reduce(shared, torch.distributed.ReduceOp.MAX)
-            number = int(shared)
-        self.number = number or None
-        return number > 0
+        self.number = largest_of_ranks(self.number or 0) or None
+        return self.number is not None
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self.number = number
@@ -269,28 +273,3 @@ class StopRequest:
     def _as_before(self) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-
-
-def leave_signals_to_main(_worker: int) -> None:
-    """Lets a loader's worker outlive signals that all processes of a run are sent.
-
-    The main process has batches to take from it until its step is saved, and ends it
-    by a SIGTERM of its own; that one is told from others by its sender.
-
-    Arguments
-    ---------
-    _worker : int
-        Its number.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "sigwaitinfo"):  # elsewhere, a SIGTERM ends it
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(
-            target=_end_with_main, args=[os.getppid()], daemon=True
-        ).start()
-
-
-def _end_with_main(main: int) -> None:
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != main:
-        pass
-    os._exit(0)

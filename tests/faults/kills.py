@@ -5,6 +5,8 @@
 An index and a training are made in processes of their own, each of which is killed
 (SIGKILL) after a while that is drawn by a seed, and begun again, until so many were.
 What is there in between can be read; what it ends with is what it had been without.
+A training tells what it is busy with, and is met in all of it by turns: as it starts,
+within an epoch, as it validates, as it writes a checkpoint, and at its end.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ import random
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +36,14 @@ from clap_sb.search import SearchIndex
 from clap_sb.search.store import DATABASE
 
 _MOST_ATTEMPTS = 1000  # of which some end before they are killed
+# What a training is busy with, in words of equal length: one is written over another.
+BUSY = (
+    "as it starts ",
+    "in an epoch  ",
+    "validating   ",
+    "checkpointing",
+    "at its end   ",
+)
 
 
 def _update(model: Path, sounds: Path, out: Path) -> None:
@@ -51,8 +63,8 @@ def _state(out: Path) -> dict[tuple[str, float], bytes]:
 
 
 def kill_and_go_on(
-    start: Callable[[], object], number: int, longest: float, seed: int
-) -> tuple[int, int]:
+    start: Callable[[], BaseProcess], number: int, wait: Callable[[BaseProcess], None]
+) -> int:
     """Starts something, kills it after a while, and so on; in the end it may end.
 
     Arguments
@@ -61,35 +73,30 @@ def kill_and_go_on(
         Starts it, and gives its process.
     number : int
         How often to kill.
-    longest : float
-        Seconds that it is left at most.
-    seed : int
-        Of the moments.
+    wait : callable
+        Waits for the moment.
 
     Returns
     -------
-    kills : int
-        That met it alive.
-    ends : int
-        Times that it had ended before.
+    int
+        Kills that met it alive.
     """
-    draw, kills, ends = random.Random(seed), 0, 0
+    kills, ends = 0, 0
     while kills < number and kills + ends < _MOST_ATTEMPTS:
         process = start()
-        process.join(draw.uniform(0.05, longest))
-        if process.exitcode is None:
-            process.kill()
-            kills += 1
+        wait(process)
+        process.kill()
         process.join()
         if process.exitcode == 0:
             ends += 1
             break  # all is done: nothing is left to be killed
         assert process.exitcode < 0, f"it ended with {process.exitcode}"
+        kills += 1
     if not ends:
         process = start()
         process.join()
         assert process.exitcode == 0, f"it ended with {process.exitcode}"
-    return kills, ends
+    return kills
 
 
 def kill_indexing(folder: Path, number: int, seed: int = 0) -> int:
@@ -117,7 +124,7 @@ def kill_indexing(folder: Path, number: int, seed: int = 0) -> int:
     at = time.monotonic()
     whole.join()
     longest, expected = time.monotonic() - at, _state(folder / "whole.index")
-    total = 0
+    draw, total = random.Random(seed), 0
     for attempt in range(_MOST_ATTEMPTS):
         if total >= number:
             break
@@ -129,13 +136,14 @@ def kill_indexing(folder: Path, number: int, seed: int = 0) -> int:
             assert all(expected[key] == value for key, value in found.items())
             return start()
 
-        kills, _ = kill_and_go_on(checked, number - total, longest, seed + attempt)
-        total += kills
+        total += kill_and_go_on(
+            checked, number - total, lambda it: it.join(draw.uniform(0.05, longest))
+        )
         assert _state(out) == expected
     return total
 
 
-def kill_training(folder: Path, number: int, seed: int = 0) -> int:
+def kill_training(folder: Path, number: int, seed: int = 0) -> Counter[str]:
     """Kills a training of the demo's size; it ends with the same bits.
 
     Arguments
@@ -149,29 +157,73 @@ def kill_training(folder: Path, number: int, seed: int = 0) -> int:
 
     Returns
     -------
-    int
-        Kills.
+    Counter
+        Kills, by what it was busy with.
     """
     sounds = data.__wrapped__(_Factory(folder))
     settings = {"ckpt_interval_steps": 1}
     reference = Run(folder / "reference", sounds, settings)
     begin = time.monotonic()
     reference.go()
-    longest, total = time.monotonic() - begin, 0
+    longest = time.monotonic() - begin
+    draw, met, busy = random.Random(seed), Counter(), folder / "busy"
+
+    def wait(process: BaseProcess) -> None:
+        """For the next kind of moment, of which it has several, or for its end."""
+        aim = BUSY[met.total() % len(BUSY)]
+        process.join(draw.uniform(0, longest / 2 if aim != BUSY[0] else 0.05))
+        while process.exitcode is None and busy.read_text(encoding="utf-8") != aim:
+            process.join(0.001)
+        process.join(draw.uniform(0, 0.02))
+        if process.exitcode is None:
+            process.kill()  # what it is busy with does not change any more, then
+            process.join()
+            met[busy.read_text(encoding="utf-8")] += process.exitcode < 0
+
     for attempt in range(_MOST_ATTEMPTS):
-        if total >= number:
+        if met.total() >= number:
             break
         run = Run(folder / f"run{attempt}", sounds, settings)
-        kills, _ = kill_and_go_on(
-            functools.partial(start_process, _go, run), number - total, longest,
-            seed + attempt,
-        )  # fmt: skip
-        total += kills
+
+        def start(run=run):
+            busy.write_text(BUSY[0], encoding="utf-8")
+            return start_process(_go, run, busy)
+
+        kill_and_go_on(start, number - met.total(), wait)
         assert_same(run, reference)
-    return total
+    return met
 
 
-def _go(run: Run) -> None:
+def _tell(busy: Path) -> None:
+    """Has a training tell what it is busy with; in the process that is killed."""
+    import os
+
+    from clap_sb.brain import CLAPBrain
+    from clap_sb.training.checkpointer import AtomicCheckpointer
+
+    number = os.open(busy, os.O_RDWR)
+
+    def within(owner: type, name: str, kind: str, afterwards: str | None) -> None:
+        original = getattr(owner, name)
+
+        @functools.wraps(original)
+        def telling(*arguments, **options):
+            before = os.pread(number, 20, 0).decode()
+            os.pwrite(number, kind.encode(), 0)
+            result = original(*arguments, **options)
+            os.pwrite(number, (afterwards or before).encode(), 0)
+            return result
+
+        setattr(owner, name, telling)
+
+    start, epoch, validation, checkpoint, end = BUSY
+    within(CLAPBrain, "fit", start, end)
+    within(CLAPBrain, "_fit_train", epoch, None)
+    within(CLAPBrain, "_fit_valid", validation, None)
+    within(AtomicCheckpointer, "save_and_keep_only", checkpoint, None)
+
+
+def _go(run: Run, busy: Path) -> None:
     import os
 
     from scripts import TRAIN, _run, command
@@ -180,7 +232,8 @@ def _go(run: Run) -> None:
     folders = {"data_folder": run.data, "output_folder": run.folder}
     words = command("hparams/demo.yaml", {**COMMON, **folders, **run.settings})
     log = run.folder.with_name(run.folder.name + "_log")
-    _run(TRAIN, [str(word) for word in words], log, None)
+    prepare = functools.partial(_tell, busy)
+    _run(TRAIN, [str(word) for word in words], log, prepare)
     os._exit(0)
 
 
@@ -193,17 +246,30 @@ class _Factory:
         return self._folder / name
 
 
+def _told(kills: int | Counter[str]) -> str:
+    if isinstance(kills, int):
+        return f"{kills} times"
+    met = ", ".join(f"{count} {kind.strip()}" for kind, count in kills.items())
+    return f"{kills.total()} times ({met})"
+
+
+KINDS = {"index": kill_indexing, "training": kill_training}
+
+
 def main() -> None:
     """Prints a line each; an assertion ends it where something is damaged."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--number", type=int, default=20, help="kills of each")
-    number = parser.parse_args().number
-    for name, kill in (("an index", kill_indexing), ("a training", kill_training)):
+    parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=list(KINDS))
+    arguments = parser.parse_args()
+    for name in arguments.kinds:
         begin = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
-            kills = kill(Path(folder), number)
+            kills = KINDS[name](Path(folder), arguments.number)
+        if name == "training" and arguments.number >= 4 * len(BUSY):
+            assert set(kills) == set(BUSY), f"not met in all of it: {kills}"
         seconds = time.monotonic() - begin
-        print(f"{name}: killed {kills} times, and whole, {seconds:.0f} s", flush=True)
+        print(f"{name}: killed {_told(kills)}, and whole, {seconds:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -169,14 +169,14 @@ def _lines(process: subprocess.Popen, limit: float) -> Iterator[tuple[int, str]]
         patience = limit
 
 
-def survey(number: int, kinds: dict[str, str] = KINDS) -> dict[str, Counter]:
+def survey(number: int, kinds: Iterable[str] = KINDS) -> dict[str, Counter]:
     """Counts what becomes of damaged files of each kind.
 
     Arguments
     ---------
     number : int
         Files of a kind.
-    kinds : mapping
+    kinds : iterable of str
         The kinds.
 
     Returns
@@ -196,6 +196,7 @@ def main() -> None:
     """Prints a line a kind; ends with status 1 if anything went otherwise."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--number", type=int, default=1000, help="files of a kind")
+    parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=list(KINDS))
     parser.add_argument("--work", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.work:
@@ -204,7 +205,7 @@ def main() -> None:
             _work(kind, range(int(begin), int(end)), Path(folder))
         return
     begin, others = time.monotonic(), 0
-    for kind, found in survey(arguments.number).items():
+    for kind, found in survey(arguments.number, arguments.kinds).items():
         wrong = {k: n for k, n in found.items() if k not in ("read", "refused")}
         others += sum(wrong.values())
         print(
