@@ -85,7 +85,8 @@ def exported(layer: Linear, x: torch.Tensor) -> torch.Tensor:
 
 
 def switched_off(layer: Linear, x: torch.Tensor) -> torch.Tensor:
-    with torch.backends.mkldnn.flags(enabled=False):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.backends.mkldnn, "enabled", False)
         return layer(x)
 
 
