@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +46,10 @@ EVAL = ("front end", "audio", "text", "files")
 TRAINING = "training step"
 VARIANTS = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "tf32", "bf16", "compiled")}
 ALIKE = 1e-4
+HEADER = (
+    "| | | clap_sb, s | peer, s | wall: times as fast | CPU time |",
+    "|---|---|---|---|---|---|",
+)
 MARKS = ("<!-- make bench -->\n", "<!-- end of make bench -->\n")
 
 
@@ -201,26 +205,19 @@ def _peak(device: str) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
-def table(race: Race, taken: dict[str, Taken], peers: Sequence[str]) -> list[str]:
-    """Times, and ratios with their spread, of each variant."""
-    lines = [
-        "| | | clap_sb, s | peer, s | wall: times as fast | CPU time |",
-        "|---|---|---|---|---|---|",
-    ]
-    for variant, times in taken.items():
-        for peer in peers:
-            for what in (*EVAL, TRAINING):
-                ours, theirs = (
-                    statistics.median(times.wall[who, what])
-                    for who in (Ours.package, peer)
-                )
-                ratios = (
-                    _spread(times.ratios(peer, what, kind))
-                    for kind in (times.wall, times.cpu)
-                )
-                row = (f"{variant}, {peer}", what, f"{ours:.3f}", f"{theirs:.3f}")
-                lines.append(f"| {' | '.join((*row, *ratios))} |")
-    return lines
+def rows(variant: str, taken: Taken, peers: Sequence[str]) -> Iterator[str]:
+    """Times, and ratios with their spread, of a variant."""
+    for peer in peers:
+        for what in (*EVAL, TRAINING):
+            ours, theirs = (
+                statistics.median(taken.wall[who, what]) for who in (Ours.package, peer)
+            )
+            ratios = (
+                _spread(taken.ratios(peer, what, kind))
+                for kind in (taken.wall, taken.cpu)
+            )
+            row = (f"{variant}, {peer}", what, f"{ours:.3f}", f"{theirs:.3f}")
+            yield f"| {' | '.join((*row, *ratios))} |"
 
 
 def _spread(ratios: Sequence[float]) -> str:
@@ -228,48 +225,45 @@ def _spread(ratios: Sequence[float]) -> str:
     return f"**{middle:.2f}** ({low:.2f} to {high:.2f})"
 
 
-def share(taken: Taken, flops: dict[str, float], limit: float, on_cpu: bool) -> str:
+def share(variant: str, taken: Taken, flops: dict[str, float], limit: Limit) -> str:
     """How much of the limit each reaches in a training step."""
+    most, on_cpu = limit.reached(variant), limit.device.type == "cpu"
     times = taken.cpu if on_cpu else taken.wall
     told = [
-        f"{who} {count / statistics.median(times[who, TRAINING]) / limit:.0%}"
+        f"{who} {count / statistics.median(times[who, TRAINING]) / most:.0%}"
         for who, count in flops.items()
     ]
-    return ", ".join(told)
+    what = f"{most / 1e9:.0f} GFLOP/s{' a core' if on_cpu else ''}"
+    return f"Of the {variant} limit, {what}, a step reaches: {', '.join(told)}."
 
 
-def section(race: Race, limit: Limit) -> list[str]:
+def section(race: Race, limit: Limit) -> Iterator[str]:
     """Everything of one kind of weights, as lines of Markdown."""
-    lines = ["", f"### {TITLES[race.kind]}", ""]
+    yield from ("", f"### {TITLES[race.kind]}", "")
     found = [peer for peer in PEERS[race.kind] if peer.version() is not None]
     absent = [peer.package for peer in PEERS[race.kind] if peer.version() is None]
     if absent:
-        lines += [f"Not installed, and not here: {', '.join(absent)}.", ""]
+        yield from (f"Not installed, and not here: {', '.join(absent)}.", "")
     contestants = [c(*race.given()) for c in (Ours, *found)]
     race.check(contestants)
-    names, on_cpu = (
-        [one.package for one in contestants],
-        race.options.device.type == "cpu",
-    )
+    names = [one.package for one in contestants]
     flops = {
         one.package: training_flops(one, race.wavs, race.tokens) for one in contestants
     }
-    taken = {name: race.run(name, contestants) for name in race.options.variants}
-    lines += table(race, taken, names[1:])
+    yield from HEADER
+    shares = []
+    for variant in race.options.variants:
+        taken = race.run(variant, contestants)
+        yield from rows(variant, taken, names[1:])
+        shares.append(share(variant, taken, flops, limit))
     clips = ", ".join(f"{k} {v / len(race.wavs) / 1e9:.0f}" for k, v in flops.items())
-    lines += ["", f"Matrix products of a training step, GFLOP a clip: {clips}."]
-    for name, times in taken.items():
-        most = limit.reached(name)
-        told = share(times, flops, most, on_cpu)
-        what = f"{most / 1e9:.0f} GFLOP/s{' a core' if on_cpu else ''}"
-        lines.append(f"Of the {name} limit, {what}, a step reaches: {told}.")
+    yield from ("", f"Products of a training step, GFLOP a clip: {clips}.", *shares)
     del contestants
+    yield from ("", f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|")
     figures = {name: alone(race, name) for name in names}
-    lines += ["", f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for what in figures[Ours.package]:
         row = " | ".join(f"{figures[name][what]:.1f}" for name in names)
-        lines.append(f"| {what} | {row} |")
-    return lines
+        yield f"| {what} | {row} |"
 
 
 def write(lines: Sequence[str], path: Path) -> None:
@@ -282,20 +276,16 @@ def write(lines: Sequence[str], path: Path) -> None:
     write_whole(path, f"{before}{MARKS[0]}\n{body}\n\n{MARKS[1]}{after}")
 
 
-def report(options: argparse.Namespace) -> list[str]:
-    """Runs everything; what was measured, as lines of Markdown."""
+def report(options: argparse.Namespace) -> Iterator[str]:
+    """Runs everything; what was measured, as lines of Markdown, as it is known."""
     load_before = os.getloadavg()[0]
     limit = Limit(options.device, options.small)
-    bodies: list[str] = []
-    for kind in PEERS:
-        if kind == MICROSOFT and PEERS[kind][0].version() is None:
-            bodies += ["", f"### {TITLES[kind]}", "", "msclap is not installed."]
-            continue
+    for kind in options.models:
         with tempfile.TemporaryDirectory() as folder:
-            bodies += section(Race(kind, options, Path(folder)), limit)
+            yield from section(Race(kind, options, Path(folder)), limit)
     packages = {c for group in PEERS.values() for c in (Ours, *group)}
-    told = machine(options, packages, load_before) + limit.told()
-    return [*told, *bodies]
+    yield from ("", "### Where", "", *machine(options, packages, load_before))
+    yield from limit.told()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -309,14 +299,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     parser.add_argument("--device", type=torch.device, default=torch.device(device))
     parser.add_argument("--variants", nargs="+", help="all of the device's")
+    parser.add_argument("--models", nargs="+", choices=[*PEERS], default=[*PEERS])
     parser.add_argument("--batch_size", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--small", action="store_true", help="models for a test")
     parser.add_argument("--write", type=Path, help="a file with the section's marks")
     options = parser.parse_args(arguments)
     options.variants = options.variants or VARIANTS[options.device.type]
-    lines = report(options)
-    print("\n".join(lines))
+    lines = []
+    for line in report(options):
+        lines.append(line)
+        print(line, flush=True)
     if options.write is not None:
         write(lines, options.write)
 
