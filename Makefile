@@ -33,7 +33,8 @@ CANDIDATES := $(if $(filter file,$(origin PYTHON)),$(PYTHON) $(PYTHONS:%=python%
 FITS := import sys; sys.exit("%d.%d" % sys.version_info[:2] not in "$(PYTHONS)".split())
 
 .DEFAULT_GOAL := help
-.PHONY: help demo starter test faults recipes lint format parity lock audit oldest newest clean
+.PHONY: help demo starter test faults recipes lint format parity bench lock audit oldest \
+	newest clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
@@ -70,6 +71,9 @@ format: $(VENV)/.tested  ## Bring the Python files into form
 
 parity: $(VENV)/.parity  ## Compare with the peers' packages (installs them)
 	HF_HUB_OFFLINE=1 $(RUN) -m pytest -q -m parity
+
+bench: $(VENV)/.parity  ## Measure against the peers' packages (docs/benchmarks.md)
+	HF_HUB_OFFLINE=1 $(RUN) benchmarks/against_peers.py --write docs/benchmarks.md
 
 lock: $(VENV)/.uv  ## Lock the newest versions that setup.py allows
 	$(UV) pip compile --quiet --universal --python-version $(OLDEST_PYTHON) --upgrade \

@@ -14,6 +14,7 @@ import speechbrain as sb
 import torch
 from speechbrain.utils.distributed import ddp_broadcast
 
+from clap_sb.compiled_towers import CompiledTowers
 from clap_sb.data.keys import key_of
 from clap_sb.data.pairs import PairBatch
 from clap_sb.data.whole_clips import WindowBatch, WindowCollate
@@ -69,12 +70,15 @@ class CLAPBrain(LoaderBrain):
     not, without which it is scored. Ctrl-C and a SIGTERM are heeded after the next
     step, with a checkpoint and :class:`~clap_sb.training.step_guard.Stopped`.
     Where ``cache_frozen`` is on, what frozen towers give is computed once, and kept in
-    ``frozen_folder`` (:class:`~clap_sb.frozen_cache.FrozenCache`).
+    ``frozen_folder`` (:class:`~clap_sb.frozen_cache.FrozenCache`). Where
+    ``compile_towers`` is on, the towers are compiled while it trains
+    (:class:`~clap_sb.compiled_towers.CompiledTowers`).
 
     What it takes from ``hparams``, besides SpeechBrain's run options: ``seed``,
-    ``objective``, ``wav_augment``, ``cache_frozen``, ``lr``, ``audio_lr``, ``text_lr``,
-    ``weight_decay``, ``warmup_steps``, ``number_of_epochs``, ``best_metric``,
-    ``epoch_counter``, ``statistics``, ``train_logger``, ``history``.
+    ``objective``, ``wav_augment``, ``cache_frozen``, ``compile_towers``, ``lr``,
+    ``audio_lr``, ``text_lr``, ``weight_decay``, ``warmup_steps``,
+    ``number_of_epochs``, ``best_metric``, ``epoch_counter``, ``statistics``,
+    ``train_logger``, ``history``.
 
     What is set as ``before_training`` is called once, as the first epoch begins; not
     where there is none left to do.
@@ -123,6 +127,7 @@ class CLAPBrain(LoaderBrain):
         self.embedded: Embedded | None = None
         self.retrieval: Retrieval | None = None
         self._frozen: FrozenCache | None = None
+        self._compiled: CompiledTowers | None = None
         self._towers: FrozenTowers | None = None
         self._embedder: Embedder | None = None
         self._told: set[str] = set()
@@ -376,11 +381,15 @@ class CLAPBrain(LoaderBrain):
             is_plain = type(self).compute_forward is CLAPBrain.compute_forward
             if not self._frozen.has_use(self.train_loader, augments, is_plain):
                 self._frozen = None
+        if self.hparams.compile_towers:
+            self._compiled = CompiledTowers(self.clap)
 
     def on_fit_end(self) -> None:
-        """Leaves the training set as it was, for others to train on."""
+        """Leaves the training set and the towers as they were, for others to use."""
         if self._frozen is not None:
             self._frozen.release()
+        if self._compiled is not None:
+            self._compiled.release()
 
     def _begin_frozen(self) -> None:
         """Takes the towers as they are now, with all weights loaded."""

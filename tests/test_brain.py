@@ -76,6 +76,7 @@ def make_brain(
         "objective": InfoNCE(),
         "wav_augment": None,
         "cache_frozen": False,
+        "compile_towers": False,
         "frozen_folder": str(tmp_path / "frozen"),
         "lr": 1.0,
         "audio_lr": 1.0,

@@ -1,7 +1,8 @@
 """BERT and RoBERTa (Devlin et al., 1810.04805; Liu et al., 1907.11692).
 
 Most text towers of CLAP are one of the two. Names of parameters and of buffers, what is
-drawn at the start, and every bit of what comes out are those of transformers' classes.
+drawn at the start, and every bit of what comes out are those of transformers' classes,
+but for rounding where a linear layer is oneDNN's (:mod:`clap_sb.encoders.linear`).
 Those take 2 s to import, which is longer than one query takes; these take nothing.
 """
 
@@ -15,6 +16,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from clap_sb.encoders.bert_config import BertConfig
+from clap_sb.encoders.linear import Linear
 
 
 class BertOutput(NamedTuple):
@@ -65,7 +67,7 @@ class Bert(nn.Module):
         self.pooler = None
         if with_pooler:
             self.pooler = nn.Module()
-            self.pooler.dense = nn.Linear(config.hidden_size, config.hidden_size)
+            self.pooler.dense = Linear(config.hidden_size, config.hidden_size)
         self.apply(self._initialise)
 
     def _initialise(self, module: nn.Module) -> None:
@@ -163,9 +165,9 @@ class _SelfAttention(nn.Module):
         super().__init__()
         width = config.hidden_size
         self.num_heads = config.num_attention_heads
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width)
-        self.value = nn.Linear(width, width)
+        self.query = Linear(width, width)
+        self.key = Linear(width, width)
+        self.value = Linear(width, width)
         self.dropout = nn.Dropout(config.attention_probs_dropout_prob)
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
@@ -183,7 +185,7 @@ class _Added(nn.Module):
 
     def __init__(self, input_dim: int, config: BertConfig):
         super().__init__()
-        self.dense = nn.Linear(input_dim, config.hidden_size)
+        self.dense = Linear(input_dim, config.hidden_size)
         self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
@@ -206,9 +208,7 @@ class _Layer(nn.Module):
         super().__init__()
         self.attention = _Attention(config)
         self.intermediate = nn.Module()
-        self.intermediate.dense = nn.Linear(
-            config.hidden_size, config.intermediate_size
-        )
+        self.intermediate.dense = Linear(config.hidden_size, config.intermediate_size)
         self.output = _Added(config.intermediate_size, config)
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:

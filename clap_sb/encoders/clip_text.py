@@ -15,6 +15,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from clap_sb.encoders.caption_tokenizer import CaptionTokenizer
+from clap_sb.encoders.linear import Linear
 from clap_sb.encoders.text_source import fetch
 from clap_sb.encoders.text_tower import TextTower, last_state
 
@@ -59,9 +60,9 @@ class ResidualAttentionBlock(nn.Module):
         self.ln_1 = nn.LayerNorm(width)
         self.mlp = nn.Sequential(
             OrderedDict(
-                c_fc=nn.Linear(width, 4 * width),
+                c_fc=Linear(width, 4 * width),
                 act=activation,
-                c_proj=nn.Linear(4 * width, width),
+                c_proj=Linear(4 * width, width),
             )
         )
         self.ln_2 = nn.LayerNorm(width)

@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from clap_sb.encoders.audio_tower import AudioTower
 from clap_sb.encoders.fusion import CHANNEL_MAP, fuse_long_clips, fusion_block
+from clap_sb.encoders.linear import Linear
 from clap_sb.encoders.spec_augment import SpecAugment
 from clap_sb.features import LogMel
 from clap_sb.fusion_views import NUM_CHUNKS
@@ -155,10 +156,10 @@ class CNN14(AudioTower):
             )
             self.fusion_model = fusion_block(fusion, channels[0])
         if with_fc1:
-            self.fc1 = nn.Linear(channels[-1], self.embedding_dim)
+            self.fc1 = Linear(channels[-1], self.embedding_dim)
         self.with_fc1 = with_fc1
         if num_classes:
-            self.fc_audioset = nn.Linear(self.embedding_dim, num_classes)
+            self.fc_audioset = Linear(self.embedding_dim, num_classes)
         self.apply(_initialise)
         self.freeze_if_asked()
 

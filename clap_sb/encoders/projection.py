@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from clap_sb.encoders.linear import Linear
+
 
 class MLPProjection(nn.Sequential):
     """Linear, ReLU, Linear: the head of LAION-CLAP's code and checkpoints.
@@ -29,13 +31,13 @@ class MLPProjection(nn.Sequential):
 
     def __init__(self, input_dim: int, joint_dim: int):
         super().__init__(
-            nn.Linear(input_dim, joint_dim),
+            Linear(input_dim, joint_dim),
             nn.ReLU(),
-            nn.Linear(joint_dim, joint_dim),
+            Linear(joint_dim, joint_dim),
         )
 
 
-class LinearProjection(nn.Linear):
+class LinearProjection(Linear):
     """One linear map, as the equations of 2211.06687 and 2206.04769 have it.
 
     Arguments
@@ -80,8 +82,8 @@ class MSProjection(nn.Module):
 
     def __init__(self, input_dim: int, joint_dim: int, dropout: float = 0.5):
         super().__init__()
-        self.linear1 = nn.Linear(input_dim, joint_dim, bias=False)
-        self.linear2 = nn.Linear(joint_dim, joint_dim, bias=False)
+        self.linear1 = Linear(input_dim, joint_dim, bias=False)
+        self.linear2 = Linear(joint_dim, joint_dim, bias=False)
         self.dropout = nn.Dropout(dropout)
         self.layer_norm = nn.LayerNorm(joint_dim)
 

@@ -51,8 +51,8 @@ POOLINGS: dict[str, Callable] = {
 class TransformersText(TextTower):
     """Captions to one embedding each, by any encoder that transformers has.
 
-    BERT and RoBERTa are :class:`~clap_sb.encoders.bert.Bert`: the same to the bit, and
-    there at once.
+    BERT and RoBERTa are :class:`~clap_sb.encoders.bert.Bert`: the same, and there at
+    once.
 
     ================== ============== ============ ========== =====================
     system             source         pooling      max_tokens suffix

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from clap_sb.encoders.linear import Linear
+
 # what the public checkpoints were trained with, where -inf would be the textbook value
 MASKED = -100.0
 
@@ -153,8 +155,8 @@ class WindowAttention(nn.Module):
             relative_position_index(window),
             persistent=False,
         )
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.proj = nn.Linear(dim, dim)
+        self.qkv = Linear(dim, 3 * dim)
+        self.proj = Linear(dim, dim)
 
     def forward(
         self, x: torch.Tensor, mask: torch.Tensor | None = None

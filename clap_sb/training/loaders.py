@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 import torch
 from speechbrain.dataio.dataloader import SaveableDataLoader
-from torch import nn
 from speechbrain.utils.logger import get_logger
+from torch import nn
 from torch.utils.data import DataLoader, SequentialSampler
 
 from clap_sb.data.epoch_sampler import EpochSampler
