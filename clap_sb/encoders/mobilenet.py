@@ -17,7 +17,7 @@ from clap_sb.encoders.audio_tower import AudioTower
 from clap_sb.encoders.spec_augment import SpecAugment
 from clap_sb.features import LogMel
 
-_EPS, _MOMENTUM = 0.001, 0.01  # of batch norm
+_EPS = 0.001  # of batch norm
 _STEM = 16  # channels of the first convolution
 _LAST = 6  # channels of the last convolution, over those before
 _SQUEEZE = 4
@@ -127,7 +127,7 @@ class ConvNorm(nn.Sequential):
             nn.Conv2d(
                 inputs, outputs, kernel, stride, padding, groups=groups, bias=False
             ),
-            nn.BatchNorm2d(outputs, eps=_EPS, momentum=_MOMENTUM),
+            nn.BatchNorm2d(outputs, eps=_EPS),
         ]
         super().__init__(*layers, *([] if activation is None else [activation]))
 
