@@ -31,6 +31,7 @@ SCRIPT = "recipes/Distill/train.py"
 SYSTEM = "hparams/student.yaml"
 RATE = 8000
 PREFIXES = [2, 6]
+LABELS = ["dog", "rain"]
 TINY = {
     "sample_rate": RATE,
     "clip_samples": 12000,
@@ -78,7 +79,7 @@ def sounds(place) -> Path:
     with open(folder / "labels.csv", "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "label"])
-        writer.writerows([[f"{n}.wav", f"tone_{n // 4}"] for n in (0, 2, 4, 6)])
+        writer.writerows([[f"{n}.wav", LABELS[n // 4]] for n in (0, 2, 4, 6)])
     return folder
 
 
@@ -160,7 +161,7 @@ def test_the_reported_agreement_is_that_of_the_two_models(taught, teacher):
         embed_clips(clap, clips, with_captions=False).audio
         for clap in (student, theirs)
     )
-    prompts = [f"This is a sound of tone {n}." for n in (0, 1)]
+    prompts = [f"This is a sound of {label}." for label in LABELS]
     with torch.no_grad():
         texts = student.encode_text(prompts), theirs.encode_text(prompts)
     axes = student.text_projection.axes

@@ -14,7 +14,7 @@ from clap_sb.checkpoints.run_folder import selection_of
 from clap_sb.data.listing import Listing
 from clap_sb.distillation.student_brain import StudentBrain
 from clap_sb.distillation.teacher import Teacher
-from clap_sb.evaluation.agreement import Agreement, agreement
+from clap_sb.evaluation.agreement import Agreement, agreement, shared_nearest
 from clap_sb.evaluation.embedding import embed_captions
 from clap_sb.evaluation.plots import plot_training_curves
 from clap_sb.evaluation.report import write_results
@@ -107,10 +107,12 @@ def _prefix_row(
     short, same, words = (
         F.normalize(x[:, :size], dim=1) for x in (student, taught, text)
     )
-    row: dict[str, float | int] = {"numbers": size}
-    row["cosine"] = agreement(short, same).scores()["cosine"]
-    whole = agreement(short, taught, words, text).scores()
-    row |= {name: whole[name] for name in ("neighbours", "by_text")}
+    row: dict[str, float | int] = {
+        "numbers": size,
+        "cosine": (short * same).sum(1).mean().item(),
+        "neighbours": 100 * shared_nearest(short, taught).mean().item(),
+        "by_text": 100 * shared_nearest(short, taught, words, text).mean().item(),
+    }
     if labels:
         for name, audio in (("student", short), ("teacher", same)):
             outcome: ZeroShot = zero_shot(audio, words, targets, labels)

@@ -117,27 +117,54 @@ def agreement(
             f"{len(student)} and {len(teacher)} sounds cannot be compared: give the "
             "same sounds to both, two at least"
         )
-    most = min(nearest, len(student) - 1)
     by_text = None
     if student_text is not None:
         check_embeddings(student=student, student_text=student_text)
         check_embeddings(teacher=teacher, teacher_text=teacher_text)
-        by_text = _shared(student_text @ student.T, teacher_text @ teacher.T, most)
-    itself = 2.0 * torch.eye(len(student))  # no sound is a neighbour of its own
+        by_text = shared_nearest(student, teacher, student_text, teacher_text, nearest)
     return Agreement(
         cosine=(student * teacher).sum(1),
-        neighbours=_shared(
-            student @ student.T - itself, teacher @ teacher.T - itself, most
-        ),
+        neighbours=shared_nearest(student, teacher, nearest=nearest),
         by_text=by_text,
-        nearest=most,
+        nearest=min(nearest, len(student) - 1),
     )
 
 
-def _shared(one: Tensor, other: Tensor, most: int) -> Tensor:
-    """Share of the columns that are among the highest of a row in both."""
-    chosen = []
-    for similarity in (one, other):
+def shared_nearest(
+    one: Tensor,
+    other: Tensor,
+    one_query: Tensor | None = None,
+    other_query: Tensor | None = None,
+    nearest: int = NEAREST,
+) -> Tensor:
+    """Share of the sounds nearest to each query that two models have in common.
+
+    Arguments
+    ---------
+    one, other : torch.Tensor
+        ``[clips, dim]`` and ``[clips, any dim]``, unit norm: the same sounds.
+    one_query, other_query : torch.Tensor, optional
+        ``[queries, dim]`` of each model; the sounds themselves unless given, and then
+        none is its own neighbour.
+    nearest : int
+        How many are the nearest; at most one less than there are sounds.
+
+    Returns
+    -------
+    torch.Tensor
+        ``[queries]``, from 0 to 1.
+
+    Example
+    -------
+    >>> sounds = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
+    >>> shared_nearest(sounds, sounds.flip(1), nearest=1)
+    tensor([1., 1., 1.])
+    """
+    most, chosen = min(nearest, len(one) - 1), []
+    for rows, query in ((one, one_query), (other, other_query)):
+        similarity = (rows if query is None else query) @ rows.T
+        if query is None:
+            similarity = similarity - 2.0 * torch.eye(len(rows))
         highest = similarity.topk(most, dim=1).indices
         chosen.append(torch.zeros_like(similarity).scatter_(1, highest, 1.0))
     return (chosen[0] * chosen[1]).sum(1) / most
