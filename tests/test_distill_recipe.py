@@ -16,16 +16,18 @@ import soundfile
 import torch
 import torch.nn.functional as F
 from naive import naive_agreement
-from recipe_table import results
+from recipe_table import assert_checks, results, rows
 from scripts import ROOT, Finished, command, run_script
 from small_run import write_run
 
+from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.open_checkpoint import open_checkpoint
 from clap_sb.checkpoints.run_folder import PARTS
 from clap_sb.config import ConfigError
 from clap_sb.data.manifest import read_manifest
 from clap_sb.evaluation.embedding import embed_clips
 from clap_sb.inference import CLAP
+from clap_sb.inference.conversion import convert, inform
 
 SCRIPT = "recipes/Distill/train.py"
 SYSTEM = "hparams/student.yaml"
@@ -83,11 +85,11 @@ def sounds(place) -> Path:
     return folder
 
 
-def asked(folder: Path, teacher: Path, sounds: Path, **settings) -> list[str]:
+def asked(folder: Path, who: Path, sounds: Path, **settings) -> list[str]:
     """The words of a command; a setting that is empty is left out."""
     given = {
         **TINY,
-        "teacher": teacher,
+        "teacher": who,
         "audio_folder": sounds,
         "labels_csv": sounds / "labels.csv",
         "output_folder": folder,
@@ -120,10 +122,10 @@ def test_it_leaves_what_a_training_leaves(taught):
     assert finished.code == 0, finished.output
     assert "1 of 15 clips are left out" in finished.output
     assert "8 sounds to train, 2 sounds to valid, 4 sounds to test" in finished.output
-    left = "model.yaml history.json results/agreement.md training_curves.png"
-    assert all((folder / name).is_file() for name in left.split())
-    rows = json.loads((folder / "history.json").read_text(encoding="utf-8"))
-    assert {"train_loss", "valid_loss", "cosine", "neighbours"} <= set(rows[-1])
+    (row,) = rows(SCRIPT)
+    assert_checks(row, folder, finished)
+    history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
+    assert {"train_loss", "valid_loss", "cosine", "neighbours"} <= set(history[-1])
     # each view of a clip in one file: eight clips fit into one
     assert len(list((folder / "lessons").iterdir())) == TINY["views"]
 
@@ -177,10 +179,12 @@ def test_the_reported_agreement_is_that_of_the_two_models(taught, teacher):
         guesses = (audio @ text.T).argmax(1).tolist()
         hits = sum(guess == label for guess, label in zip(guesses, right, strict=True))
         assert report[f"{name}_accuracy"] == 100 * hits / 4
-    rows = report["tables"]["Prefixes"]
-    assert [row["numbers"] for row in rows] == [*PREFIXES, 12]
+    sizes = report["tables"]["Prefixes"]
+    assert [row["numbers"] for row in sizes] == [*PREFIXES, 12]
     short, same = (F.normalize(x[:, :2], dim=1) for x in (ours, taught_by @ axes.T))
-    assert rows[0]["cosine"] == pytest.approx((short * same).sum(1).mean(), abs=1e-4)
+    assert sizes[0]["cosine"] == pytest.approx(
+        (short * same).sum(1).mean().item(), abs=1e-4
+    )
     card = (folder / "export" / "README.md").read_text(encoding="utf-8")
     assert "`student_accuracy`" in card and "`cosine`" in card
 
@@ -192,9 +196,39 @@ def test_the_first_axes_say_most(taught):
     folder, _ = taught
     axes = torch.load(folder / "export" / "text_projection.ckpt")["axes"]
     parts = [load_file(path) for path in (folder / "lessons").iterdir()]
-    rows = torch.cat([part["target"] for part in parts]) @ axes.T
-    energy = rows.square().mean(0)
+    turned = torch.cat([part["target"] for part in parts]) @ axes.T
+    energy = turned.square().mean(0)
     assert (energy.diff() <= 1e-6).all()
+
+
+def test_short_embeddings_are_the_first_numbers(taught, place):
+    folder, _ = taught
+    convert(folder, place / "short", "speechbrain", dimensions=6)
+    whole, short = (
+        CLAP.from_hparams(path) for path in (folder / "export", place / "short")
+    )
+    wav = torch.randn(2, RATE, generator=torch.Generator().manual_seed(1))
+    for found, expected in (
+        (short.encode_text(["rain"]), whole.encode_text(["rain"])),
+        (short.encode_audio(wav, RATE), whole.encode_audio(wav, RATE)),
+    ):
+        cut = F.normalize(expected[:, :6], dim=1)
+        torch.testing.assert_close(found, cut, atol=1e-5, rtol=0)
+    assert inform(place / "short").joint_dim == 6
+    # again, of what is short already
+    convert(place / "short", place / "shorter", "speechbrain", dimensions=2)
+    text = CLAP.from_hparams(place / "shorter").encode_text(["rain"])
+    cut = F.normalize(whole.encode_text(["rain"])[:, :2], dim=1)
+    torch.testing.assert_close(text, cut, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("source", "size", "told"),
+    [("teacher", 6, "Teach a student with --prefixes"), ("run", 12, "1 to 11")],
+)
+def test_what_cannot_be_cut_is_told(source, size, told, taught, teacher, place):
+    with pytest.raises(CheckpointError, match=told):
+        convert(place / source, place / "none", "speechbrain", dimensions=size)
 
 
 def die_after_one_epoch() -> None:
@@ -232,7 +266,7 @@ def again(taught, place) -> Path:
     ("settings", "told"),
     [
         ({"views": 3}, r"lessons.views \(2 there, 3 here\)"),
-        ({"prefixes": "[]"}, r"turned \(True there, False here\)"),
+        ({"prefixes": "[]"}, "TurnedProjection there"),
         ({"joint_dim": 8}, "joint_dim cannot be set together with --teacher"),
         ({"prefixes": "[12]"}, "prefixes are sizes from 1 to 11"),
         ({"teacher": ""}, "who teaches. Give --teacher CHECKPOINT"),
