@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from clap_sb.data.audio import AudioError
 from clap_sb.data.kept_rows import file_stamp
-from clap_sb.data.keys import generator_for, key_of
+from clap_sb.data.keys import key_of
 from clap_sb.data.pairs import clip_key
 from clap_sb.data.printable import printable
 from clap_sb.distillation.views import Views
@@ -120,7 +120,7 @@ def collate_lessons(lessons: Sequence[Lesson]) -> LessonBatch:
 
 
 class Lessons(Dataset):
-    """For each epoch anew, one view of each clip.
+    """Views of clips with the teacher's embeddings: each view once an epoch.
 
     The views are drawn, read and embedded by the teacher once, and kept in files of
     some hundred with the student's log-mels, which are then read one by one: nothing
@@ -134,8 +134,6 @@ class Lessons(Dataset):
         What is heard: at the student's rate, and at the teacher's.
     count : int
         Views of each clip.
-    seed : int
-        Seed of which view is heard when.
     folder : str or Path
         Receives the files.
     max_unreadable : float
@@ -153,7 +151,6 @@ class Lessons(Dataset):
         self,
         views: Views,
         count: int,
-        seed: int,
         folder: str | Path,
         max_unreadable: float = 0.1,
     ):
@@ -164,44 +161,22 @@ class Lessons(Dataset):
             )
         self.views = views
         self.count = count
-        self.seed = seed
         self.folder = Path(folder)
         self.max_unreadable = max_unreadable
         self._blocks: list[_Block] = []
-        self._heard: list[list[int]] = [[] for _ in views.clips]
+        self._heard: list[tuple[int, int]] = []
 
     def __len__(self) -> int:
-        """Number of clips."""
-        return len(self.views.clips)
+        """Number of lessons that were heard."""
+        return len(self._heard)
 
     def __getitem__(self, key: tuple[int, int]) -> Lesson:
-        """The lesson for ``(epoch, index)``: in the place of a clip of which no view
-        could be read, the next one's."""
-        epoch, index = key
-        while not self._heard[index]:
-            index = (index + 1) % len(self)
-        clip = self.views.clips[index]
-        generator = generator_for(self.seed, epoch, clip.id)
-        drawn = torch.randint(len(self._heard[index]), (), generator=generator)
-        return self.lesson(index, self._heard[index][int(drawn)])
-
-    def lesson(self, index: int, view: int) -> Lesson:
-        """One lesson.
-
-        Arguments
-        ---------
-        index : int
-            Place of the clip.
-        view : int
-            A view of it that was heard.
-
-        Returns
-        -------
-        Lesson
-        """
-        per_view = -(-len(self) // BLOCK)
-        block = self._blocks[view * per_view + index // BLOCK]
-        return Lesson(self.views.clips[index].id, *block.read(index % BLOCK))
+        """The lesson for ``(epoch, index)``: it is the same in each epoch."""
+        _, index = key
+        block, place = self._heard[index]
+        lessons = self._blocks[block]
+        name = self.views.clips[lessons.places[place]].id
+        return Lesson(name, *lessons.read(place))
 
     def targets(self) -> torch.Tensor:
         """The teacher's embeddings of all that was heard, ``[lessons, joint_dim]``."""
@@ -271,21 +246,24 @@ class Lessons(Dataset):
                 yield _Block(self.folder / name, places, view)
 
     def _note_heard(self) -> None:
-        self._heard = [[] for _ in self.views.clips]
-        for block in self._blocks:
-            for index, heard in zip(block.places, block.heard(), strict=True):
-                if heard:
-                    self._heard[index].append(block.view)
-        silent = [i for i, views in enumerate(self._heard) if not views]
-        named = [printable(self.views.clips[index].id) for index in silent[:1]]
-        told = f"{len(silent)} of {len(self)} clips cannot be read"
-        if len(silent) > self.max_unreadable * len(self) or len(silent) == len(self):
+        self._heard = [
+            (number, place)
+            for number, block in enumerate(self._blocks)
+            for place, heard in enumerate(block.heard())
+            if heard
+        ]
+        heard = {self._blocks[number].places[place] for number, place in self._heard}
+        clips = self.views.clips
+        silent = [clip.id for i, clip in enumerate(clips) if i not in heard]
+        told = f"{len(silent)} of {len(clips)} clips cannot be read"
+        named = printable(silent[0]) if silent else ""
+        if len(silent) > self.max_unreadable * len(clips) or len(silent) == len(clips):
             raise AudioError(
-                f"{told}, such as {named[0]}, and max_unreadable allows a share of "
+                f"{told}, such as {named}, and max_unreadable allows a share of "
                 f"{self.max_unreadable}: see that the disk is mounted and whole"
             )
         if silent and if_main_process():
-            logger.warning("%s, and are left out, such as %s", told, named[0])
+            logger.warning("%s, and are left out, such as %s", told, named)
 
 
 @dataclass(frozen=True)

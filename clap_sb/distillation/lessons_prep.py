@@ -76,7 +76,6 @@ def lessons_prep(
     lessons = Lessons(
         views,
         hparams["views"],
-        hparams["seed"],
         hparams["lessons_folder"],
         hparams["max_unreadable"],
     )
