@@ -8,6 +8,8 @@ import torch.nn.functional as F
 
 from clap_sb.encoders.mobilenet import TABLES, ConvNorm, MobileNetV3, in_eights
 from clap_sb.features import LogMel
+from clap_sb.inference.onnx_towers import write_audio
+from clap_sb.model import CLAP
 
 CLIP = 16000
 # of the paper: parameters without the classifier, as torchvision has them
@@ -141,6 +143,21 @@ def test_a_folded_norm_gives_the_same_numbers():
         layer(x), torch.nn.Sequential.forward(layer, x), rtol=1e-5, atol=1e-5
     )
     assert all(torch.equal(layer.state_dict()[key], before[key]) for key in before)
+
+
+def test_onnxruntime_gives_the_same_for_any_batch(tmp_path):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    tower, none = randomised(tiny()), torch.nn.Identity()
+    clap = CLAP(tower, none, none, none, none).eval()
+    told = {"file": "a.onnx", "inputs": ["wavs", "lengths"], "output": "embedding"}
+    # it compares batches of three, one and two, and raises where they differ
+    assert write_audio(clap, tmp_path, told) < 1e-4
+    with torch.no_grad():
+        found = clap.encode_audio(
+            torch.randn(3, CLIP) * torch.tensor([[1], [0.1], [9]])
+        )
+    assert torch.pdist(found).min() > 0.05
 
 
 def test_an_embedding_depends_on_its_clip_alone():

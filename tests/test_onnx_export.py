@@ -49,11 +49,6 @@ TOWERS = {
         "arguments": {"channels": [4, 8, 16], "padding": "repeat"},
         "width": 16,
     },
-    "MobileNetV3": {
-        "name": "clap_sb.encoders.mobilenet.MobileNetV3",
-        "arguments": {"table": "small", "width": 0.125},
-        "width": 96,
-    },
 }
 ROBERTA = {
     "model_type": "roberta",
