@@ -152,12 +152,12 @@ def test_onnxruntime_gives_the_same_for_any_batch(tmp_path):
     clap = CLAP(tower, none, none, none, none).eval()
     told = {"file": "a.onnx", "inputs": ["wavs", "lengths"], "output": "embedding"}
     # it compares batches of three, one and two, and raises where they differ
-    assert write_audio(clap, tmp_path, told) < 1e-4
+    difference = write_audio(clap, tmp_path, told)
+    noise = torch.randn(CLIP, generator=torch.Generator().manual_seed(6))
+    tone = torch.sin(0.3 * torch.arange(CLIP))
     with torch.no_grad():
-        found = clap.encode_audio(
-            torch.randn(3, CLIP) * torch.tensor([[1], [0.1], [9]])
-        )
-    assert torch.pdist(found).min() > 0.05
+        found = clap.encode_audio(torch.stack([0.1 * noise, noise, 0.1 * tone]))
+    assert torch.pdist(found).min() > 100 * difference
 
 
 def test_an_embedding_depends_on_its_clip_alone():
