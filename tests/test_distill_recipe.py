@@ -20,12 +20,15 @@ from recipe_table import assert_checks, results, rows
 from scripts import ROOT, Finished, command, run_script
 from small_run import write_run
 
+from clap_sb.checkpoints.audio_weights import load_audio_weights
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.open_checkpoint import open_checkpoint
 from clap_sb.checkpoints.run_folder import PARTS
 from clap_sb.config import ConfigError
 from clap_sb.data.manifest import read_manifest
+from clap_sb.encoders.mobilenet import MobileNetV3
 from clap_sb.evaluation.embedding import embed_clips
+from clap_sb.features import LogMel
 from clap_sb.inference import CLAP
 from clap_sb.inference.conversion import convert, inform
 
@@ -229,6 +232,18 @@ def test_short_embeddings_are_the_first_numbers(taught, place):
 def test_what_cannot_be_cut_is_told(source, size, told, taught, teacher, place):
     with pytest.raises(CheckpointError, match=told):
         convert(place / source, place / "none", "speechbrain", dimensions=size)
+
+
+def test_another_student_may_start_from_it(taught):
+    folder, _ = taught
+    log_mel = LogMel(RATE, n_fft=512, hop_length=80, n_mels=32, f_max=4000.0)
+    tower = MobileNetV3(log_mel, RATE, table="small", width=0.125)
+    load_audio_weights(tower, folder / "export")
+    theirs = torch.load(folder / "export" / "audio_encoder.ckpt")
+    own = tower.state_dict()
+    taken = [key for key in own if not key.startswith("log_mel.")]
+    assert all(torch.equal(own[key], theirs[key]) for key in taken)
+    assert own["log_mel.mel_filters"].shape != theirs["log_mel.mel_filters"].shape
 
 
 def die_after_one_epoch() -> None:
