@@ -189,7 +189,9 @@ def test_the_reported_agreement_is_that_of_the_two_models(taught, teacher):
         (short * same).sum(1).mean().item(), abs=1e-4
     )
     card = (folder / "export" / "README.md").read_text(encoding="utf-8")
-    assert "`student_accuracy`" in card and "`cosine`" in card
+    told = ("neighbours", "by_text", "student_accuracy", "teacher_accuracy")
+    assert all(f"`{name}`" in card for name in told)
+    assert f"| `cosine` | {report['cosine']:.3f} |" in card
 
 
 def test_the_first_axes_say_most(taught):

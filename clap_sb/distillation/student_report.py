@@ -149,7 +149,8 @@ def _notes(
         "cosine: from -1 to 1, of the student's and the teacher's embedding of a sound",
         f"neighbours: percent of the {found.nearest} sounds nearest to a sound by the "
         "teacher that are so by the student",
-        f"by text: the same of {len(sentences)} sentences ({asked})",
+        f"by text: the same of {len(sentences)} sentences ({asked}); its interval is "
+        "over them",
     )
 
 

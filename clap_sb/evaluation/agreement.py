@@ -54,7 +54,7 @@ class Agreement:
     def intervals(
         self, seed: int, num_resamples: int = 1000
     ) -> dict[str, tuple[float, float]]:
-        """95 % intervals of the scores that are means over sounds.
+        """95 % intervals: over sounds, and of ``by_text`` over sentences.
 
         Arguments
         ---------
@@ -69,7 +69,9 @@ class Agreement:
             ``(low, high)`` by score.
         """
         found = {}
-        for name, scale in (("cosine", 1), ("neighbours", 100)):
+        for name, scale in (("cosine", 1), ("neighbours", 100), ("by_text", 100)):
+            if getattr(self, name) is None:
+                continue
             each = getattr(self, name).double()
             ends = bootstrap_interval(each, torch.ones_like(each), seed, num_resamples)
             found[name] = (scale * ends[0], scale * ends[1])
