@@ -14,7 +14,11 @@ from clap_sb.data.audio import AudioError
 from clap_sb.data.audio_folder import prepare_audio_folder
 from clap_sb.data.manifest import Clip, read_manifest
 from clap_sb.distillation import lessons as module
+from clap_sb.distillation import settled_norms
 from clap_sb.distillation.lessons import Lessons, collate_lessons
+from clap_sb.distillation.listener import Listener
+from clap_sb.distillation.log_mel_augment import LogMelAugment
+from clap_sb.distillation.settled_norms import settle_norms
 from clap_sb.distillation.views import ViewRules, Views
 from clap_sb.encoders.mobilenet import MobileNetV3
 from clap_sb.features import LogMel
@@ -128,6 +132,29 @@ def test_what_cannot_be_read_is_left_out(clips, tmp_path, teacher, tower, caplog
     assert "gone" not in heard and set(heard) == {clip.id for clip in clips}
     with pytest.raises(AudioError, match="1 of 6 clips .* a share of 0.1"):
         taught([*clips, gone], tmp_path, teacher, tower)
+
+
+def test_batch_statistics_are_those_of_the_lessons(
+    clips, tmp_path, teacher, tower, monkeypatch
+):
+    monkeypatch.setattr(settled_norms, "_BATCH", 5)  # three batches of five
+    lessons = taught(clips, tmp_path, teacher, tower)
+    none = torch.nn.Identity()
+    head = torch.nn.Linear(tower.embedding_dim, 12)
+    student = Listener(CLAP(tower, none, head, none, none), LogMelAugment()).train()
+    settle_norms(student, lessons, most=100)
+    heard = torch.stack([lessons[0, i].log_mel for i in range(len(lessons))]).float()
+    norm = tower.bn0
+    torch.testing.assert_close(norm.running_mean, heard.mean((0, 1, 2)))
+    variances = [heard[i::3].transpose(1, 3).var((0, 2, 3)) for i in range(3)]
+    torch.testing.assert_close(norm.running_var, sum(variances) / 3)
+    assert norm.momentum == 0.1 and norm.training and student.augment.training
+    # of a frozen tower they stay
+    tower.requires_grad_(False)
+    before = {name: value.clone() for name, value in tower.named_buffers()}
+    settle_norms(student, lessons, most=2)
+    assert all(torch.equal(before[n], value) for n, value in tower.named_buffers())
+    tower.requires_grad_(True)
 
 
 def test_no_views_are_no_lessons(clips, tmp_path):

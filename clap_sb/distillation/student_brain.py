@@ -10,6 +10,7 @@ import torch
 
 from clap_sb.brain import CLAPBrain
 from clap_sb.distillation.lessons import LessonBatch
+from clap_sb.distillation.settled_norms import settle_norms
 from clap_sb.distillation.teacher_embeddings import TeacherEmbeddings
 from clap_sb.encoders.projection import TurnedProjection
 from clap_sb.evaluation.agreement import Agreement, agreement
@@ -25,6 +26,9 @@ class StudentBrain(CLAPBrain):
     validated and tested is how far student and teacher agree about whole clips, which
     need no captions. All else is :class:`~clap_sb.brain.CLAPBrain`'s: the objective is
     given the teacher's embeddings in the place of those of captions.
+
+    After each epoch, batch statistics are taken over ``settled_over`` lessons as they
+    are (:func:`~clap_sb.distillation.settled_norms.settle_norms`).
 
     ``modules`` is ``{"clap": Listener(...)}``; ``best_metric`` is ``cosine``,
     ``neighbours``, or ``epoch`` to keep the last one.
@@ -68,6 +72,15 @@ class StudentBrain(CLAPBrain):
         """
         batch = batch.to(self.device)
         return self.modules.clap(batch.log_mel), turned(batch.target, self.clap)
+
+    def on_stage_end(
+        self, stage: sb.Stage, stage_loss: float, epoch: int | None = None
+    ) -> None:
+        """Settles the batch statistics after training; else as :class:`CLAPBrain`."""
+        if stage == sb.Stage.TRAIN:
+            lessons = self.train_loader.dataset
+            settle_norms(unwrap(self.modules.clap), lessons, self.hparams.settled_over)
+        super().on_stage_end(stage, stage_loss, epoch)
 
     def score(self) -> dict[str, float]:
         """Compares student and teacher about the clips of the stage that has ended.

@@ -133,9 +133,9 @@ class ConvNorm(nn.Sequential):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``[batch, inputs, frames, mels]`` to ``[batch, outputs, frames', mels']``."""
-        if self.training:
-            return super().forward(x)
         conv, norm = self[0], self[1]
+        if norm.training:
+            return super().forward(x)
         scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
         weight = conv.weight * scale[:, None, None, None]
         bias = norm.bias - norm.running_mean * scale
