@@ -47,6 +47,7 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("prompt", "protocol"), _SEVERAL),
     **dict.fromkeys(("evaluation_sets", "labels", "weights_of"), list_of(TEXT)),
     "set_folders": mapping_of(TEXT),
+    "prefixes": list_of(WHOLE),
     "rescoring_numbers": mapping_of(NUMBER),
 }
 """Settings whose value in the YAML files does not tell what they take."""
@@ -59,6 +60,7 @@ KINDS_OF_NULL: Mapping[str, Kind] = {
     **dict.fromkeys(("crop_rule", "class_descriptions", "rescoring"), TEXT),
     **dict.fromkeys(("keyword_captions", "csv", "label_set", "descriptions"), TEXT),
     **dict.fromkeys(("train_csv", "valid_csv", "test_csv"), TEXT),
+    **dict.fromkeys(("teacher", "audio_folder", "labels_csv"), TEXT),
     **dict.fromkeys(
         ("spec_augment", "wav_augment"),
         Kind("an object, !new:module.Class", _object_alone),

@@ -85,3 +85,23 @@ def zero_shot(audio, class_text, targets):
 def mean(values):
     """Arithmetic mean."""
     return sum(values) / len(values)
+
+
+def naive_agreement(student, teacher, student_text, teacher_text, nearest: int) -> dict:
+    """Cosine, and shares of the nearest that two models have in common."""
+
+    def highest(row: list[float], left_out: int | None = None) -> set[int]:
+        order = [place for place in range(len(row)) if place != left_out]
+        order.sort(key=lambda place: -row[place])
+        return set(order[:nearest])
+
+    own, its = similarities(student, student), similarities(teacher, teacher)
+    both = similarities(student, teacher)
+    shared = [len(highest(own[i], i) & highest(its[i], i)) for i in range(len(own))]
+    asked = similarities(student_text, student), similarities(teacher_text, teacher)
+    found = [len(highest(s) & highest(t)) for s, t in zip(*asked, strict=True)]
+    return {
+        "cosine": sum(both[i][i] for i in range(len(both))) / len(both),
+        "neighbours": 100 * sum(shared) / len(shared) / nearest,
+        "by_text": 100 * sum(found) / len(found) / nearest,
+    }

@@ -27,7 +27,7 @@ def table_of_rooms() -> dict[str, set[str]]:
 
 
 MAY_IMPORT = table_of_rooms()
-TRAINING_ROOMS = {"brain", "frozen_cache", "experiment", "training"}
+TRAINING_ROOMS = {"brain", "distillation", "frozen_cache", "experiment", "training"}
 
 
 def module_name(path: Path) -> str:

@@ -31,12 +31,14 @@ TOWERS = {
         "num_heads": [1, 2],
     },
     "CNN14": {"log_mel": LOG_MEL, "channels": [4, 8, 8, 8, 8, 16]},
+    "MobileNetV3": {"log_mel": LOG_MEL, "table": "small", "width": 0.125},
 }
+MODULES = {"CNN14": "cnn14.CNN14", "MobileNetV3": "mobilenet.MobileNetV3"}
 
 
 @pytest.mark.parametrize("tower", TOWERS)
 def test_nothing_is_drawn_and_buffers_are_computed(tower):
-    name = "cnn14.CNN14" if tower == "CNN14" else "htsat.HTSAT"
+    name = MODULES.get(tower, "htsat.HTSAT")
     part = Part(f"clap_sb.encoders.{name}", TOWERS[tower])
     architecture = Architecture("none", "small", part, HEAD, 16)
     expected = build(architecture)

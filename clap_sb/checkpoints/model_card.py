@@ -58,6 +58,7 @@ _LIMITS = """\
 _SYNTHETIC = (
     "- It was trained on synthesised sounds: its scores say nothing about real audio.\n"
 )
+_DIGITS = {"cosine": 3}  # of scores that are no percentages
 _RECALL = (
     "Recall, mAP and accuracy are in percent; intervals are 95 %, by bootstrap over "
     "clips."
@@ -168,11 +169,15 @@ def _limits(architecture: Architecture, facts: Mapping[str, str]) -> str:
 def _score_table(scores: Sequence[Score]) -> str:
     if not scores:
         return ""
-    rows = [
-        f"| {s.test} | `{s.name}` | {s.value:.1f} | [{s.low:.1f}, {s.high:.1f}] "
-        f"| {s.clips} |"
-        for s in scores
-    ]
+    rows = []
+    for s in scores:
+        value, low, high = (
+            f"{number:.{_DIGITS.get(s.name, 1)}f}"
+            for number in (s.value, s.low, s.high)
+        )
+        rows.append(
+            f"| {s.test} | `{s.name}` | {value} | [{low}, {high}] | {s.clips} |"
+        )
     head = ["| test | score | | interval | clips |", "|---|---|---|---|---|"]
     return "\n".join(["## Scores", "", *head, *rows, "", _RECALL])
 

@@ -28,6 +28,12 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--to", choices=["speechbrain", "transformers"], default="speechbrain"
     )
+    parser.add_argument(
+        "--dimensions",
+        type=int,
+        help="numbers to keep of each embedding of a student that was taught with "
+        "--prefixes; all unless given",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=_run)
 
@@ -43,6 +49,7 @@ def _run(arguments: argparse.Namespace) -> None:
         arguments.to,
         arguments.tokenizer,
         arguments.trust,
+        arguments.dimensions,
     )
     if arguments.json:
         print_json(**asdict(done))

@@ -92,3 +92,71 @@ class MSProjection(nn.Module):
         first = self.linear1(embedding)
         second = self.dropout(self.linear2(F.gelu(first)))
         return self.layer_norm(first + second)
+
+
+class TurnedProjection(nn.Module):
+    """A projection, and a linear map of what it gives: a rotation, or its first axes.
+
+    A rotation changes no cosine. Where it has the axes of the widest spread first
+    (:func:`principal_axes`), the first numbers of an embedding say most of it, and a
+    model that gives those alone has small embeddings.
+
+    Arguments
+    ---------
+    projection : nn.Module
+        ``[batch, width]`` to ``[batch, input_dim]``.
+    input_dim : int
+        Numbers that it gives.
+    joint_dim : int
+        Numbers that are kept: at most ``input_dim``. At first, those in front.
+
+    Raises
+    ------
+    ValueError
+        If more are to be kept than there are.
+
+    Example
+    -------
+    >>> import torch
+    >>> TurnedProjection(MLPProjection(768, 512), 512, 64)(torch.randn(2, 768)).shape
+    torch.Size([2, 64])
+    """
+
+    def __init__(self, projection: nn.Module, input_dim: int, joint_dim: int):
+        super().__init__()
+        if not 0 < joint_dim <= input_dim:
+            raise ValueError(
+                f"of embeddings of {input_dim} numbers, 1 to {input_dim} can be kept, "
+                f"not {joint_dim}"
+            )
+        self.projection = projection
+        self.register_buffer("axes", torch.eye(input_dim)[:joint_dim].clone())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``[batch, width]`` to ``[batch, joint_dim]``."""
+        return self.projection(x) @ self.axes.T
+
+
+def principal_axes(embeddings: torch.Tensor) -> torch.Tensor:
+    """Orthogonal axes of some embeddings, that of the largest mean square first.
+
+    Arguments
+    ---------
+    embeddings : torch.Tensor
+        ``[clips, dim]``; not centred, since cosines are not either.
+
+    Returns
+    -------
+    torch.Tensor
+        ``[dim, dim]``, float32, one axis a row; the largest number of each is positive.
+
+    Example
+    -------
+    >>> import torch
+    >>> principal_axes(torch.tensor([[0.0, 2.0], [1.0, 0.0]]))[0].tolist()
+    [0.0, 1.0]
+    """
+    rows = embeddings.double()
+    axes = torch.linalg.eigh(rows.T @ rows).eigenvectors.flip(1).T
+    largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
+    return (axes * largest.sign()).float()

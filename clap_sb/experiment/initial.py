@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import io
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,14 @@ class Initial:
         """Who made the weights that its towers once started from, and their licence."""
         return self.checkpoint.architecture.weights_of
 
+    @property
+    def beginning(self) -> dict[str, Any]:
+        """What decides weights and tokenizer at the start, for the run's identity."""
+        digest = hashlib.sha256()
+        for name, content in sorted(self.text_files.items()):
+            digest.update(name.encode() + content)
+        return {"init": self.description, "init_text": digest.hexdigest()[:16]}
+
     @functools.cached_property
     def parts(self) -> str:
         """HyperPyYAML source of its towers, projections and scale."""
@@ -151,7 +160,7 @@ class Initial:
                 "architecture, front end and tokenizer are those of the checkpoint"
             )
         kept = {k: v for k, v in config.overrides.items() if k not in owned}
-        parts = _with_keys_there(self.parts, config.text)
+        parts = with_keys_there(self.parts, config.text)
         adopted = replace(config, overrides=kept).redefined(parts)
         settled: dict[str, Any] = {}
         if has_source(adopted.values()):
@@ -283,14 +292,27 @@ def training_parts(text: str) -> str:
     return stream.getvalue()
 
 
-def _with_keys_there(parts_text: str, text: str) -> str:
+def with_keys_there(parts_text: str, text: str) -> str:
     """The parts, where YAML files of a user's own lack a key that parts refer to.
 
     What their own towers have in its place is kept; else the argument has its default.
+
+    Arguments
+    ---------
+    parts_text : str
+        Parts of a model, as :func:`training_parts` gives them.
+    text : str
+        The joined YAML that they are to stand in.
+
+    Returns
+    -------
+    str
+        HyperPyYAML source.
     """
     yaml, stream = ruamel.yaml.YAML(), io.StringIO()
     parts, own = yaml.load(parts_text), yaml.load(text)
-    for name, kept in _KEPT.items():
+    for name in _KEPT.keys() & parts.keys():
+        kept = _KEPT[name]
         tower = own.get(name)
         arguments = tower if isinstance(tower, Mapping) else {}
         for argument, key in kept.items():
@@ -326,18 +348,20 @@ def _drop_anchors(node: Any) -> None:
             _drop_anchors(child)
 
 
-def architecture_keys(text: str) -> set[str]:
+def architecture_keys(text: str, parts: Collection[str] = PARTS) -> set[str]:
     """Keys of a joined YAML that serve the model's architecture alone.
 
     Arguments
     ---------
     text : str
         HyperPyYAML source.
+    parts : collection of str
+        Parts of the model; the text tower's among them.
 
     Returns
     -------
     set of str
-        The parts of the model, and what only they refer to. What the towers take for
+        These parts, and what only they refer to. What the towers take for
         training (freezing, SpecAugment) is not among it.
 
     Example
@@ -352,7 +376,7 @@ def architecture_keys(text: str) -> set[str]:
         for key in blocks
     }
     trained = {key for kept in _KEPT.values() for key in kept.values()}
-    found = {*PARTS, *_TEXT_KEYS}
+    found = {*parts, *_TEXT_KEYS}
     while True:
         more = {key for key, by in users.items() if by and by <= found} - trained
         if more <= found:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -27,7 +26,9 @@ from clap_sb.training.text_tower import has_source, settle_text_tower
 _FOUND = ("text_tower_origin", "freeze_text", "weights_of")
 
 
-def settle(experiment: Experiment, splits: Splits) -> TrainingRun | None:
+def settle(
+    experiment: Experiment, splits: Splits, initial: Initial | None = None
+) -> TrainingRun | None:
     """Settles what the model is made of and starts from, before it is built.
 
     A run that has checkpoints goes on with its own text tower and tokenizer, which need
@@ -40,6 +41,8 @@ def settle(experiment: Experiment, splits: Splits) -> TrainingRun | None:
         The run.
     splits : mapping
         The clips of the splits train, valid and test.
+    initial : Initial, optional
+        What it starts from; what ``init`` names unless given.
 
     Returns
     -------
@@ -59,25 +62,29 @@ def settle(experiment: Experiment, splits: Splits) -> TrainingRun | None:
         If the pretrained text tower is not to be had.
     """
     if experiment.stage == "prepare":
-        refuse_others([(experiment, splits)])
+        refuse_others([(experiment, splits)], initial)
         _tell_prepared(experiment, splits)
         return None
     if experiment.stage == "evaluate":
         experiment = replace(experiment, run_opts=_test_only(experiment.run_opts))
     if not experiment.trains and not splits["test"]:
         raise ConfigError("there are no test clips to evaluate with: give some")
-    run = _settled(experiment, splits)
+    run = _settled(experiment, splits, initial)
     tell(f"text tower: {run.experiment.values['text_tower_origin']}")
     return run
 
 
-def refuse_others(runs: Iterable[tuple[Experiment, Splits]]) -> None:
+def refuse_others(
+    runs: Iterable[tuple[Experiment, Splits]], initial: Initial | None = None
+) -> None:
     """Makes sure that the runs that have checkpoints can be gone on with.
 
     Arguments
     ---------
     runs : iterable of Experiment and Splits
         Runs, and their clips.
+    initial : Initial, optional
+        As :func:`settle` takes it.
 
     Raises
     ------
@@ -86,13 +93,15 @@ def refuse_others(runs: Iterable[tuple[Experiment, Splits]]) -> None:
     """
     for run, splits in runs:
         if has_checkpoints(run.folder):
-            _settled(run, splits)
+            _settled(run, splits, initial)
 
 
-def _settled(experiment: Experiment, splits: Splits) -> TrainingRun:
+def _settled(
+    experiment: Experiment, splits: Splits, initial: Initial | None
+) -> TrainingRun:
     _check_selection(experiment, splits["valid"])
     folder = experiment.folder / TEXT_FOLDER
-    initial = _find_initial(experiment)
+    initial = initial or _find_initial(experiment)
     if initial is not None:
         adopted = initial.adopt(experiment.config, folder)
         trained_on = f"{initial.trained_on}, then {experiment.values['trained_on']}"
@@ -174,10 +183,7 @@ def _attributions(asked: Mapping[str, Any], found: Mapping[str, Any]) -> list[st
 def _beginning(values: Mapping[str, Any], initial: Initial | None) -> dict[str, Any]:
     """What determines the tokenizer, and the weights before the first step."""
     if initial is not None:
-        digest = hashlib.sha256()
-        for name, content in sorted(initial.text_files.items()):
-            digest.update(name.encode() + content)
-        return {"init": initial.description, "init_text": digest.hexdigest()[:16]}
+        return initial.beginning
     keys = [key for key in ("pretrained_audio",) if key in values]
     if not has_source(values):
         return {key: values[key] for key in keys}

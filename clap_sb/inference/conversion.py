@@ -16,6 +16,7 @@ from clap_sb.checkpoints.open_checkpoint import (
 )
 from clap_sb.checkpoints.part import Trust
 from clap_sb.checkpoints.run_description import FAMILY as OWN_FAMILY
+from clap_sb.checkpoints.shortened import shortened
 from clap_sb.checkpoints.speechbrain_folder import write_speechbrain_folder
 from clap_sb.checkpoints.transformers_folder import write_transformers_folder
 from clap_sb.whole_file import whole_folder
@@ -223,8 +224,9 @@ def convert(
     to: str,
     tokenizer: str | None = None,
     trust: Trust = False,
+    dimensions: int | None = None,
 ) -> Converted:
-    """Writes a checkpoint in another format.
+    """Writes a checkpoint in another format, or with shorter embeddings.
 
     Arguments
     ---------
@@ -238,6 +240,9 @@ def convert(
         Folder or hub name of the tokenizer.
     trust : bool or collection of str
         Whether it may be of classes that are not clap_sb's, which are then imported.
+    dimensions : int, optional
+        Numbers that are kept of each embedding
+        (:func:`~clap_sb.checkpoints.shortened.shortened`); all of them unless given.
 
     Returns
     -------
@@ -253,6 +258,8 @@ def convert(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise CheckpointError(f"{out} exists already: name another folder")
     checkpoint = open_checkpoint(source, tokenizer, trust=trust)
+    if dimensions is not None:
+        checkpoint = shortened(checkpoint, dimensions)
     with whole_folder(out) as unfinished:
         FORMATS[to](checkpoint, unfinished)
     architecture = checkpoint.architecture
