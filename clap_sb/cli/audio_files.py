@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from clap_sb.cli.checkpoint import runtime_of
 from clap_sb.cli.messages import tell
 from clap_sb.cli.standard_input import NEITHER, STDIN, sources_in_stdin
 
@@ -39,7 +40,8 @@ def load(arguments: argparse.Namespace) -> CLAP:
     Arguments
     ---------
     arguments : argparse.Namespace
-        With what :func:`~clap_sb.cli.checkpoint.add_checkpoint` added.
+        With what :func:`~clap_sb.cli.checkpoint.add_checkpoint`, ``add_device`` and
+        ``add_runtime`` added.
 
     Returns
     -------
@@ -53,6 +55,7 @@ def load(arguments: argparse.Namespace) -> CLAP:
         arguments.tokenizer,
         arguments.device,
         trust=arguments.trust,
+        **runtime_of(arguments),
     )
 
 

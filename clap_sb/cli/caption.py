@@ -12,7 +12,7 @@ from clap_sb.cli.audio_files import (
     named_sources,
     tell_unreadable,
 )
-from clap_sb.cli.checkpoint import add_checkpoint, add_device
+from clap_sb.cli.checkpoint import add_checkpoint, add_device, add_runtime
 from clap_sb.cli.json_lines import print_json
 from clap_sb.cli.numbers import count
 
@@ -38,6 +38,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     add_files(parser)
     add_checkpoint(parser)
     add_device(parser)
+    add_runtime(parser)
     parser.add_argument(
         "--captions",
         type=Path,

@@ -16,7 +16,7 @@ from clap_sb.cli.audio_files import (
     named_sources,
     tell_unreadable,
 )
-from clap_sb.cli.checkpoint import add_checkpoint, add_device
+from clap_sb.cli.checkpoint import add_checkpoint, add_device, add_runtime
 from clap_sb.cli.json_lines import print_json
 from clap_sb.cli.messages import UsageError
 
@@ -52,6 +52,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     add_files(parser)
     add_checkpoint(parser)
     add_device(parser)
+    add_runtime(parser)
     parser.add_argument(
         "--text",
         action="store_true",

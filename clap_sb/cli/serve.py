@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from clap_sb.cli.checkpoint import add_checkpoint, add_device
+from clap_sb.cli.checkpoint import (
+    add_checkpoint,
+    add_device,
+    add_runtime,
+    runtime_of,
+)
 from clap_sb.cli.json_lines import print_json
 
 _EXAMPLE = """\
@@ -50,6 +55,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     add_checkpoint(parser, "where the index notes it")
     add_device(parser)
+    add_runtime(parser)
     parser.add_argument("--json", action="store_true", help="print the address as JSON")
     parser.set_defaults(run=_run)
 
@@ -78,6 +84,7 @@ def _run(arguments: argparse.Namespace) -> None:
             arguments.tokenizer,
             arguments.device,
             arguments.trust,
+            **runtime_of(arguments),
         )
         url = url_of(taken)
 

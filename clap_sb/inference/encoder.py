@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,6 +23,13 @@ from clap_sb.inference.run_options import autocast_dtype
 from clap_sb.inference.waveform import as_batch
 from clap_sb.inference.windows import batched, read_windows
 from clap_sb.model import CLAP as Model
+from clap_sb.runtimes.choice import (
+    AUTO,
+    TORCH,
+    RuntimeChoiceError,
+    check_choice,
+    usable,
+)
 
 if TYPE_CHECKING:
     from clap_sb.inference.audio_input import AudioInput, AudioSource
@@ -47,6 +55,17 @@ class Encoder(nn.Module):
         interfaces; without, :meth:`encode_batch` can be trained through.
     precision : str
         ``fp32``, or the towers' autocast: ``bf16``, ``fp16``.
+    runtime : str
+        What computes the towers: ``torch``, or on a CPU ``openvino``, ``onnxruntime``,
+        or ``auto``, the best that is there (docs/runtimes.md).
+    tell : callable, optional
+        Called with a line where a runtime makes one wait, or ``auto`` takes torch; a
+        warning unless given.
+
+    Raises
+    ------
+    RuntimeChoiceError
+        If the runtime is not to be had, or is asked for gradients.
     """
 
     def __init__(
@@ -55,6 +74,8 @@ class Encoder(nn.Module):
         int16: bool = False,
         freeze_params: bool = True,
         precision: str = "fp32",
+        runtime: str = TORCH,
+        tell: Callable[[str], object] | None = None,
     ):
         super().__init__()
         self.mods = nn.ModuleDict({"clap": model})
@@ -64,6 +85,25 @@ class Encoder(nn.Module):
         self.eval()
         if freeze_params:
             self.requires_grad_(False)
+        self._take_runtime(runtime, precision, tell or _warn)
+
+    def _take_runtime(
+        self, runtime: str, precision: str, tell: Callable[[str], object]
+    ) -> None:
+        check_choice(runtime, precision, self.device.type)
+        self._elsewhere: tuple[Model, ...] = ()  # in a tuple it is no part of the state
+        if runtime == TORCH:
+            return
+        if not self.freeze_params:
+            raise RuntimeChoiceError(
+                f"runtime {runtime} gives no gradients: take torch, or freeze_params"
+            )
+        if runtime == AUTO and not usable(precision, self.device.type, tell):
+            return
+        # heavy: torch alone does without
+        from clap_sb.runtimes.towers import through_runtime
+
+        self._elsewhere = (through_runtime(self.model, runtime, precision, tell),)
 
     def train(self, mode: bool = True) -> Encoder:
         """Sets the mode; a frozen model stays in eval mode, whoever asks."""
@@ -73,6 +113,11 @@ class Encoder(nn.Module):
     def model(self) -> Model:
         """The model itself."""
         return self.mods["clap"]
+
+    @property
+    def computed(self) -> Model:
+        """The model as it is computed: itself, or with towers of another runtime."""
+        return self._elsewhere[0] if self._elsewhere else self.model
 
     @property
     def sample_rate(self) -> int:
@@ -132,7 +177,7 @@ class Encoder(nn.Module):
         if wav_lens is not None:
             wav_lens = wav_lens.to(self.device)
         with self.autocast():
-            return self.model.encode_audio(self._heard(wavs), wav_lens)
+            return self.computed.encode_audio(self._heard(wavs), wav_lens)
 
     def _heard(self, wavs: torch.Tensor) -> torch.Tensor:
         if self.int16:
@@ -274,7 +319,7 @@ class Encoder(nn.Module):
             starts = range(0, len(captions), batch_size)
             groups = [captions[start : start + batch_size] for start in starts]
         with self.autocast(), counting() as cut:
-            rows = torch.cat([self.model.encode_text(group).cpu() for group in groups])
+            rows = torch.cat([self.computed.encode_text(g).cpu() for g in groups])
         cut.tell()
         return rows
 
@@ -350,6 +395,10 @@ class Encoder(nn.Module):
         """The context that the towers run in, by the precision that was chosen."""
         dtype = self.autocast_dtype
         return torch.autocast(self.device.type, dtype, enabled=dtype is not None)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, stacklevel=2)
 
 
 def _listed(captions: str | Iterable[str]) -> list[str]:

@@ -251,6 +251,6 @@ def _embed_parts(clap: Encoder, windows: list[torch.Tensor]) -> torch.Tensor:
     """``[windows, parts, joint_dim]``."""
     wavs, wav_lens = clap.padded(windows)
     with clap.autocast():
-        frames = clap.model.audio_encoder.frames(wavs, wav_lens)
+        frames = clap.computed.audio_encoder.frames(wavs, wav_lens)
         parts = clap.model.audio_projection(frames)
     return F.normalize(parts.float(), dim=-1).cpu()
