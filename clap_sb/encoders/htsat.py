@@ -230,7 +230,13 @@ class HTSAT(AudioTower):
             ``[batch, parts, embedding_dim]``: equal parts of the ``clip_samples``
             that the window is filled up to. Their mean is the clip's embedding.
         """
-        return self._tokens(wavs, self.lengths(wavs, wav_lens)).mean(1)
+        return self.frames_of_log_mel(*self.views(wavs, self.lengths(wavs, wav_lens)))
+
+    def frames_of_log_mel(
+        self, log_mel: torch.Tensor, longer: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """What :meth:`frames` gives, of what :meth:`views` gives."""
+        return self.tokens_of_log_mel(log_mel, longer).mean(1)
 
     def classify_log_mel(
         self, log_mel: torch.Tensor, longer: torch.Tensor | None = None
@@ -238,9 +244,6 @@ class HTSAT(AudioTower):
         """The token-semantic head on log-mels: logits, ``[batch, num_classes]``."""
         tokens = self.tokens_of_log_mel(log_mel, longer)
         return self.tscam_conv(tokens.permute(0, 3, 1, 2)).mean((2, 3))
-
-    def _tokens(self, wavs: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        return self.tokens_of_log_mel(*self.views(wavs, lengths))
 
     def tokens_of_log_mel(
         self, log_mel: torch.Tensor, longer: torch.Tensor | None = None

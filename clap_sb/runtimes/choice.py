@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from clap_sb.model import CLAP
 
 AUTO = "auto"
 TORCH = "torch"
@@ -84,6 +88,57 @@ model is on cuda: give --device cpu
         told = dict.fromkeys(reason for reason in reasons.values() if reason)
         tell(f"runtime {AUTO} takes {TORCH}: {'; '.join(told)}")
     return found
+
+
+def taken(
+    model: CLAP,
+    runtime: str,
+    precision: str,
+    device: str,
+    is_frozen: bool,
+    tell: Callable[[str], object],
+) -> CLAP | None:
+    """A model whose towers a runtime computes.
+
+    Arguments
+    ---------
+    model : CLAP
+        The model.
+    runtime : str
+        One of :data:`RUNTIMES`.
+    precision : str
+        As in :func:`check_choice`.
+    device : str
+        Where the model is.
+    is_frozen : bool
+        Whether it takes no gradients.
+    tell : callable
+        Called with a line where ``auto`` takes PyTorch, or there is something to wait
+        for.
+
+    Returns
+    -------
+    CLAP or None
+        None if PyTorch computes it.
+
+    Raises
+    ------
+    RuntimeChoiceError
+        As :func:`check_choice` does, and if gradients are asked for.
+    """
+    check_choice(runtime, precision, device)
+    if runtime == TORCH:
+        return None
+    if not is_frozen:
+        raise RuntimeChoiceError(
+            f"runtime {runtime} gives no gradients: take torch, or freeze_params"
+        )
+    if runtime == AUTO and not usable(precision, device, tell):
+        return None
+    # heavy: torch alone does without
+    from clap_sb.runtimes.towers import through_runtime
+
+    return through_runtime(model, runtime, precision, tell)
 
 
 def why_not(runtime: str, precision: str, device: str) -> str | None:

@@ -130,7 +130,7 @@ class LogMelGraph(TowerGraph):
         if not isinstance(self.tower, HTSAT):
             return (self.tower.embed_log_mel(log_mel, longer),)
         tokens = self.tower.tokens_of_log_mel(log_mel, longer)
-        return tokens.mean((1, 2)), tokens.mean(1)
+        return tokens.mean((1, 2)), tokens.mean(1)  # as embed_log_mel and frames
 
 
 class WaveformGraph(TowerGraph):

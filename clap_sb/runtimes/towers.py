@@ -221,12 +221,11 @@ class RuntimeAudio(nn.Module):
         """Embeds what the tower's ``views`` gives, as the tower itself does."""
         return self._of_log_mel(log_mel, longer)[0]
 
-    def frames(
-        self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
+    def frames_of_log_mel(
+        self, log_mel: torch.Tensor, longer: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Embeds each part of a window, as HTSAT does: ``[batch, parts, dim]``."""
-        lengths = self.tower.lengths(wavs, wav_lens)
-        return self._of_log_mel(*self.tower.views(wavs, lengths))[1]
+        """What HTSAT's ``frames`` gives: ``[batch, parts, embedding_dim]``."""
+        return self._of_log_mel(log_mel, longer)[1]
 
     def _of_log_mel(
         self, log_mel: torch.Tensor, longer: torch.Tensor | None
