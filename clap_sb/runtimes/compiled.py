@@ -13,7 +13,6 @@ from clap_sb.runtimes.choice import RuntimeChoiceError
 from clap_sb.runtimes.graph_cache import graph_path
 from clap_sb.runtimes.graph_file import DamagedGraphError, read_graph, write_graph
 from clap_sb.runtimes.tower_graph import TowerGraph
-from clap_sb.whole_file import WriteError
 
 Engine = Callable[[Sequence[torch.Tensor]], Sequence[torch.Tensor]]
 Parts = Mapping[str, bytes | memoryview]
@@ -69,7 +68,7 @@ def compiled(
     engine = load(parts, precision)
     try:
         write_graph(path, parts)
-    except WriteError as error:
+    except OSError as error:  # a disk that is full, a folder of somebody else's
         tell(f"{runtime}: the converted tower is not kept: {error}")
     return engine
 
