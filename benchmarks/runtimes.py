@@ -9,11 +9,12 @@ matter; the batch is of noise. Each row is a runtime and a precision that can be
 here; with --against, the tower of another checkout of this repository is one, too, in a
 process of its own. They take turns, round by round, so that whatever else the machine
 does falls on all of them: first alone, then beside a process that multiplies matrices
-on as many threads. Seconds are those of a clip, the median over the rounds; the ratios
-are those of the first row to each, and say more than the seconds do. `cosine` is the
+on as many threads. Seconds are those of a clip, the median over the rounds, and those
+of the processor go over all cores; the ratios are those of the first row to each, and
+say more than the seconds do. `cosine` is the
 least one with PyTorch's embeddings in fp32, of the batch or, with --sounds, of the
 sounds in a folder; of these it also tells what the whole takes, reading included, over
-what the tower alone takes.
+what the tower alone takes, in seconds and in those of the processor.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ from clap_sb.model import CLAP as Model
 from clap_sb.objectives.logit_scale import LogitScale
 from clap_sb.runtimes.choice import OTHERS, TORCH, RuntimeChoiceError, why_not
 
+Once = Callable[[], tuple[float, float]]
+
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 10.0
 _BUSY = """
@@ -68,9 +71,10 @@ heard = torch.load(path, weights_only=True)
 tower.load_state_dict(heard["state"])
 with torch.no_grad():
     for _ in sys.stdin:
-        begun = time.perf_counter()
+        begun, worked = time.perf_counter(), time.process_time()
         tower.embed_log_mel(heard["log_mel"])
-        print(time.perf_counter() - begun, flush=True)
+        wall, work = time.perf_counter() - begun, time.process_time() - worked
+        print(wall, work, flush=True)
 """
 
 
@@ -121,7 +125,7 @@ def _tell(line: str) -> None:
 
 
 @contextlib.contextmanager
-def other_checkout(root: Path, whole: Model, heard) -> Iterator[Callable[[], float]]:
+def other_checkout(root: Path, whole: Model, heard) -> Iterator[Once]:
     """Gives what times the tower of another checkout, once a call."""
     path = ROOT / f".runtimes.{os.getpid()}.pt"
     state = whole.audio_encoder.state_dict()
@@ -137,16 +141,17 @@ def other_checkout(root: Path, whole: Model, heard) -> Iterator[Callable[[], flo
         text=True,
     )
 
-    def seconds() -> float:
+    def once() -> tuple[float, float]:
         process.stdin.write("\n")
         process.stdin.flush()
         line = process.stdout.readline()
         if not line:
             raise SystemExit(f"the tower of {root} has failed")
-        return float(line)
+        wall, work = map(float, line.split())
+        return wall, work
 
     try:
-        yield seconds
+        yield once
     finally:
         process.stdin.close()
         process.wait()
@@ -167,21 +172,24 @@ def beside(is_busy: bool) -> Iterator[None]:
             process.kill()
 
 
-def timed(clap: CLAP, heard) -> float:
-    """Seconds that a tower takes for a batch."""
-    begun = time.perf_counter()
+def timed(work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds that something takes, and those of the processor."""
+    begun, worked = time.perf_counter(), time.process_time()
     with torch.no_grad():
-        clap.encode_heard(heard)
-    return time.perf_counter() - begun
+        work()
+    return time.perf_counter() - begun, time.process_time() - worked
 
 
-def in_turns(times: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
-    """The median of each, over rounds in which each has a turn; one is not counted."""
-    taken: dict[str, list[float]] = {name: [] for name in times}
+def in_turns(times: dict[str, Once], rounds: int) -> dict[str, list[float]]:
+    """The medians of each, over rounds in which each has a turn; one is not counted."""
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in times}
     for _ in range(rounds + 1):
         for name, once in times.items():
             taken[name].append(once())
-    return {name: statistics.median(values[1:]) for name, values in taken.items()}
+    return {
+        name: [statistics.median(column) for column in zip(*values[1:], strict=True)]
+        for name, values in taken.items()
+    }
 
 
 def cosines(rows: dict[str, CLAP], embed: Callable[[CLAP], torch.Tensor]):
@@ -193,21 +201,20 @@ def cosines(rows: dict[str, CLAP], embed: Callable[[CLAP], torch.Tensor]):
     }
 
 
-def embedded(clap: CLAP, paths: list[Path], batch_size: int) -> tuple[float, float]:
-    """Seconds for files, and for the tower alone on what it has heard of them."""
+def over_the_tower(clap: CLAP, paths: list[Path], batch_size: int) -> list[float]:
+    """What files take over what their tower takes: seconds, and the processor's."""
     wavs = []
     for path in paths:
         with AudioFile(path, clap.sample_rate) as file:
             wavs.append(file.read(0, min(file.num_samples, clap.model.clip_samples)))
     starts = range(0, len(wavs), batch_size)
     heard = [clap.hear_unlearned(wavs[s : s + batch_size]) for s in starts]
-    alone, whole = [], []
-    for _ in range(3):
-        alone.append(sum(timed(clap, one) for one in heard))
-        begun = time.perf_counter()
-        clap.embed_files(paths, batch_size)
-        whole.append(time.perf_counter() - begun)
-    return statistics.median(whole), statistics.median(alone)
+    times: dict[str, Once] = {
+        "tower": lambda: timed(lambda: [clap.encode_heard(one) for one in heard]),
+        "whole": lambda: timed(lambda: clap.embed_files(paths, batch_size)),
+    }
+    taken = in_turns(times, 3)
+    return [a / b for a, b in zip(taken["whole"], taken["tower"], strict=True)]
 
 
 def described() -> str:
@@ -246,7 +253,10 @@ def measured(options: argparse.Namespace, rows: dict[str, CLAP]) -> dict[str, di
     heard = first.hear_unlearned(list(wavs))
     figures: dict[str, dict] = {name: {} for name in rows}
     with contextlib.ExitStack() as stack:
-        times = {name: lambda c=clap: timed(c, heard) for name, clap in rows.items()}
+        times: dict[str, Once] = {
+            name: lambda c=clap: timed(lambda: c.encode_heard(heard))
+            for name, clap in rows.items()
+        }
         if options.against is not None:
             root = options.against.resolve()
             there = other_checkout(root, first.model, heard)
@@ -254,8 +264,8 @@ def measured(options: argparse.Namespace, rows: dict[str, CLAP]) -> dict[str, di
             figures[f"torch fp32, {root.name}"] = {}
         for key, is_busy in (("alone", False), ("beside", True)):
             with beside(is_busy):
-                for name, value in in_turns(times, options.rounds).items():
-                    figures[name][key] = value / options.batch_size
+                for name, taken in in_turns(times, options.rounds).items():
+                    figures[name][key] = [value / options.batch_size for value in taken]
     for name, value in cosines(rows, lambda c: c.encode_heard(heard)).items():
         figures[name]["cosine"] = value
     if options.sounds is not None:
@@ -264,8 +274,7 @@ def measured(options: argparse.Namespace, rows: dict[str, CLAP]) -> dict[str, di
         for name, value in cosines(rows, lambda c: c.embed_files(paths)).items():
             figures[name]["cosine"] = value
         for name, clap in rows.items():
-            whole, alone = embedded(clap, paths, options.batch_size)
-            figures[name]["folder"] = whole / alone
+            figures[name]["folder"] = over_the_tower(clap, paths, options.batch_size)
     return figures
 
 
@@ -277,15 +286,20 @@ def main() -> None:
         print(json.dumps({"machine": described(), "rows": figures}))
         return
     print(described())
-    print("| row | alone, s | ratio | beside, s | ratio | cosine | folder / tower |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| row | alone, s | ratio | processor, s | ratio | beside, s | ratio | cosine "
+        "| folder / tower | processor |"
+    )
+    print(f"|{'---|' * 10}")
     base = figures["torch fp32"]
     for name, row in figures.items():
+        columns = (("alone", 0), ("alone", 1), ("beside", 0))
         cells = [name]
-        for key in ("alone", "beside"):
-            cells += [f"{row[key]:.3f}", f"{base[key] / row[key]:.2f}"]
+        for key, place in columns:
+            value = row[key][place]
+            cells += [f"{value:.3f}", f"{base[key][place] / value:.2f}"]
         cells.append(f"{row['cosine']:.5f}" if "cosine" in row else "")
-        cells.append(f"{row['folder']:.2f}" if "folder" in row else "")
+        cells += [f"{value:.2f}" for value in row.get("folder", ())]
         print(f"| {' | '.join(cells)} |")
 
 
