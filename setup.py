@@ -19,6 +19,9 @@ VERSION = re.search(
 SEARCH = ["faiss-cpu>=1.9", "pyarrow>=15"]
 SERVE = ["starlette>=0.40", "uvicorn>=0.25"]
 ONNX = ["onnx>=1.17", "onnxscript>=0.7", "onnxruntime>=1.20"]
+# What was tested with torch 2.14; older ones know fewer of its operators.
+# Its wheels for Linux on ARM ask for a newer glibc than the others here do.
+OPENVINO = ['openvino>=2026.4; platform_machine != "aarch64"']
 
 setup(
     name="clap_sb",
@@ -91,5 +94,8 @@ setup(
         "tensorboard": ["tensorboard"],
         # Models for other runtimes than PyTorch.
         "onnx": ONNX,
+        # The towers of a model, computed on a CPU by something else than PyTorch.
+        "openvino": OPENVINO,
+        "onnxruntime": ONNX,
     },
 )

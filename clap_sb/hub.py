@@ -6,7 +6,9 @@ there is no network.
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,6 +73,10 @@ def fetch_snapshot(
     HubError
         If the files are not in the cache and the hub does not answer or has none.
     """
+    # its import takes longer than a model's loading, and would be for nothing
+    is_needed = "huggingface_hub" in sys.modules or not _is_offline()
+    if not is_needed and not _cached(name).is_dir():
+        raise HubError(f"HF_HUB_OFFLINE is set, and {name} is not in the cache")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -86,6 +92,23 @@ def fetch_snapshot(
         pass
     _ask(name, seconds)
     return Path(snapshot_download(name, allow_patterns=patterns))
+
+
+def _is_offline() -> bool:
+    """Whether the hub is not to be asked, as huggingface_hub reads it."""
+    value = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE")
+    return str(value).upper() in ("1", "ON", "YES", "TRUE")
+
+
+def _cached(name: str) -> Path:
+    """Where the hub's cache has a repository, likewise."""
+    told = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
+    if told is None:
+        home = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+        home = os.environ.get("HF_HOME", os.path.join(home, "huggingface"))
+        told = os.path.join(home, "hub")
+    place = os.path.expandvars(os.path.expanduser(told))
+    return Path(place) / f"models--{name.replace('/', '--')}"
 
 
 def _ask(name: str, seconds: float) -> None:

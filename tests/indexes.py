@@ -25,9 +25,9 @@ class Counting(CLAP):
 
     windows = 0
 
-    def encode_audio(self, wavs, *arguments, **options):
-        self.windows += len(wavs)
-        return super().encode_audio(wavs, *arguments, **options)
+    def encode_heard(self, heard):
+        self.windows += len(heard.first)
+        return super().encode_heard(heard)
 
     def since(self) -> int:
         count, self.windows = self.windows, 0

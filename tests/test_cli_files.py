@@ -368,7 +368,7 @@ def test_embeddings_that_are_not_finite_are_told_and_not_written(
 ):
     from clap_sb.inference.encoder import Encoder
 
-    for name in ("encode_text", "embed_files"):
+    for name in ("encode_text", "encode_heard"):
         whole = getattr(Encoder, name)
 
         def broken(self, *given, whole=whole, **options):

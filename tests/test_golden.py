@@ -52,7 +52,7 @@ def views(tower: AudioTower, wav: torch.Tensor):
 def classes(tower: AudioTower, heard) -> torch.Tensor:
     if isinstance(tower, CNN14):
         return torch.sigmoid(tower.fc_audioset(tower.embed_log_mel(*heard)))
-    tokens = tower._tokens_of_log_mel(*heard).permute(0, 3, 1, 2)
+    tokens = tower.tokens_of_log_mel(*heard).permute(0, 3, 1, 2)
     return torch.sigmoid(tower.tscam_conv(tokens).mean((2, 3)))
 
 

@@ -206,7 +206,8 @@ def test_the_class_head_exists_on_request_only(tiny, batch):
     logits = with_head.classify(*batch)
     assert logits.shape == (5, 7)
     # the head by hand: a convolution over all bands and three neighbouring parts
-    tokens = with_head._tokens(batch[0], (batch[1] * CLIP_SAMPLES).round().long())
+    lengths = (batch[1] * CLIP_SAMPLES).round().long()
+    tokens = with_head.tokens_of_log_mel(*with_head.views(batch[0], lengths))
     padded = torch.nn.functional.pad(tokens, (0, 0, 1, 1))
     weight, bias = with_head.tscam_conv.weight, with_head.tscam_conv.bias
     parts = tokens.shape[2]

@@ -16,8 +16,9 @@ from indexes import WINDOW, Counting, updater, write_sound
 
 from clap_sb.data import audio_file
 from clap_sb.data.audio import AudioError, read_wav
+from clap_sb.inference.ahead import side_by_side
 from clap_sb.search import SearchIndex
-from clap_sb.search.reading import read_sound, side_by_side
+from clap_sb.search.reading import read_sound
 
 SIZE = round(WINDOW * SAMPLE_RATE)
 WORKERS = 3

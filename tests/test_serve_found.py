@@ -53,7 +53,7 @@ def url(index):
 def no_model(monkeypatch):
     """Whoever loads the model does what a server was to spare."""
 
-    def opened(*arguments):
+    def opened(*arguments, **how):
         raise ValueError("the model is loaded")
 
     monkeypatch.setattr(Searcher, "open", opened)

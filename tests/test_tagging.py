@@ -41,8 +41,11 @@ class Ear(Encoder):
     def __init__(self):
         torch.nn.Module.__init__(self)
 
-    def encode_windows(self, windows):
-        return torch.stack([self._hear(window) for window in windows])
+    def hear(self, windows):
+        return windows
+
+    def encode_heard(self, heard):
+        return torch.stack([self._hear(window) for window in heard])
 
     def _hear(self, wav):
         power = torch.fft.rfft(wav).abs().square()
@@ -181,8 +184,8 @@ def test_thresholds_are_learned_from_a_few_recordings(tmp_path):
     """An ear that is deaf on one side: its cosines are low, and so is the threshold."""
 
     class Deaf(Ear):
-        def encode_windows(self, windows):
-            heard = super().encode_windows(windows)
+        def encode_heard(self, heard):
+            heard = super().encode_heard(heard)
             other = torch.nn.functional.pad(0.12 * heard[:, :3], (0, 1))
             other[:, 3] = 1.0
             return other / other.norm(dim=1, keepdim=True)
@@ -412,13 +415,14 @@ def test_frames_of_what_was_filled_up_are_left_out(clap):
 def test_frames_of_a_long_sound_take_a_pass_every_half_window(clap, monkeypatch):
     """Half a minute; the bins' width has nothing to do with it."""
     heard = []
-    tower, frames = clap.model.audio_encoder, clap.model.audio_encoder.frames
+    tower = clap.model.audio_encoder
+    frames = tower.frames_of_log_mel
 
-    def counted(wavs, lens):
-        heard.append(len(wavs))
-        return frames(wavs, lens)
+    def counted(log_mel, longer):
+        heard.append(len(log_mel))
+        return frames(log_mel, longer)
 
-    monkeypatch.setattr(tower, "frames", counted)
+    monkeypatch.setattr(tower, "frames_of_log_mel", counted)
     wav = noise(10 * CLIP_SAMPLES)
     usual = Tagger(clap, ["a dog", "rain"], options=TagOptions(frames=True))
     usual.tag(wav, SAMPLE_RATE)
@@ -452,9 +456,9 @@ def test_no_more_than_two_batches_are_in_memory():
     made = []
 
     class Watched(Ear):
-        def encode_windows(self, windows):
+        def encode_heard(self, heard):
             assert sum(other() is not None for other in made) <= 1
-            embedding = super().encode_windows(windows)
+            embedding = super().encode_heard(heard)
             made.append(weakref.ref(embedding))
             return embedding
 

@@ -6,11 +6,15 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from clap_sb.cli.checkpoint import runtime_of
 from clap_sb.cli.messages import tell
 from clap_sb.cli.standard_input import NEITHER, STDIN, sources_in_stdin
 
 if TYPE_CHECKING:
+    import torch
+
     from clap_sb.data.audio_file import AudioFile, AudioSource
+    from clap_sb.data.audio_source import AudioError
     from clap_sb.inference import CLAP
 
 Result = TypeVar("Result")
@@ -39,7 +43,8 @@ def load(arguments: argparse.Namespace) -> CLAP:
     Arguments
     ---------
     arguments : argparse.Namespace
-        With what :func:`~clap_sb.cli.checkpoint.add_checkpoint` added.
+        With what :func:`~clap_sb.cli.checkpoint.add_checkpoint`, ``add_device`` and
+        ``add_runtime`` added.
 
     Returns
     -------
@@ -53,6 +58,7 @@ def load(arguments: argparse.Namespace) -> CLAP:
         arguments.tokenizer,
         arguments.device,
         trust=arguments.trust,
+        **runtime_of(arguments),
     )
 
 
@@ -107,23 +113,95 @@ def for_each(
     """
     # heavy: `clap-sb --help` should not wait for it
     from clap_sb.data.audio_file import AudioError, AudioFile
-    from clap_sb.data.audio_source import UnknownFormatError
-    from clap_sb.data.printable import printable
 
-    done, unreadable = [], []
+    done: list[tuple[str, Result]] = []
+    unreadable: list[str] = []
     for name, source in sources:
         try:
             with AudioFile(source, sample_rate) as file:
                 done.append((name, use(file)))
                 remarks = file.remarks
         except AudioError as error:
-            is_neither = name == STDIN and isinstance(error, UnknownFormatError)
-            message = f"{error}; {NEITHER}" if is_neither else str(error)
-            unreadable.append(printable(message))  # a line, whatever the name has
+            unreadable.append(_told(name, error))
             continue
-        if remarks:
-            tell(printable(f"{name}: {'; '.join(remarks)}"))
+        _tell_remarks(name, remarks)
     return done, unreadable
+
+
+def embed_all(
+    clap: CLAP, sources: Sequence[tuple[str, AudioSource]]
+) -> tuple[list[tuple[str, torch.Tensor]], list[str]]:
+    """Embeds each file; one that cannot be used does not stop the others.
+
+    What is worth telling about a file goes to the standard error, in a line.
+
+    Arguments
+    ---------
+    clap : CLAP
+        The model.
+    sources : sequence of (str, path or open file)
+        From :func:`named_sources`.
+
+    Returns
+    -------
+    done : list of (str, torch.Tensor)
+        Name of each file that could be used, and its embedding, ``[joint_dim]``.
+    unreadable : list of str
+        What was wrong with each of the others.
+    """
+    # heavy: `clap-sb --help` should not wait for it
+    from clap_sb.data.audio_source import AudioError
+    from clap_sb.inference.each_file import embed_each
+
+    done: list[tuple[str, torch.Tensor]] = []
+    unreadable: list[str] = []
+    found = embed_each(clap, [source for _, source in sources])
+    for (name, _), file in zip(sources, found, strict=True):
+        error = file.error
+        if error is None and not file.embedding.isfinite().all():
+            error = AudioError(not_finite(name))
+        if error is not None:
+            unreadable.append(_told(name, error))
+            continue
+        done.append((name, file.embedding))
+        _tell_remarks(name, file.remarks)
+    return done, unreadable
+
+
+def not_finite(name: str) -> str:
+    """What is told of an embedding that no other program can use.
+
+    Arguments
+    ---------
+    name : str
+        Of what it is.
+
+    Returns
+    -------
+    str
+    """
+    return (
+        f"{name}: the model's embedding of it is not finite; where that is so of all, "
+        "the model is damaged"
+    )
+
+
+def _told(name: str, error: AudioError) -> str:
+    """What is wrong with a file, in a line, whatever its name has."""
+    # heavy: `clap-sb --help` should not wait for it
+    from clap_sb.data.audio_source import UnknownFormatError
+    from clap_sb.data.printable import printable
+
+    is_neither = name == STDIN and isinstance(error, UnknownFormatError)
+    return printable(f"{error}; {NEITHER}" if is_neither else str(error))
+
+
+def _tell_remarks(name: str, remarks: Sequence[str]) -> None:
+    if remarks:
+        # heavy: `clap-sb --help` should not wait for it
+        from clap_sb.data.printable import printable
+
+        tell(printable(f"{name}: {'; '.join(remarks)}"))
 
 
 def tell_unreadable(unreadable: Sequence[str], count: int) -> None:

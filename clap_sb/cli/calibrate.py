@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from clap_sb.cli.audio_files import load, tell_unreadable
-from clap_sb.cli.checkpoint import add_checkpoint, add_device
+from clap_sb.cli.checkpoint import add_checkpoint, add_device, add_runtime
 from clap_sb.cli.json_lines import print_json
 from clap_sb.cli.messages import tell
 from clap_sb.cli.tag_arguments import add_labels, add_listening, labels_of, options_of
@@ -43,6 +43,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("annotations", type=Path, help="CSV: file,start,end,label")
     add_checkpoint(parser)
     add_device(parser)
+    add_runtime(parser)
     add_labels(parser)
     add_listening(parser)
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from clap_sb.cli.audio_files import (
     add_files,
-    for_each,
+    embed_all,
     load,
     named_sources,
     tell_unreadable,
 )
-from clap_sb.cli.checkpoint import add_checkpoint, add_device
+from clap_sb.cli.checkpoint import add_checkpoint, add_device, add_runtime
 from clap_sb.cli.json_lines import print_json
 from clap_sb.cli.numbers import count
 
@@ -38,6 +38,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     add_files(parser)
     add_checkpoint(parser)
     add_device(parser)
+    add_runtime(parser)
     parser.add_argument(
         "--captions",
         type=Path,
@@ -63,12 +64,9 @@ def _run(arguments: argparse.Namespace) -> None:
     clap = load(arguments)
     captioner = Captioner(clap, bank)
     sources = named_sources(arguments.files)
-    done, unreadable = for_each(
-        sources,
-        clap.sample_rate,
-        lambda file: captioner.describe(clap.embed_files(file), arguments.top)[0],
-    )
-    for name, rows in done:
+    done, unreadable = embed_all(clap, sources)
+    for name, embedding in done:
+        (rows,) = captioner.describe(embedding[None], arguments.top)
         if arguments.json:
             captions = [{"text": row.caption, "cosine": row.similarity} for row in rows]
             print_json(model=clap.description, path=name, captions=captions)

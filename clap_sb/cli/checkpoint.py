@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
-from clap_sb.cli.messages import UsageError
+from clap_sb.cli.messages import UsageError, tell
+from clap_sb.runtimes.choice import RUNTIMES, TORCH
 
 _WHAT = "an export, a training run's folder, a public file, or a name on the hub"
 
@@ -58,6 +60,54 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: cpu)"
     )
+
+
+def add_runtime(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--runtime`` and ``--precision``.
+
+    Arguments
+    ---------
+    parser : argparse.ArgumentParser
+        A command's.
+
+    Example
+    -------
+    >>> parser = argparse.ArgumentParser()
+    >>> add_runtime(parser)
+    >>> parser.parse_args(["--runtime", "openvino"])
+    Namespace(runtime='openvino', precision='fp32')
+    """
+    parser.add_argument(
+        "--runtime",
+        choices=RUNTIMES,
+        default=TORCH,
+        help="what computes the model on a CPU; auto takes what is installed and gives "
+        "the same (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=["fp32", "bf16"],
+        default="fp32",
+        help="bf16 is faster where the processor has it, and not exact "
+        "(default: %(default)s)",
+    )
+
+
+def runtime_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What :func:`add_runtime` added, as ``CLAP.from_checkpoint`` takes it.
+
+    Arguments
+    ---------
+    arguments : argparse.Namespace
+        A command's.
+
+    Returns
+    -------
+    dict
+        ``runtime``, ``precision`` and ``tell``.
+    """
+    chosen = {"runtime": arguments.runtime, "precision": arguments.precision}
+    return {**chosen, "tell": tell}
 
 
 def checkpoint_of(arguments: argparse.Namespace) -> str:

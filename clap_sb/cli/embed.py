@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 from clap_sb.cli.audio_files import (
     STDIN,
     add_files,
-    for_each,
+    embed_all,
     load,
     named_sources,
+    not_finite,
     tell_unreadable,
 )
-from clap_sb.cli.checkpoint import add_checkpoint, add_device
+from clap_sb.cli.checkpoint import add_checkpoint, add_device, add_runtime
 from clap_sb.cli.json_lines import print_json
 from clap_sb.cli.messages import UsageError
 
 if TYPE_CHECKING:
     import torch
 
-    from clap_sb.data.audio_file import AudioFile
     from clap_sb.inference import CLAP
 
 _EXAMPLE = """examples:
@@ -52,6 +52,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     add_files(parser)
     add_checkpoint(parser)
     add_device(parser)
+    add_runtime(parser)
     parser.add_argument(
         "--text",
         action="store_true",
@@ -95,12 +96,7 @@ def _embedded(
             _check_finite(row, repr(sentence))
         return list(zip(sentences, rows, strict=True)), []
 
-    def embedded(file: AudioFile) -> torch.Tensor:
-        row = clap.embed_files(file)[0]
-        _check_finite(row, file.name)
-        return row
-
-    return for_each(named_sources(arguments.files), clap.sample_rate, embedded)
+    return embed_all(clap, named_sources(arguments.files))
 
 
 def _check_finite(row: torch.Tensor, name: str) -> None:
@@ -108,10 +104,7 @@ def _check_finite(row: torch.Tensor, name: str) -> None:
     from clap_sb.data.audio_source import AudioError
 
     if not row.isfinite().all():
-        raise AudioError(
-            f"{name}: the model's embedding of it is not finite; where that is so of "
-            "all, the model is damaged"
-        )
+        raise AudioError(not_finite(name))
 
 
 def _write(path: Path, rows: list[tuple[str, torch.Tensor]]) -> None:

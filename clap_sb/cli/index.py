@@ -11,7 +11,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from clap_sb.cli.checkpoint import add_checkpoint, add_device
+from clap_sb.cli.checkpoint import (
+    add_checkpoint,
+    add_device,
+    add_runtime,
+    runtime_of,
+)
 from clap_sb.cli.json_lines import print_json
 from clap_sb.cli.messages import UsageError
 from clap_sb.cli.numbers import count
@@ -52,6 +57,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--out", required=True, help="folder of the index")
     add_checkpoint(parser, "where the index notes it")
     add_device(parser)
+    add_runtime(parser)
     parser.add_argument(
         "--batch-size", type=count, default=16, help="windows embedded at once"
     )
@@ -151,8 +157,13 @@ def _note_own(folders: list[str]) -> None:
 def _load(arguments: argparse.Namespace, checkpoint: str, tokenizer: str | None):
     from clap_sb.inference import CLAP
 
-    device, trust = arguments.device, arguments.trust
-    return CLAP.from_checkpoint(checkpoint, tokenizer, device, trust=trust)
+    return CLAP.from_checkpoint(
+        checkpoint,
+        tokenizer,
+        arguments.device,
+        trust=arguments.trust,
+        **runtime_of(arguments),
+    )
 
 
 def _progress(total: int):

@@ -9,7 +9,12 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from clap_sb.cli.checkpoint import add_checkpoint, add_device
+from clap_sb.cli.checkpoint import (
+    add_checkpoint,
+    add_device,
+    add_runtime,
+    runtime_of,
+)
 from clap_sb.cli.json_lines import print_json
 from clap_sb.cli.messages import UsageError
 from clap_sb.cli.numbers import cosine, count
@@ -112,6 +117,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     add_checkpoint(parser, "where the index notes it")
     add_device(parser)
+    add_runtime(parser)
     parser.add_argument(
         "--no-server",
         action="store_true",
@@ -177,6 +183,7 @@ def _own_finder(
         arguments.tokenizer,
         arguments.device,
         arguments.trust,
+        **runtime_of(arguments),
     )
     rescore = _rescore(searcher, arguments) if arguments.bank else None
     sounds, pictures, clip = arguments.audio, arguments.image, arguments.clip

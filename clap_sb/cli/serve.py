@@ -6,7 +6,12 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from clap_sb.cli.checkpoint import add_checkpoint, add_device
+from clap_sb.cli.checkpoint import (
+    add_checkpoint,
+    add_device,
+    add_runtime,
+    runtime_of,
+)
 from clap_sb.cli.json_lines import print_json
 
 if TYPE_CHECKING:
@@ -62,6 +67,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     add_checkpoint(parser, "where the index notes it")
     add_device(parser)
+    add_runtime(parser)
     parser.add_argument("--json", action="store_true", help="print the address as JSON")
     parser.set_defaults(run=_run)
 
@@ -92,6 +98,7 @@ def _run(arguments: argparse.Namespace) -> None:
             arguments.tokenizer,
             arguments.device,
             arguments.trust,
+            **runtime_of(arguments),
         )
         url, heard = url_of(taken), _heard(searcher, play_from)
 

@@ -13,7 +13,7 @@ from clap_sb.cli.audio_files import (
     named_sources,
     tell_unreadable,
 )
-from clap_sb.cli.checkpoint import add_checkpoint, add_device
+from clap_sb.cli.checkpoint import add_checkpoint, add_device, add_runtime
 from clap_sb.cli.json_lines import print_json
 from clap_sb.cli.messages import UsageError
 from clap_sb.cli.tag_arguments import add_labels, add_listening, labels_of, options_of
@@ -46,6 +46,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     add_files(parser)
     add_checkpoint(parser)
     add_device(parser)
+    add_runtime(parser)
     add_labels(parser)
     add_listening(parser)
     parser.add_argument(

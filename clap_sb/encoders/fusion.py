@@ -195,6 +195,10 @@ def fuse_long_clips(
     >>> fuse_long_clips(lambda rows: whole[rows] + 1, whole, longer, False).tolist()
     [[1.0, 1.0], [2.0, 2.0], [1.0, 1.0]]
     """
+    if torch.compiler.is_exporting() and not training:  # a graph has no such choice
+        rows = torch.arange(whole.shape[0], device=whole.device)
+        kept = longer.view(-1, *[1] * (whole.dim() - 1))
+        return torch.where(kept, fuse(rows).to(whole.dtype), whole)
     rows = longer.nonzero().flatten()
     if not len(rows):
         if not training:

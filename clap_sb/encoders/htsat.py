@@ -210,7 +210,7 @@ class HTSAT(AudioTower):
         self, log_mel: torch.Tensor, longer: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Embeds log-mels, ``[batch, channels, frames, n_mels]``; see the base."""
-        return self._tokens_of_log_mel(log_mel, longer).mean((1, 2))
+        return self.tokens_of_log_mel(log_mel, longer).mean((1, 2))
 
     def frames(
         self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
@@ -230,22 +230,29 @@ class HTSAT(AudioTower):
             ``[batch, parts, embedding_dim]``: equal parts of the ``clip_samples``
             that the window is filled up to. Their mean is the clip's embedding.
         """
-        return self._tokens(wavs, self.lengths(wavs, wav_lens)).mean(1)
+        return self.frames_of_log_mel(*self.views(wavs, self.lengths(wavs, wav_lens)))
+
+    def frames_of_log_mel(
+        self, log_mel: torch.Tensor, longer: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """What :meth:`frames` gives, of what :meth:`views` gives."""
+        return self.tokens_of_log_mel(log_mel, longer).mean(1)
 
     def classify_log_mel(
         self, log_mel: torch.Tensor, longer: torch.Tensor | None = None
     ) -> torch.Tensor:
         """The token-semantic head on log-mels: logits, ``[batch, num_classes]``."""
-        tokens = self._tokens_of_log_mel(log_mel, longer)
+        tokens = self.tokens_of_log_mel(log_mel, longer)
         return self.tscam_conv(tokens.permute(0, 3, 1, 2)).mean((2, 3))
 
-    def _tokens(self, wavs: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        return self._tokens_of_log_mel(*self.views(wavs, lengths))
-
-    def _tokens_of_log_mel(
-        self, log_mel: torch.Tensor, longer: torch.Tensor | None
+    def tokens_of_log_mel(
+        self, log_mel: torch.Tensor, longer: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Tokens of the last stage, in time order: ``[batch, bands, parts, dim]``."""
+        """Tokens of the last stage, in time order: ``[batch, bands, parts, dim]``.
+
+        Their mean over the bands is what :meth:`frames` gives, that over both the
+        clip's embedding.
+        """
         x = self.encode_image(self.image(log_mel, longer), longer)
         batch, side, _, dim = x.shape
         # the rows of the image are quarters of the time; each holds num_bands rows

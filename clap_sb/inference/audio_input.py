@@ -250,6 +250,29 @@ def is_file(clip: AudioInput) -> bool:
     return isinstance(clip, (str, os.PathLike)) or hasattr(clip, "read")
 
 
+def is_independent(clip: AudioInput) -> bool:
+    """Whether a clip can be read while another is: a path, or a waveform in memory.
+
+    Arguments
+    ---------
+    clip : tensor, array, path, open file, AudioFile, or data set's sound
+        The clip.
+
+    Returns
+    -------
+    bool
+
+    Example
+    -------
+    >>> import io
+    >>> is_independent("dog.wav"), is_independent(io.BytesIO())
+    (True, False)
+    """
+    if isinstance(clip, (str, os.PathLike)):
+        return True
+    return not (is_file(clip) or isinstance(clip, AudioFile) or is_dataset_audio(clip))
+
+
 def _split(wavs: torch.Tensor) -> list[torch.Tensor]:
     """The clips of ``[time]``, ``[batch, time]`` or ``[batch, channels, time]``."""
     if wavs.dim() > 3:

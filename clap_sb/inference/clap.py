@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +19,7 @@ from clap_sb.inference.images import ClipImages
 from clap_sb.inference.labels import Labels
 from clap_sb.inference.run_options import run_options
 from clap_sb.model import CLAP as Model
+from clap_sb.runtimes.choice import TORCH, check_choice
 
 if TYPE_CHECKING:
     from clap_sb.data.audio_file import AudioSource
@@ -97,6 +98,7 @@ class CLAP(Encoder):
         freeze_params: bool = True,
         int16: bool = False,
         trust: Trust = False,
+        runtime: str = TORCH,
     ) -> CLAP:
         """Loads an export of ours, as SpeechBrain's interfaces load theirs.
 
@@ -120,6 +122,8 @@ class CLAP(Encoder):
         trust : bool or collection of str
             Whether it may be of classes that are not clap_sb's, which are then
             imported, or the names of those that it may be of (docs/extending.md).
+        runtime : str
+            What computes the towers, see the class.
 
         Returns
         -------
@@ -134,6 +138,7 @@ class CLAP(Encoder):
         """
         options = run_options(run_opts)
         usable_device(options.device)  # before a folder is made
+        check_choice(runtime, options.precision, options.device)
         folder = find_export(source)
         if savedir is not None:
             folder = link_into(folder, savedir)
@@ -145,6 +150,7 @@ class CLAP(Encoder):
             freeze_params=freeze_params,
             int16=int16,
             precision=options.precision,
+            runtime=runtime,
         )
 
     @classmethod
@@ -155,6 +161,9 @@ class CLAP(Encoder):
         device: str | torch.device | None = None,
         int16: bool = False,
         trust: Trust = False,
+        runtime: str = TORCH,
+        precision: str = "fp32",
+        tell: Callable[[str], object] | None = None,
     ) -> CLAP:
         """Loads a checkpoint of any family, without being told which.
 
@@ -177,6 +186,8 @@ class CLAP(Encoder):
             See the class.
         trust : bool or collection of str
             As in :meth:`from_hparams`.
+        runtime, precision, tell
+            What computes the towers, and how, see the class.
 
         Returns
         -------
@@ -187,14 +198,19 @@ class CLAP(Encoder):
         CheckpointError
             If the checkpoint is not to be had, or of no known kind, or does not fit.
         ValueError
-            If there is no such device.
+            If there is no such device, runtime or precision.
         """
-        checkpoint = open_checkpoint(path_or_hub_id, tokenizer, device or "cpu", trust)
+        device = device or "cpu"
+        check_choice(runtime, precision, str(device))  # before the time of loading
+        checkpoint = open_checkpoint(path_or_hub_id, tokenizer, device, trust)
         return cls(
             checkpoint.clap,
             checkpoint.description,
             checkpoint.architecture.weights_of,
             int16=int16,
+            precision=precision,
+            runtime=runtime,
+            tell=tell,
         )
 
     def classify_file(

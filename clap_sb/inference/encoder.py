@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from clap_sb.clips import joined_windows
 from clap_sb.encoders.caption_tokenizer import (
@@ -18,20 +17,18 @@ from clap_sb.encoders.caption_tokenizer import (
 )
 from clap_sb.encoders.cut_captions import counting
 from clap_sb.encoders.text_tower import caption_tokenizer
-from clap_sb.inference.audio_input import open_numbered, split_inputs
-from clap_sb.inference.run_options import autocast_dtype
-from clap_sb.inference.waveform import as_batch
+from clap_sb.inference.ahead import side_by_side, threads
+from clap_sb.inference.audio_input import is_independent, open_numbered, split_inputs
+from clap_sb.inference.listener import READERS, Listener
 from clap_sb.inference.windows import batched, read_windows
-from clap_sb.model import CLAP as Model
 
 if TYPE_CHECKING:
     from clap_sb.inference.audio_input import AudioInput, AudioSource
 
-_INT16 = 32767.0
 _ALWAYS = nullcontext()
 
 
-class Encoder(nn.Module):
+class Encoder(Listener):
     """A ready model: what it embeds, and how similar that is.
 
     Clips longer than its window are covered whole; an embedding depends on its clip or
@@ -39,107 +36,9 @@ class Encoder(nn.Module):
 
     Arguments
     ---------
-    model : clap_sb.model.CLAP
-        The model.
-    int16 : bool
-        Whether waveforms are rounded to 16 bits first, as LAION-CLAP's interface does
-        with files. It changes samples by at most 3.1e-5.
-    freeze_params : bool
-        Whether the model stays in eval mode and takes no gradients, as in SpeechBrain's
-        interfaces; without, :meth:`encode_batch` can be trained through.
-    precision : str
-        ``fp32``, or the towers' autocast: ``bf16``, ``fp16``.
+    model, **options
+        See :class:`~clap_sb.inference.listener.Listener`.
     """
-
-    def __init__(
-        self,
-        model: Model,
-        int16: bool = False,
-        freeze_params: bool = True,
-        precision: str = "fp32",
-    ):
-        super().__init__()
-        self.mods = nn.ModuleDict({"clap": model})
-        self.int16 = int16
-        self.freeze_params = freeze_params
-        self.autocast_dtype = autocast_dtype(precision)
-        self.eval()
-        if freeze_params:
-            self.requires_grad_(False)
-
-    def train(self, mode: bool = True) -> Encoder:
-        """Sets the mode; a frozen model stays in eval mode, whoever asks."""
-        return super().train(mode and not self.freeze_params)
-
-    @property
-    def model(self) -> Model:
-        """The model itself."""
-        return self.mods["clap"]
-
-    @property
-    def sample_rate(self) -> int:
-        """Sample rate that the audio tower hears, Hz."""
-        return self.model.sample_rate
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model is."""
-        return next(self.model.parameters()).device
-
-    @property
-    def logit_scale(self) -> float:
-        """Factor from similarities to logits."""
-        return self.model.logit_scale.scale().item()
-
-    @property
-    def logit_bias(self) -> float | None:
-        """What is added to the scaled similarities; None if the model has no bias."""
-        bias = self.model.logit_scale.bias
-        return None if bias is None else bias.item()
-
-    def forward(
-        self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """The same as :meth:`encode_batch`."""
-        return self.encode_batch(wavs, wav_lens)
-
-    def encode_batch(
-        self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Embeds a batch as SpeechBrain's interfaces do: on the model's device.
-
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            ``[batch, time]``, or ``[time]``, at :attr:`sample_rate`; floats in [-1, 1].
-        wav_lens : torch.Tensor, optional
-            Relative lengths, ``[batch]``, in (0, 1]; in float64 for clips of over a
-            minute. What they hold is looked at, for which a GPU is waited.
-
-        Returns
-        -------
-        torch.Tensor
-            ``[batch, joint_dim]``, unit norm; with gradients unless frozen.
-
-        Raises
-        ------
-        ValueError
-            If it is no such batch, or the lengths are not relative, or not one a clip.
-        """
-        return self._encode_heard(*as_batch(wavs, wav_lens))
-
-    def _encode_heard(
-        self, wavs: torch.Tensor, wav_lens: torch.Tensor | None
-    ) -> torch.Tensor:
-        if wav_lens is not None:
-            wav_lens = wav_lens.to(self.device)
-        with self.autocast():
-            return self.model.encode_audio(self._heard(wavs), wav_lens)
-
-    def _heard(self, wavs: torch.Tensor) -> torch.Tensor:
-        if self.int16:
-            wavs = (wavs.clamp(-1, 1) * _INT16).trunc() / _INT16
-        return wavs.float().to(self.device)
 
     @torch.no_grad()
     def encode_audio(
@@ -181,62 +80,59 @@ class Encoder(nn.Module):
         clips = split_inputs(wavs)
         total: dict[int, torch.Tensor] = {}
         count: Counter[int] = Counter()
-        windows = self._windows(clips, sample_rate, batch_size)
-        for group in batched(windows, self.model.clip_samples, batch_size):
-            with turn:
-                embedding = self.encode_windows([window for _, window in group])
-            for (clip, _), row in zip(group, embedding, strict=True):
+        for places, embedding in self._embedded(clips, sample_rate, batch_size, turn):
+            for clip, row in zip(places, embedding, strict=True):
                 total[clip] = total[clip] + row if clip in total else row
                 count[clip] += 1
         places = range(len(clips))
         sums = torch.stack([total[place] for place in places])
         return joined_windows(sums, torch.tensor([count[place] for place in places]))
 
+    def _embedded(
+        self,
+        clips: Sequence[AudioInput],
+        sample_rate: int | None,
+        batch_size: int,
+        turn: AbstractContextManager[object],
+    ) -> Iterator[tuple[list[int], torch.Tensor]]:
+        """Whose windows they are, and their embeddings, a batch at a time.
+
+        What is read and heard is some clips ahead of what is embedded.
+        """
+        streams = (
+            self._windows(clips, index, sample_rate, batch_size)
+            for index in range(len(clips))
+        )
+        # an open file may be named twice, and is at one place at a time
+        together = 2 * READERS if all(map(is_independent, clips)) else 1
+        whose: deque[list[int]] = deque()
+
+        def groups(windows: Iterator[tuple[int, torch.Tensor]]):
+            for group in batched(windows, self.model.clip_samples, batch_size):
+                whose.append([clip for clip, _ in group])
+                yield [window for _, window in group]
+
+        with threads(READERS) as readers, threads(1) as hearer:
+            with closing(side_by_side(readers, streams, together)) as windows:
+                for heard in self.heard_ahead(hearer, groups(windows)):
+                    with turn:
+                        embedding = self.encode_heard(heard)
+                    yield whose.popleft(), embedding
+
     def _windows(
-        self, clips: Sequence[AudioInput], sample_rate: int | None, at_once: int
+        self,
+        clips: Sequence[AudioInput],
+        index: int,
+        sample_rate: int | None,
+        at_once: int,
     ) -> Iterator[tuple[int, torch.Tensor]]:
-        """Each clip's windows; a tower with feature fusion gets its clips whole."""
-        for index in range(len(clips)):
-            with open_numbered(clips, index, sample_rate, self.sample_rate) as sound:
-                size = self.model.clip_samples
-                if self.model.takes_whole_clips:
-                    size = max(size, sound.num_samples)
-                for window in read_windows(sound, size, at_once=at_once):
-                    yield index, window
-
-    def encode_windows(self, windows: list[torch.Tensor]) -> torch.Tensor:
-        """Embeds windows, all of them at once.
-
-        Arguments
-        ---------
-        windows : list of torch.Tensor
-            Each ``[time]``, at :attr:`sample_rate`.
-
-        Returns
-        -------
-        torch.Tensor
-            ``[windows, joint_dim]``, unit norm, on the CPU.
-        """
-        return self._encode_heard(*self.padded(windows)).cpu()
-
-    def padded(self, windows: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        """A batch of windows, as the tower hears them.
-
-        Arguments
-        ---------
-        windows : list of torch.Tensor
-            Each ``[time]``, at :attr:`sample_rate`.
-
-        Returns
-        -------
-        wavs : torch.Tensor
-            ``[windows, time]``, on the model's device.
-        wav_lens : torch.Tensor
-            Relative lengths, ``[windows]``, float64: exact for hours.
-        """
-        wavs = nn.utils.rnn.pad_sequence(windows, batch_first=True)
-        lengths = torch.tensor([len(wav) for wav in windows], dtype=torch.float64)
-        return self._heard(wavs), (lengths / wavs.shape[1]).to(self.device)
+        """A clip's windows; a tower with feature fusion gets its clips whole."""
+        with open_numbered(clips, index, sample_rate, self.sample_rate) as sound:
+            size = self.model.clip_samples
+            if self.model.takes_whole_clips:
+                size = max(size, sound.num_samples)
+            for window in read_windows(sound, size, at_once=at_once):
+                yield index, window
 
     def embed_files(
         self, paths: AudioSource | Sequence[AudioSource], batch_size: int = 16
@@ -281,7 +177,7 @@ class Encoder(nn.Module):
             starts = range(0, len(captions), batch_size)
             groups = [captions[start : start + batch_size] for start in starts]
         with self.autocast(), counting() as cut:
-            rows = torch.cat([self.model.encode_text(group).cpu() for group in groups])
+            rows = torch.cat([self.computed.encode_text(g).cpu() for g in groups])
         cut.tell()
         return rows
 
@@ -352,11 +248,6 @@ class Encoder(nn.Module):
         if self.logit_bias is None:
             return logits.log_softmax(-1)
         return F.logsigmoid(logits)
-
-    def autocast(self) -> torch.autocast:
-        """The context that the towers run in, by the precision that was chosen."""
-        dtype = self.autocast_dtype
-        return torch.autocast(self.device.type, dtype, enabled=dtype is not None)
 
 
 def _listed(captions: str | Iterable[str]) -> list[str]:

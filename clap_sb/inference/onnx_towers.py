@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from clap_sb.inference.onnx_graphs import AudioGraph, TextGraph
 from clap_sb.model import CLAP
+from clap_sb.runtimes.onnxruntime_graph import exported_onnx
 
 TOLERANCE = 1e-4
 """What an element of an embedding may differ by from PyTorch's."""
 
-_OPSET = 18
 _ONE_FILE = 1_900_000_000  # bytes; protobuf ends at 2 GiB
 _CAPTIONS = ["a dog barks", "rain falls on a tin roof while a train passes", "wind"]
 
@@ -144,33 +140,11 @@ def _write(
     described: Mapping[str, Any],
 ) -> None:
     size = sum(p.numel() * p.element_size() for p in graph.state_dict().values())
-    # fused kernels lay their results out in ways that the written-out one does not
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), _quietly():
-        program = torch.onnx.export(
-            graph.eval(),
-            example,
-            dynamo=True,
-            input_names=described["inputs"],
-            output_names=[described["output"]],
-            dynamic_shapes=dict(shapes),
-            opset_version=_OPSET,
-            verbose=False,
-        )
+    names = described["inputs"], [described["output"]]
+    program = exported_onnx(graph, example, dict(shapes), *names)
     for key, value in described.items():
         program.model.metadata_props[f"clap_sb.{key}"] = json.dumps(value)
     program.save(str(path), external_data=size > _ONE_FILE)
-
-
-@contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """The exporter warns of its own internals, which nobody can mend."""
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(logging.NOTSET)
 
 
 def _difference(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -12,8 +13,10 @@ import torch.nn.functional as F
 
 from clap_sb.clips import window_starts
 from clap_sb.encoders.htsat import HTSAT
+from clap_sb.inference.ahead import side_by_side, threads
 from clap_sb.inference.audio_input import open_input
 from clap_sb.inference.encoder import Encoder
+from clap_sb.inference.listener import Heard
 from clap_sb.inference.windows import Sound, grouped, read_windows
 
 if TYPE_CHECKING:
@@ -140,20 +143,25 @@ def stream_windows(
             f"is at most the {most / rate:g} s that the model hears at once, and the "
             "hop more than 0 and no longer than the window"
         )
-    for begin, windows in _groups(sound, size, step, batch_size):
-        embedding = clap.encode_windows(windows)
+    for begin, heard in _heard(clap, sound, size, step, batch_size):
+        embedding = clap.encode_heard(heard)
         start = torch.tensor(begin, dtype=torch.float64)
         end = (start + size).clamp(max=sound.num_samples)
         yield WindowEmbeddings(start / rate, end / rate, embedding)
 
 
-def _groups(
-    sound: Sound, size: int, step: int, batch_size: int
-) -> Iterator[tuple[list[int], list[torch.Tensor]]]:
-    """Where some windows begin, in samples, and these windows."""
+def _heard(
+    clap: Encoder, sound: Sound, size: int, step: int, batch_size: int
+) -> Iterator[tuple[list[int], Heard]]:
+    """Where some windows begin, in samples, and what the tower is to embed of them.
+
+    What is read and heard is a group ahead of what is embedded.
+    """
+    begins = list(grouped(window_starts(sound.num_samples, size, step), batch_size))
     windows = read_windows(sound, size, step, batch_size)
-    for begin in grouped(window_starts(sound.num_samples, size, step), batch_size):
-        yield begin, list(islice(windows, len(begin)))
+    groups = (list(islice(windows, len(begin))) for begin in begins)
+    with threads(2) as pool, closing(side_by_side(pool, [groups], 1)) as read:
+        yield from zip(begins, clap.heard_ahead(pool, read), strict=True)
 
 
 @torch.no_grad()
@@ -236,8 +244,8 @@ def stream_frames(
         raise ValueError(
             f"a hop of {step / rate:g} s cannot be: the window is {size / rate:g} s"
         )
-    for begin, windows in _groups(sound, size, step, batch_size):
-        parts = _embed_parts(clap, windows)
+    for begin, heard in _heard(clap, sound, size, step, batch_size):
+        parts = _embed_parts(clap, heard)
         edges = torch.arange(parts.shape[1] + 1, dtype=torch.float64) * size
         edges = torch.tensor(begin).double()[:, None] + edges / parts.shape[1]
         start = edges[:, :-1].flatten()
@@ -247,10 +255,9 @@ def stream_frames(
         yield WindowEmbeddings(start[real] / rate, end[real] / rate, embedding)
 
 
-def _embed_parts(clap: Encoder, windows: list[torch.Tensor]) -> torch.Tensor:
+def _embed_parts(clap: Encoder, heard: Heard) -> torch.Tensor:
     """``[windows, parts, joint_dim]``."""
-    wavs, wav_lens = clap.padded(windows)
     with clap.autocast():
-        frames = clap.model.audio_encoder.frames(wavs, wav_lens)
+        frames = clap.computed.audio_encoder.frames_of_log_mel(*heard)
         parts = clap.model.audio_projection(frames)
     return F.normalize(parts.float(), dim=-1).cpu()

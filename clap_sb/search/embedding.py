@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clap_sb.search.reading import (
-    Decoded,
-    Hashed,
-    ahead,
-    hashed,
-    read_sound,
-    side_by_side,
-)
+from clap_sb.inference.ahead import ahead, side_by_side, threads
+from clap_sb.search.reading import Decoded, Hashed, hashed, read_sound
 from clap_sb.search.records import FileRecord, NewSound
 from clap_sb.search.scan import Stamp
 from clap_sb.search.store import Store
@@ -25,7 +20,8 @@ from clap_sb.search.store import Store
 if TYPE_CHECKING:
     import torch
 
-Encoder = Callable[[list["torch.Tensor"]], np.ndarray]
+    from clap_sb.inference import CLAP
+    from clap_sb.inference.listener import Heard
 
 _NOT_FINITE = (
     "the model's embedding of it is not finite; where that is so of most files, the "
@@ -73,8 +69,8 @@ class SoundEmbedder:
     ---------
     store : Store
         Where they go.
-    encode : callable
-        Waveforms of at most a window to embeddings ``[windows, dim]``.
+    clap : CLAP
+        The model, or what else has its ``hear_unlearned`` and ``encode_heard``.
     batch_size : int
         Windows that are embedded at once.
     workers : int
@@ -86,13 +82,13 @@ class SoundEmbedder:
     def __init__(
         self,
         store: Store,
-        encode: Encoder,
+        clap: CLAP,
         batch_size: int = 16,
         workers: int = 2,
         report: Callable[[int], object] = lambda files: None,
     ):
         self.store = store
-        self.encode = encode
+        self.clap = clap
         self.batch_size = batch_size
         self.workers = workers
         self.report = report
@@ -103,6 +99,7 @@ class SoundEmbedder:
         self._again: list[str] = []
         self._growing: dict[str, _Growing] = {}
         self._batch: list[tuple[str, torch.Tensor]] = []
+        self._heard: deque[tuple[list[str | None], Future[Heard]]] = deque()
         self._records: dict[str, FileRecord] = {}
 
     def run(self, files: Mapping[str, Stamp]) -> Counts:
@@ -118,18 +115,17 @@ class SoundEmbedder:
         Counts
         """
         self._stamps = files
-        pool = ThreadPoolExecutor(self.workers)
-        try:
+        with threads(self.workers) as pool, threads(1) as self._hearer:
             todo: Iterable[str] = files
             while todo:
                 self._again = []
                 self._read_all(pool, todo)
                 todo = self._again
             while self._batch:
+                self._hear()
+            while self._heard:
                 self._embed()
             self._note()
-        finally:
-            pool.shutdown(cancel_futures=True)
         return self.counts
 
     def _read_all(self, pool: ThreadPoolExecutor, paths: Iterable[str]) -> None:
@@ -137,7 +133,7 @@ class SoundEmbedder:
             for decoded in parts:
                 self._take(decoded)
                 while len(self._batch) >= self.batch_size:
-                    self._embed()
+                    self._hear()
                 if len(self._records) >= self.batch_size:
                     self._note()
 
@@ -174,6 +170,8 @@ class SoundEmbedder:
             first, *copies = self._growing.pop(digest).paths
             self._fail(first, decoded.error)
             self._batch = [part for part in self._batch if part[0] != digest]
+            for digests, _ in self._heard:  # a copy that is read again has its own
+                digests[:] = [None if other == digest else other for other in digests]
             self._again += copies  # the disk, not the bytes, may be what failed
             return
         sound = self._growing[digest]
@@ -183,11 +181,20 @@ class SoundEmbedder:
         sound.remarks = decoded.remarks
         self._batch += [(digest, wav) for wav in decoded.wavs]
 
-    def _embed(self) -> None:
+    def _hear(self) -> None:
+        """Has the front end hear a batch, while the one before is embedded."""
         batch = self._batch[: self.batch_size]
         self._batch = self._batch[self.batch_size :]
-        rows = self.encode([wav for _, wav in batch])
-        for (digest, _), row in zip(batch, rows, strict=True):
+        wavs = [wav for _, wav in batch]
+        heard = self._hearer.submit(self.clap.hear_unlearned, wavs)
+        self._heard.append(([digest for digest, _ in batch], heard))
+        if len(self._heard) > 1:
+            self._embed()
+
+    def _embed(self) -> None:
+        digests, heard = self._heard.popleft()
+        rows = self.clap.encode_heard(heard.result()).numpy()
+        for digest, row in zip(digests, rows, strict=True):
             if digest in self._growing:
                 self._growing[digest].parts.append(row)
                 self._growing[digest].missing -= 1

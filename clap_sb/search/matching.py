@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,6 @@ from clap_sb.search.records import ModelFacts
 from clap_sb.search.store import Store
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
 
     from clap_sb.inference import CLAP
@@ -166,25 +164,3 @@ def check_model(store: Store, clap: CLAP) -> None:
             "--tokenizer that it was made with"
             f"{f', {model.tokenizer}' if model.tokenizer else ', or none'}"
         )
-
-
-def encoder(clap: CLAP, batch_size: int) -> Callable[[list[torch.Tensor]], np.ndarray]:
-    """Makes a function of a model's audio side.
-
-    Arguments
-    ---------
-    clap : CLAP
-        The model.
-    batch_size : int
-        Windows that go through the tower at once.
-
-    Returns
-    -------
-    callable
-        Waveforms at the model's sample rate to embeddings ``[windows, dim]``.
-    """
-
-    def encode(wavs: list[torch.Tensor]) -> np.ndarray:
-        return clap.encode_audio(wavs, clap.sample_rate, batch_size).numpy()
-
-    return encode

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -50,6 +50,7 @@ class Searcher:
         tokenizer: str | None = None,
         device: str | None = None,
         trust: bool = False,
+        **how: Any,
     ) -> Searcher:
         """Opens an index and its model.
 
@@ -65,6 +66,9 @@ class Searcher:
             Where the model goes.
         trust : bool
             Whether it may be of classes that are not clap_sb's.
+        **how
+            What computes it: ``runtime``, ``precision`` and ``tell`` of
+            :class:`~clap_sb.inference.clap.CLAP`.
 
         Returns
         -------
@@ -82,9 +86,8 @@ class Searcher:
         # heavy: whoever named no index should not wait for it
         from clap_sb.inference import CLAP
 
-        return cls(
-            index, CLAP.from_checkpoint(checkpoint, tokenizer, device, trust=trust)
-        )
+        clap = CLAP.from_checkpoint(checkpoint, tokenizer, device, trust=trust, **how)
+        return cls(index, clap)
 
     def refresh(self) -> None:
         """Opens the index again if it was changed since."""

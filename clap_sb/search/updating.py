@@ -18,7 +18,6 @@ from clap_sb.search.lock import locked
 from clap_sb.search.matching import (
     check_model,
     describe_model,
-    encoder,
     located,
     sources,
 )
@@ -232,7 +231,7 @@ class Updater:
             check_model(store, self._clap)
         embed = SoundEmbedder(
             store,
-            encoder(self._clap, self.batch_size),
+            self._clap,
             batch_size=self.batch_size,
             workers=self.workers,
         )
