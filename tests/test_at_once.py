@@ -19,7 +19,7 @@ from clap_sb.search.errors import SearchError
 from clap_sb.search.store import DATABASE
 
 WRITERS = 3
-SOUNDS = 8
+SOUNDS = 4
 
 
 def _update(folder: Path, number: int, turns: int) -> None:
