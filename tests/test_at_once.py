@@ -19,7 +19,7 @@ from clap_sb.search.errors import SearchError
 from clap_sb.search.store import DATABASE
 
 WRITERS = 3
-SOUNDS = 8
+SOUNDS = 4
 
 
 def _update(folder: Path, number: int, turns: int) -> None:
@@ -76,6 +76,7 @@ def test_several_that_index_and_forget_at_once_lose_nothing(folder):
             index = SearchIndex(folder / "index")
             assert all(count <= SOUNDS for count in folders_of(index).values())
             seen += 1
+        time.sleep(0.1)
     assert seen and [writer.exitcode for writer in writers] == [0] * WRITERS
     told = [json.loads((folder / f"{n}.json").read_text()) for n in range(WRITERS)]
     assert all("another process is writing" in line for line in sum(told, []))
