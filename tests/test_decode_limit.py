@@ -77,6 +77,18 @@ def test_a_sound_is_refused_and_the_next_one_read(still):
         AudioFile(still / "stillopen.wav", SAMPLE_RATE)
 
 
+def test_what_the_page_looks_at_is_limited(still, monkeypatch):
+    """Whether a browser plays a file as it is, is found out by opening it."""
+    from clap_sb.data import decoders
+
+    def stand_still(source):
+        Still.released.wait(Still.seconds)
+
+    monkeypatch.setattr(decoders, "_check_there", stand_still)
+    with pytest.raises(AudioError, match=TOLD.format("a.wav")):
+        decoders.choose_decoder(still / "a.wav")
+
+
 def test_a_decoder_that_is_left_is_not_closed(still):
     with AudioFile(still / "still.wav", SAMPLE_RATE) as file:
         decoder = file._decoder

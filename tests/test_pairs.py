@@ -97,7 +97,12 @@ def test_epochs_draw_other_windows_and_captions_evenly(clips):
 def warnings(monkeypatch):
     said = []
     logger = logging.getLogger("test")
-    monkeypatch.setattr(logger, "warning", said.append)
+
+    def warning(message, main_process_only):
+        assert not main_process_only  # each rank comes upon files of its own
+        said.append(message)
+
+    monkeypatch.setattr(logger, "warning", warning)
     monkeypatch.setattr("speechbrain.utils.logger.get_logger", lambda name: logger)
     return said
 

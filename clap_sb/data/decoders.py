@@ -20,6 +20,7 @@ from clap_sb.data.audio_source import (
 )
 from clap_sb.data.chained_ogg import ChainedOgg
 from clap_sb.data.container_size import promised_size
+from clap_sb.data.decode_limit import limited
 from clap_sb.data.ffmpeg_container import count_packets
 from clap_sb.data.ffmpeg_decoder import FFmpegDecoder
 from clap_sb.data.mpeg_header import XingHeader, xing_header
@@ -70,6 +71,7 @@ class Decoder(Protocol):
 Opener = Callable[[AudioSource], Decoder]
 
 
+@limited
 def choose_decoder(source: AudioSource) -> Opener:
     """Finds out which decoder reads a file right, and whether all of it is there.
 

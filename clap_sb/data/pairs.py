@@ -375,6 +375,5 @@ def never_known(clip: Clip) -> bool:
 def _warn(message: str) -> None:
     from speechbrain.utils.logger import get_logger
 
-    # an error names the file, and a log is text
-    # each rank comes upon files of its own
+    # an error names the file, and a log is text; each rank has files of its own
     get_logger(__name__).warning(printable(message), main_process_only=False)
