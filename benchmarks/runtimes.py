@@ -19,6 +19,9 @@ what the tower alone takes, in seconds and in those of the processor.
 
 from __future__ import annotations
 
+import clap_sb  # noqa: F401  (before torch: how its threads wait)
+
+# isort: split
 import argparse
 import contextlib
 import json

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from clap_sb.whole_file import whole_file
+from clap_sb.whole_file import write_whole
 
 _MAGIC = b"clap_sb graph 1\n"
 
@@ -43,8 +43,7 @@ def write_graph(path: str | Path, parts: Mapping[str, bytes]) -> None:
         digest.update(part)
     sizes = {name: len(part) for name, part in parts.items()}
     head = json.dumps({"sha256": digest.hexdigest(), "sizes": sizes}).encode()
-    with whole_file(path) as unfinished, open(unfinished, "wb") as file:
-        file.writelines([_MAGIC, head, b"\n", *parts.values()])
+    write_whole(path, b"".join([_MAGIC, head, b"\n", *parts.values()]))
 
 
 def read_graph(path: str | Path) -> dict[str, memoryview]:
