@@ -70,6 +70,26 @@ def test_what_is_frozen_has_no_gradient(by_onednn):
 
 
 @needs_onednn
+def test_gradients_can_be_differentiated_and_taken_by_clip(by_onednn):
+    layer, x = layer_and_input(96, 288)
+
+    def penalty(function) -> torch.Tensor:
+        (slope,) = torch.autograd.grad(function(x).square().sum(), x, create_graph=True)
+        return torch.autograd.grad(slope.square().sum(), layer.weight)[0]
+
+    def plain(x: torch.Tensor) -> torch.Tensor:
+        return F.linear(x, layer.weight, layer.bias)
+
+    def by_clip(function) -> torch.Tensor:
+        slope = torch.func.grad(lambda one: function(one).square().sum())
+        return torch.func.vmap(slope)(x)
+
+    torch.testing.assert_close(penalty(layer), penalty(plain), rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(by_clip(layer), by_clip(plain), rtol=1e-4, atol=1e-4)
+    assert by_onednn
+
+
+@needs_onednn
 def test_no_clip_is_no_error(by_onednn):
     assert Linear(96, 288)(torch.zeros(0, 7, 96)).shape == (0, 7, 288)
 

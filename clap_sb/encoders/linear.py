@@ -15,7 +15,6 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.autograd.function import once_differentiable
 
 # Entries of a weight from which on oneDNN makes up for what a call of it costs. The
 # batch has no part in it, so that a clip is computed the same way in any.
@@ -94,18 +93,26 @@ def _product(
 class _OneDnn(torch.autograd.Function):
     """A linear layer whose three products are oneDNN's."""
 
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(
-        ctx, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
+        x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
     ) -> torch.Tensor:
-        ctx.save_for_backward(x, weight)
         return _product(x, weight, bias)
 
     @staticmethod
-    @once_differentiable
+    def setup_context(ctx, inputs: tuple, output: torch.Tensor) -> None:
+        ctx.save_for_backward(*inputs[:2])
+
+    @staticmethod
     def backward(ctx, grad: torch.Tensor):
         x, weight = ctx.saved_tensors
         of_x = of_weight = of_bias = None
+        if ctx.needs_input_grad[2]:
+            of_bias = grad.sum(0)
+        if torch.is_grad_enabled():  # to be differentiated again: oneDNN's cannot be
+            return grad @ weight, grad.t() @ x, of_bias
         if ctx.needs_input_grad[0]:
             of_x = _product(grad, weight.t())
         if ctx.needs_input_grad[1]:
@@ -114,6 +121,4 @@ class _OneDnn(torch.autograd.Function):
                 of_weight = _product(grad.t(), x.t())
             else:
                 of_weight = _product(x.t(), grad.t()).t()
-        if ctx.needs_input_grad[2]:
-            of_bias = grad.sum(0)
         return of_x, of_weight, of_bias
