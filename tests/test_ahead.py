@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import threading
 import time
 
@@ -132,3 +134,41 @@ def test_threads_learn_nothing(clap, sounds):
     heard = clap.hear_unlearned([torch.zeros(999)])
     assert not heard.first.requires_grad
     assert not clap.encode_audio(sounds[:2]).requires_grad
+
+
+AFTER_THE_MAIN_THREAD = """
+import sys, threading
+from clap_sb.inference.ahead import ahead, side_by_side, threads
+
+def late():
+    main.join()  # it has come to its end, and pools take nothing more
+    with threads(2) as pool:
+        return list(ahead(pool, abs, [-1, -2, -3], 2))
+
+def throughout():
+    found = []
+    with threads(2) as pool:
+        for result in ahead(pool, abs, range(5), 2):
+            main.join()
+            found.append(result)
+        return found + list(side_by_side(pool, [iter("ab"), iter("c")], 2))
+
+main = threading.main_thread()
+for job in (late, throughout):
+    told = lambda job=job: sys.stdout.write(f"{job()}\\n")
+    threading.Thread(target=told).start()
+"""
+
+
+def test_threads_that_outlive_the_main_one_go_on():
+    words = [sys.executable, "-c", AFTER_THE_MAIN_THREAD]
+    found = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    expected = {"[1, 2, 3]", "[0, 1, 2, 3, 4, 'a', 'b', 'c']"}
+    assert set(found.stdout.splitlines()) == expected, found.stderr
+
+
+def test_threads_that_were_left_take_nothing_more():
+    with threads(1) as pool:
+        pass
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        pool.submit(abs, -1)

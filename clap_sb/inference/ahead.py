@@ -6,10 +6,37 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from typing import Any, TypeVar
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
+
+
+class _Threads(ThreadPoolExecutor):
+    """Works in the caller's own thread where the interpreter ends.
+
+    Threads go on after the main one has come to its end, and are waited for, but pools
+    take nothing from then on.
+    """
+
+    is_left = False
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self.is_left = True
+        super().shutdown(wait, cancel_futures=cancel_futures)
+
+    def submit(self, function: Callable, /, *arguments: Any) -> Future:
+        try:
+            return super().submit(function, *arguments)
+        except RuntimeError as error:
+            if self.is_left or "cannot schedule new futures" not in str(error):
+                raise
+        done: Future = Future()
+        try:
+            done.set_result(function(*arguments))
+        except Exception as error:
+            done.set_exception(error)
+        return done
 
 
 @contextlib.contextmanager
@@ -25,7 +52,7 @@ def threads(count: int) -> Iterator[ThreadPoolExecutor]:
     ------
     ThreadPoolExecutor
     """
-    pool = ThreadPoolExecutor(count)
+    pool = _Threads(count)
     try:
         yield pool
     finally:
