@@ -19,6 +19,7 @@ from clap_sb.data.audio_file import AudioFile
 from clap_sb.inference import CLAP, each_file, encoder
 from clap_sb.inference.ahead import ahead, threads
 from clap_sb.inference.each_file import embed_each
+from clap_sb.inference.window_embeddings import embed_windows
 from clap_sb.inference.windows import read_windows
 
 SECONDS = (1.0, 6.2, 0.4, 2.5, 11.0, 0.1)
@@ -172,3 +173,18 @@ def test_threads_that_were_left_take_nothing_more():
         pass
     with pytest.raises(RuntimeError, match="after shutdown"):
         pool.submit(abs, -1)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_a_batch_of_nothing_is_told(clap, sounds, batch_size):
+    def windows(sound, size: int):
+        return embed_windows(clap, sound, batch_size=size)
+
+    for embed, given in (
+        (clap.embed_files, sounds[:1]),
+        (clap.encode_text, ["a dog"]),
+        (lambda *given: list(each_file.embed_each(clap, *given)), sounds[:1]),
+        (windows, sounds[0]),
+    ):
+        with pytest.raises(ValueError, match=f"batch_size is {batch_size}: give"):
+            embed(given, batch_size)

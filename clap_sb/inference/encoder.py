@@ -20,7 +20,7 @@ from clap_sb.encoders.text_tower import caption_tokenizer
 from clap_sb.inference.ahead import side_by_side, threads
 from clap_sb.inference.audio_input import is_independent, open_numbered, split_inputs
 from clap_sb.inference.listener import READERS, Listener
-from clap_sb.inference.windows import batched, read_windows
+from clap_sb.inference.windows import batched, check_batch_size, read_windows
 
 if TYPE_CHECKING:
     from clap_sb.inference.audio_input import AudioInput, AudioSource
@@ -174,7 +174,7 @@ class Encoder(Listener):
         else:
             captions = _listed(captions)
             self._check_captions(captions)
-            starts = range(0, len(captions), batch_size)
+            starts = range(0, len(captions), check_batch_size(batch_size))
             groups = [captions[start : start + batch_size] for start in starts]
         with self.autocast(), counting() as cut:
             rows = torch.cat([self.computed.encode_text(g).cpu() for g in groups])

@@ -24,6 +24,36 @@ class Sound(Protocol):
         """Gives a span, ``[time]``."""
 
 
+def check_batch_size(count: int) -> int:
+    """Refuses a batch of nothing.
+
+    Arguments
+    ---------
+    count : int
+        How many at once.
+
+    Returns
+    -------
+    int
+        The same.
+
+    Raises
+    ------
+    ValueError
+        If it is less than 1.
+
+    Example
+    -------
+    >>> check_batch_size(0)
+    Traceback (most recent call last):
+    ...
+    ValueError: batch_size is 0: give a whole number of at least 1
+    """
+    if count < 1:
+        raise ValueError(f"batch_size is {count}: give a whole number of at least 1")
+    return count
+
+
 def read_windows(
     sound: Sound, size: int, hop: int | None = None, at_once: int = 16
 ) -> Iterator[torch.Tensor]:
@@ -54,7 +84,7 @@ def read_windows(
     [0.0, 10.0, 15.0]
     """
     starts = window_starts(sound.num_samples, size, hop)
-    for place in range(0, len(starts), at_once):
+    for place in range(0, len(starts), check_batch_size(at_once)):
         group = starts[place : place + at_once]
         span = sound.read(group[0], min(group[-1] + size, sound.num_samples))
         for start in group:
@@ -118,5 +148,6 @@ def grouped(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     [['a', 'b'], ['c']]
     """
     iterator = iter(items)
+    check_batch_size(size)
     while group := list(islice(iterator, size)):
         yield group
