@@ -180,11 +180,11 @@ def test_a_batch_of_nothing_is_told(clap, sounds, batch_size):
     def windows(sound, size: int):
         return embed_windows(clap, sound, batch_size=size)
 
-    for embed, given in (
+    for embed, what in (
         (clap.embed_files, sounds[:1]),
         (clap.encode_text, ["a dog"]),
         (lambda *given: list(each_file.embed_each(clap, *given)), sounds[:1]),
         (windows, sounds[0]),
     ):
         with pytest.raises(ValueError, match=f"batch_size is {batch_size}: give"):
-            embed(given, batch_size)
+            embed(what, batch_size)
