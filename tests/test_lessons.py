@@ -15,7 +15,8 @@ from clap_sb.data.audio_folder import prepare_audio_folder
 from clap_sb.data.manifest import Clip, read_manifest
 from clap_sb.distillation import lessons as module
 from clap_sb.distillation import settled_norms
-from clap_sb.distillation.lessons import Lessons, collate_lessons
+from clap_sb.distillation.lesson_batch import collate_lessons
+from clap_sb.distillation.lessons import Lessons
 from clap_sb.distillation.listener import Listener
 from clap_sb.distillation.log_mel_augment import LogMelAugment
 from clap_sb.distillation.settled_norms import settle_norms

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from clap_sb.distillation.lessons import Lessons, collate_lessons
+from clap_sb.distillation.lesson_batch import collate_lessons
+from clap_sb.distillation.lessons import Lessons
 from clap_sb.distillation.listener import Listener
 
 _BATCH = 64

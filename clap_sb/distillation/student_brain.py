@@ -9,7 +9,7 @@ import speechbrain as sb
 import torch
 
 from clap_sb.brain import CLAPBrain
-from clap_sb.distillation.lessons import LessonBatch
+from clap_sb.distillation.lesson_batch import LessonBatch
 from clap_sb.distillation.settled_norms import settle_norms
 from clap_sb.distillation.teacher_embeddings import TeacherEmbeddings
 from clap_sb.encoders.projection import TurnedProjection
