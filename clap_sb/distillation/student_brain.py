@@ -30,7 +30,7 @@ class StudentBrain(CLAPBrain):
     After each epoch, batch statistics are taken over ``settled_over`` lessons as they
     are (:func:`~clap_sb.distillation.settled_norms.settle_norms`).
 
-    ``modules`` is ``{"clap": Listener(...)}``; ``best_metric`` is ``cosine``,
+    ``modules`` is ``{"clap": AudioHalf(...)}``; ``best_metric`` is ``cosine``,
     ``neighbours``, or ``epoch`` to keep the last one.
 
     Arguments
