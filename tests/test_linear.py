@@ -90,6 +90,63 @@ def test_gradients_can_be_differentiated_and_taken_by_clip(by_onednn):
 
 
 @needs_onednn
+def test_slopes_can_be_taken_forwards(by_onednn):
+    layer, x = layer_and_input(96, 288)
+    given = (layer.weight, layer.bias, x[0].detach())
+    directions = tuple(torch.randn_like(part) for part in given)
+
+    def ours(weight, bias, x):
+        parameters = {"weight": weight, "bias": bias}
+        return torch.func.functional_call(layer, parameters, (x,))
+
+    found = torch.func.jvp(ours, given, directions)
+    expected = torch.func.jvp(lambda w, b, x: F.linear(x, w, b), given, directions)
+    torch.testing.assert_close(found, expected)
+    assert by_onednn
+
+
+@needs_onednn
+@pytest.mark.parametrize("shape", [(2, 48), (192,), (3, 95)])
+def test_rows_of_another_length_are_an_error(shape, by_onednn):
+    with pytest.raises(RuntimeError, match="cannot be multiplied|size mismatch"):
+        Linear(96, 288)(torch.randn(shape))
+    assert not by_onednn
+
+
+class Strange(torch.Tensor):
+    """As of libraries that keep weights in their own way."""
+
+
+def test_weights_of_a_class_of_their_own_are_left_to_it(by_onednn):
+    layer, x = layer_and_input(96, 288)
+    layer.requires_grad_(False)
+    dense = layer.weight.clone()
+    for weight in (dense.as_subclass(Strange), dense.to_sparse_csr()):
+        layer.weight = torch.nn.Parameter(weight, requires_grad=False)
+        torch.testing.assert_close(
+            layer(x.detach()).as_subclass(torch.Tensor),
+            F.linear(x.detach(), dense, layer.bias),
+        )
+    assert not by_onednn
+
+
+def test_tools_with_tables_of_layers_find_them():
+    """`quantize_dynamic` passes over in silence what is not of a class in its table."""
+    assert {torch.nn.Linear: "found"}[Linear] == "found"
+    assert Linear == torch.nn.Linear == Linear
+    assert torch.nn.Conv2d not in {Linear}
+    layer = torch.nn.Sequential(Linear(96, 288))
+    traced = torch.fx.symbolic_trace(layer)
+    x = torch.randn(2, 96)
+    torch.testing.assert_close(traced(x), layer(x))
+    if torch.backends.quantized.engine == "none":
+        return
+    smaller = torch.ao.quantization.quantize_dynamic(layer, {torch.nn.Linear})
+    assert "quantized" in type(smaller[0]).__module__
+    torch.testing.assert_close(smaller(x), layer(x), rtol=0, atol=0.1)
+
+
+@needs_onednn
 def test_no_clip_is_no_error(by_onednn):
     assert Linear(96, 288)(torch.zeros(0, 7, 96)).shape == (0, 7, 288)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -130,6 +131,34 @@ def test_where_nothing_can_be_noted_it_is_told(folder, monkeypatch, capsys):
     (folder / "state").write_bytes(b"no folder")
     _note_own([str(folder / "sounds")])
     assert "--play-from" in capsys.readouterr().err
+
+
+def no_home():
+    raise RuntimeError("Could not determine home directory.")
+
+
+@pytest.mark.parametrize("state", ["", "state"])
+def test_who_has_no_home_is_told_and_hears_by_play_from(
+    folder, state, monkeypatch, capsys
+):
+    """As users of a container, whom its system does not know."""
+    monkeypatch.setenv("XDG_STATE_HOME", state)  # no full name, and so none at all
+    monkeypatch.setattr(own_folders.Path, "home", no_home)
+    monkeypatch.chdir(folder)
+    _note_own([str(folder / "sounds")])
+    assert "set HOME, or XDG_STATE_HOME" in capsys.readouterr().err
+    assert not (folder / "state").exists()
+    sounds = folder / "sounds"
+    assert plays(serving(folder, "sounds/a.wav")) == {"a.wav": False}
+    shutil.rmtree(folder / "sounds.index")
+    heard = serving(folder, "sounds/a.wav", play_from=[sounds])
+    assert plays(heard) == {"a.wav": True}
+
+
+def test_a_home_that_is_no_folder_has_no_list(folder, monkeypatch):
+    """As of programs that run in the background."""
+    monkeypatch.setenv("XDG_STATE_HOME", os.devnull)
+    assert own_folders.own_folders() == []
 
 
 @pytest.mark.parametrize("content", ["{}", "[1]", "no JSON", "[" * 10**5])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -314,7 +315,23 @@ def test_a_graph_that_is_another_is_refused(plain):
 
 
 def test_where_the_cache_is(monkeypatch, tmp_path):
-    monkeypatch.delenv(VARIABLE)
+    monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.setattr(graph_cache.sys, "platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert graph_cache.cache_folder() == tmp_path / "clap_sb" / "graphs"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # in each folder another: none
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    assert graph_cache.cache_folder() == tmp_path / ".cache" / "clap_sb" / "graphs"
+
+
+def test_who_has_no_home_is_told_what_to_set(monkeypatch, plain):
+    def home():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in (VARIABLE, "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(graph_cache.sys, "platform", "linux")
+    monkeypatch.setattr(Path, "home", home)
+    graph = LogMelGraph(plain.model.audio_encoder)
+    with pytest.raises(RuntimeChoiceError, match=f"set HOME.*{VARIABLE}"):
+        compiled.compiled(graph, "onnxruntime", "fp32", lambda line: None)

@@ -20,13 +20,30 @@ from torch import nn
 # batch has no part in it, so that a clip is computed the same way in any.
 _WORTH_IT = 8192
 
+# Other classes compute in their own way: quantised, of several machines, traced.
+_PLAIN = (torch.Tensor, nn.Parameter)
 
-class Linear(nn.Linear):
+
+class _FoundAsLinear(type):
+    """Finds a class wherever a table of classes has ``torch.nn.Linear``.
+
+    Tools that replace or measure layers have such tables (``quantize_dynamic``), and
+    pass over in silence what is not in them.
+    """
+
+    def __eq__(cls, other: object) -> bool:
+        return other is cls or other is nn.Linear
+
+    def __hash__(cls) -> int:
+        return hash(nn.Linear)
+
+
+class Linear(nn.Linear, metaclass=_FoundAsLinear):
     """``torch.nn.Linear``, by oneDNN where that is faster.
 
     That is: float32 on AMD's CPUs with AVX-512. All else is torch's own: what is under
-    autocast, and graphs that are compiled or exported, too.
-    ``torch.backends.mkldnn.enabled = False`` turns it off.
+    autocast, and graphs that are compiled or exported, too; weights that are sparse, or
+    of a class of their own. ``torch.backends.mkldnn.enabled = False`` turns it off.
 
     Arguments
     ---------
@@ -43,15 +60,19 @@ class Linear(nn.Linear):
         """``[..., in_features]`` to ``[..., out_features]``."""
         if not self._by_onednn(x):
             return F.linear(x, self.weight, self.bias)
-        rows = x.reshape(-1, self.in_features)
+        rows = x.reshape(-1, x.shape[-1])
         return _OneDnn.apply(rows, self.weight, self.bias).view(*x.shape[:-1], -1)
 
     def _by_onednn(self, x: torch.Tensor) -> bool:
         if torch.compiler.is_compiling() or torch.jit.is_tracing():
             return False
         return (
-            x.device.type == self.weight.device.type == "cpu"
+            type(x) in _PLAIN
+            and type(self.weight) in _PLAIN
+            and x.device.type == self.weight.device.type == "cpu"
             and x.dtype == self.weight.dtype == torch.float32
+            and x.layout == self.weight.layout == torch.strided
+            and x.shape[-1:] == self.weight.shape[-1:]  # or else torch tells it
             and x.numel() > 0
             and self.weight.numel() >= _WORTH_IT
             and not torch.is_autocast_enabled("cpu")
@@ -105,6 +126,19 @@ class _OneDnn(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx, inputs: tuple, output: torch.Tensor) -> None:
         ctx.save_for_backward(*inputs[:2])
+        ctx.save_for_forward(*inputs[:2])
+
+    @staticmethod
+    def jvp(ctx, of_x, of_weight, of_bias):
+        x, weight = ctx.saved_tensors
+        parts = []
+        if of_x is not None:
+            parts.append(of_x @ weight.t())
+        if of_weight is not None:
+            parts.append(x @ of_weight.t())
+        if of_bias is not None:
+            parts.append(of_bias.expand(len(x), -1))
+        return sum(parts)
 
     @staticmethod
     def backward(ctx, grad: torch.Tensor):

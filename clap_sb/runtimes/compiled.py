@@ -10,7 +10,7 @@ from types import ModuleType
 import torch
 
 from clap_sb.runtimes.choice import RuntimeChoiceError
-from clap_sb.runtimes.graph_cache import graph_path
+from clap_sb.runtimes.graph_cache import VARIABLE, graph_path
 from clap_sb.runtimes.graph_file import DamagedGraphError, read_graph, write_graph
 from clap_sb.runtimes.tower_graph import TowerGraph
 
@@ -51,10 +51,13 @@ def compiled(
     ------
     RuntimeChoiceError
         If the tower cannot be converted, or gives something else then, or the processor
-        has no such precision.
+        has no such precision, or this user no place for what is kept.
     """
     room = importlib.import_module(f"clap_sb.runtimes.{runtime}_graph")
-    path = graph_path(graph.tower, type(graph).__name__, room.PACKAGES)
+    try:
+        path = graph_path(graph.tower, type(graph).__name__, room.PACKAGES)
+    except FileNotFoundError as error:
+        raise RuntimeChoiceError(f"{error}, or {VARIABLE}") from None
     load = getattr(room, _GRAPHS[runtime])
     parts = _kept(path, tell)
     if parts is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import clap_sb
 from clap_sb.encoders.fingerprint import tower_fingerprint
+from clap_sb.user_folder import user_folder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,16 +29,21 @@ def cache_folder() -> Path:
     Returns
     -------
     Path
+
+    Raises
+    ------
+    FileNotFoundError
+        If this user has none.
     """
-    if VARIABLE in os.environ:
+    if os.environ.get(VARIABLE):
         return Path(os.environ[VARIABLE]) / "graphs"
     if sys.platform == "win32":
-        place = os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")
+        place = user_folder("LOCALAPPDATA", "AppData/Local")
     elif sys.platform == "darwin":
         place = Path.home() / "Library" / "Caches"
     else:
-        place = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(place) / "clap_sb" / "graphs"
+        place = user_folder("XDG_CACHE_HOME", ".cache")
+    return place / "clap_sb" / "graphs"
 
 
 def graph_path(tower: nn.Module, kind: str, packages: Iterable[str]) -> Path:
@@ -59,6 +65,11 @@ def graph_path(tower: nn.Module, kind: str, packages: Iterable[str]) -> Path:
     Returns
     -------
     Path
+
+    Raises
+    ------
+    FileNotFoundError
+        If this user has no place for such files.
     """
     versions = [f"{name} {version(name)}" for name in ("torch", *packages)]
     told = [

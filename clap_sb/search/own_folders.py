@@ -15,6 +15,7 @@ from clap_sb.data.file_lock import file_lock
 from clap_sb.data.suffixes import sound_order
 from clap_sb.search.errors import SearchError
 from clap_sb.search.scan import lies_in, outermost
+from clap_sb.user_folder import user_folder
 from clap_sb.whole_file import write_whole
 
 
@@ -28,19 +29,20 @@ def own_folders() -> list[str]:
     Returns
     -------
     list of str
-        Full names.
+        Full names; none where there is no list, or it lies out of this user's reach, as
+        in the home of somebody else.
 
     Raises
     ------
     SearchError
         If the list is damaged.
     """
-    path = _list()
     try:
+        path = _list()
         names = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
             raise ValueError("it is no list of names")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []
     except (OSError, ValueError, RecursionError) as error:
         raise SearchError(
@@ -137,6 +139,4 @@ def _is_in(folder: str, above: str) -> bool:
 
 def _list() -> Path:
     """Where it is: in the user's own folder for what programs note."""
-    state = os.environ.get("XDG_STATE_HOME")
-    place = Path(state) if state else Path.home() / ".local" / "state"
-    return place / "clap_sb" / "folders.json"
+    return user_folder("XDG_STATE_HOME", ".local/state") / "clap_sb" / "folders.json"
