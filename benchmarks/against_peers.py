@@ -47,7 +47,7 @@ TRAINING = "training step"
 VARIANTS = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "tf32", "bf16", "compiled")}
 ALIKE = 1e-4
 HEADER = (
-    "| | | clap_sb, s | peer, s | wall: times as fast | CPU time |",
+    "| precision, peer | | clap_sb, s | peer, s | wall: times as fast | CPU time |",
     "|---|---|---|---|---|---|",
 )
 MARKS = ("<!-- make bench -->\n", "<!-- end of make bench -->\n")
@@ -273,7 +273,7 @@ def write(lines: Sequence[str], path: Path) -> None:
         raise ValueError(f"{path} lacks the lines {MARKS}, between which it is written")
     before, after = text.split(MARKS[0])[0], text.split(MARKS[1])[1]
     body = "\n".join(lines)
-    write_whole(path, f"{before}{MARKS[0]}\n{body}\n\n{MARKS[1]}{after}")
+    write_whole(path, f"{before}{MARKS[0]}{body}\n\n{MARKS[1]}{after}")
 
 
 def report(options: argparse.Namespace) -> Iterator[str]:
@@ -305,6 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--small", action="store_true", help="models for a test")
     parser.add_argument("--write", type=Path, help="a file with the section's marks")
     options = parser.parse_args(arguments)
+    options.command = " ".join(arguments)
     options.variants = options.variants or VARIANTS[options.device.type]
     lines = []
     for line in report(options):

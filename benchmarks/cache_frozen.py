@@ -31,7 +31,7 @@ from clap_sb.data.builtin import write_esc50
 from clap_sb.data.manifest import Clip
 from clap_sb.experiment.command_line import set_threads
 from clap_sb.training.loaders import dataio_prep
-from clap_sb.training.text_tower import settle_text_tower
+from clap_sb.training.text_start import settle_text_tower
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 FILES = [

@@ -15,7 +15,7 @@ from clap_sb.data.builtin import write_audiocaps
 from clap_sb.search import SearchIndex
 from clap_sb.search.records import FileRecord, NewSound
 from clap_sb.search.scan import Stamp
-from clap_sb.training.text_tower import settle_text_tower
+from clap_sb.training.text_start import settle_text_tower
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = ROOT / "recipes"

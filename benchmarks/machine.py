@@ -94,6 +94,7 @@ def machine(
     processor, known = _processor()
     flags = ", ".join(f for f in INSTRUCTIONS if f in known) or "none of them told"
     lines = [
+        f"- `python benchmarks/against_peers.py {options.command}`",
         f"- processor: {processor}, {os.cpu_count()} cores, torch takes "
         f"{torch.get_num_threads()}; {flags}; torch's kernels "
         f"{torch.backends.cpu.get_cpu_capability()}",
@@ -102,7 +103,7 @@ def machine(
         f"the machine {load:.1f} before and {os.getloadavg()[0]:.1f} after",
     ]
     if options.device.type == "cuda":
-        lines.insert(1, f"- GPU: {torch.cuda.get_device_name(options.device)}")
+        lines.insert(2, f"- GPU: {torch.cuda.get_device_name(options.device)}")
     return lines
 
 

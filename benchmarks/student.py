@@ -125,6 +125,7 @@ def openvino(path: str, threads: int) -> Callable:
     import openvino as runtime
 
     settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
+    settings["INFERENCE_PRECISION_HINT"] = "f32"  # it may take bf16 by itself
     compiled = runtime.Core().compile_model(path, "CPU", settings)
     return lambda inputs: compiled(inputs)[0]
 

@@ -35,7 +35,7 @@ from clap_sb.data.manifest import Clip
 from clap_sb.data.pairs import PairBatch, PairCollate, PairDataset
 from clap_sb.experiment.command_line import set_threads
 from clap_sb.training.optimization import parameter_groups
-from clap_sb.training.text_tower import settle_text_tower
+from clap_sb.training.text_start import settle_text_tower
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 FILES = [

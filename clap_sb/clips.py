@@ -151,11 +151,26 @@ def fill(
     if _nothing_repeats(lengths, size, rule):
         padded = F.pad(wavs, (0, size - wavs.shape[1]))
         return torch.where(position < lengths, padded, padded.new_zeros(()))
-    filled = wavs.gather(1, position % lengths)
+    filled = _repeated(wavs, lengths, position)
     if rule == "repeat":
         return filled
     kept = lengths if rule == "pad" else size - torch.full_like(lengths, size) % lengths
     return torch.where(position < kept, filled, filled.new_zeros(()))
+
+
+def _repeated(
+    wavs: torch.Tensor, lengths: torch.Tensor, position: torch.Tensor
+) -> torch.Tensor:
+    """Each clip again and again, ``[batch, len(position)]``."""
+    if torch.compiler.is_compiling() or lengths.device.type != "cpu":
+        return wavs.gather(1, position % lengths)
+    size = len(position)
+    # whole copies: to divide each position takes five times as long
+    rows = [
+        wav[:length].repeat(-(-size // length))[:size]
+        for wav, length in zip(wavs, lengths.flatten().tolist(), strict=True)
+    ]
+    return torch.stack(rows)
 
 
 def _nothing_repeats(lengths: torch.Tensor, size: int, rule: str) -> bool:

@@ -20,7 +20,7 @@ from clap_sb.config import join
 from clap_sb.data.manifest import Clip, read_manifest
 from clap_sb.data.pairs import PairCollate, PairDataset
 from clap_sb.objectives.info_nce import InfoNCE
-from clap_sb.training.text_tower import settle_text_tower
+from clap_sb.training.text_start import settle_text_tower
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = [

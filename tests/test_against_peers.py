@@ -24,7 +24,7 @@ def bench():
 
 def options(bench, **changed) -> Namespace:
     given = {"device": torch.device("cpu"), "variants": ("fp32",), "small": True}
-    return Namespace(**{**given, "batch_size": 2, "rounds": 2} | changed)
+    return Namespace(**{**given, "batch_size": 2, "rounds": 2, "command": ""} | changed)
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_the_section_goes_between_its_marks(bench, tmp_path):
     for lines in (["old"], ["new", "lines"]):
         bench.write(lines, page)
     first, last = bench.MARKS
-    expected = f"Before\n{first}\nnew\nlines\n\n{last}After\n"
+    expected = f"Before\n{first}new\nlines\n\n{last}After\n"
     assert page.read_text(encoding="utf-8") == expected
     page.write_text("no marks", encoding="utf-8")
     with pytest.raises(ValueError, match="lacks the lines"):

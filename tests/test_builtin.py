@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from clap_sb.data.builtin import LABELS, write_audiocaps, write_esc50
-from clap_sb.data.builtin.captions import write_captions
+from clap_sb.data.builtin.event_captions import write_captions
 from clap_sb.data.builtin.events import OPPOSITES, Event
 from clap_sb.data.builtin.pcm import write_pcm
 from clap_sb.data.builtin.scenes import draw_pairs, draw_scenes

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from clap_sb.config import join
-from clap_sb.training.text_tower import settle_text_tower
+from clap_sb.training.text_start import settle_text_tower
 
 ROOT = Path(__file__).resolve().parents[1]
 SYSTEMS = sorted((ROOT / "hparams").glob("*.yaml"))

@@ -15,8 +15,9 @@ from clap_sb.data.audio_folder import prepare_audio_folder
 from clap_sb.data.manifest import Clip, read_manifest
 from clap_sb.distillation import lessons as module
 from clap_sb.distillation import settled_norms
-from clap_sb.distillation.lessons import Lessons, collate_lessons
-from clap_sb.distillation.listener import Listener
+from clap_sb.distillation.audio_half import AudioHalf
+from clap_sb.distillation.lesson_batch import collate_lessons
+from clap_sb.distillation.lessons import Lessons
 from clap_sb.distillation.log_mel_augment import LogMelAugment
 from clap_sb.distillation.settled_norms import settle_norms
 from clap_sb.distillation.views import ViewRules, Views
@@ -141,7 +142,7 @@ def test_batch_statistics_are_those_of_the_lessons(
     lessons = taught(clips, tmp_path, teacher, tower)
     none = torch.nn.Identity()
     head = torch.nn.Linear(tower.embedding_dim, 12)
-    student = Listener(CLAP(tower, none, head, none, none), LogMelAugment()).train()
+    student = AudioHalf(CLAP(tower, none, head, none, none), LogMelAugment()).train()
     settle_norms(student, lessons, most=100)
     heard = torch.stack([lessons[0, i].log_mel for i in range(len(lessons))]).float()
     norm = tower.bn0

@@ -33,7 +33,7 @@ from clap_sb.experiment.initial import read_initial
 from clap_sb.experiment.testing import open_evaluation
 from clap_sb.inference import CLAP
 from clap_sb.inference.conversion import convert, inform
-from clap_sb.inference.fingerprint import fingerprint, tokenizer_fingerprint
+from clap_sb.inference.model_fingerprint import fingerprint, tokenizer_fingerprint
 from clap_sb.model import CLAP as Model
 
 FAMILIES = {"LAION-CLAP": laion_state, "WavCaps": wavcaps}

@@ -13,7 +13,7 @@ from clap_sb.config import join
 from clap_sb.data.builtin.clotho import write_clotho
 from clap_sb.data.manifest import read_manifest
 from clap_sb.data.pairs import PairCollate, PairDataset
-from clap_sb.training.text_tower import settle_text_tower
+from clap_sb.training.text_start import settle_text_tower
 from clotho_prepare import prepare_clotho
 
 CLIPS = 8

@@ -21,7 +21,7 @@ from torch.nn.functional import logsigmoid, normalize
 from clap_sb.checkpoints.open_checkpoint import open_checkpoint
 from clap_sb.data.builtin import write_audiocaps
 from clap_sb.inference import CLAP
-from clap_sb.inference.fingerprint import fingerprint
+from clap_sb.inference.model_fingerprint import fingerprint
 from clap_sb.objectives.contract import ObjectiveError, try_objective
 from clap_sb.objectives.logit_scale import LogitScale
 

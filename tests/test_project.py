@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,15 @@ def test_heavy_packages_are_loaded_only_where_they_are_used():
     heavy = {"matplotlib", "pandas", "sentencepiece", "speechbrain", "transformers"}
     heavy |= {"faiss", "pyarrow", "starlette", "torchaudio", "uvicorn"}
     assert not modules_loaded_by(*sorted(light)) & heavy
+
+
+def test_a_module_is_known_by_its_name():
+    """But for commands, and for what each room has under one name."""
+    rooms = {"contract", "errors", "__init__"}
+    names = Counter(path.stem for path in MODULES if path.parent.name != "cli")
+    assert [
+        name for name, count in names.items() if count > 1 and name not in rooms
+    ] == []
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module_name)

@@ -11,12 +11,12 @@ from indexes import add_to, store_of, unit
 
 from clap_sb.evaluation.rescoring import rescore
 from clap_sb.search import SearchIndex
+from clap_sb.search.against_bank import against_bank
 from clap_sb.search.approximate import number_of_cells, update_approximate
 from clap_sb.search.compaction import alive_rows, compact
 from clap_sb.search.errors import SearchError
 from clap_sb.search.nearest import Nearest
 from clap_sb.search.query import combine
-from clap_sb.search.rescoring import against_bank
 
 DIM = 16
 

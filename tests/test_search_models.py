@@ -11,7 +11,7 @@ from indexes import updater, write_sound
 from clap_sb.encoders.missing_tokenizer import MissingTokenizer
 from clap_sb.encoders.sentencepiece_tokenizer import train_sentencepiece
 from clap_sb.inference import CLAP
-from clap_sb.inference.fingerprint import fingerprint, tokenizer_fingerprint
+from clap_sb.inference.model_fingerprint import fingerprint, tokenizer_fingerprint
 from clap_sb.search import SearchIndex
 from clap_sb.search.errors import SearchError
 from clap_sb.search.matching import check_model, describe_model, located, sources

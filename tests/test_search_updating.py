@@ -19,10 +19,10 @@ from processes import start_process
 
 from clap_sb.data.audio import read_wav
 from clap_sb.search import SearchIndex
-from clap_sb.search.embedding import SoundEmbedder
 from clap_sb.search.errors import SearchError
 from clap_sb.search.lock import locked
 from clap_sb.search.scan import full_names
+from clap_sb.search.sound_embedder import SoundEmbedder
 from clap_sb.search.store import DATABASE, Store
 from clap_sb.search.updating import LOCK
 

@@ -129,7 +129,7 @@ def test_what_changes_no_weight_and_no_token_may_change(settings, run):
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_the_same_command_goes_on(system, tmp_path, monkeypatch):
-    monkeypatch.setattr("clap_sb.training.text_tower.fetch", lambda source: tmp_path)
+    monkeypatch.setattr("clap_sb.training.text_start.fetch", lambda source: tmp_path)
     run = Folder(tmp_path / "run")
     run.train(system=system)
     before = run.files()
@@ -157,7 +157,7 @@ def test_the_same_command_goes_on_from_a_checkpoint(tmp_path):
 def test_a_place_is_the_same_however_it_is_spelled(
     key, spellings, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("clap_sb.training.text_tower.fetch", lambda source: tmp_path)
+    monkeypatch.setattr("clap_sb.training.text_start.fetch", lambda source: tmp_path)
     run = Folder(tmp_path / "run", pretrained_text=True, text_source="x")
     run.train(**{key: spellings[0]})
     assert run.settle(**{key: spellings[1]}).goes_on
@@ -196,12 +196,12 @@ def test_a_tower_that_could_not_be_fetched_stays_what_it_became(tmp_path, monkey
     def no_hub(source: str) -> Path:
         raise TextSourceError("no network")
 
-    monkeypatch.setattr("clap_sb.training.text_tower.fetch", no_hub)
+    monkeypatch.setattr("clap_sb.training.text_start.fetch", no_hub)
     asked = {"pretrained_text": True, "text_source": "roberta-base"}
     run = Folder(tmp_path / "run", data_folder="builtin", freeze_text=True, **asked)
     run.train()
     before = run.files()
-    monkeypatch.setattr("clap_sb.training.text_tower.fetch", lambda source: tmp_path)
+    monkeypatch.setattr("clap_sb.training.text_start.fetch", lambda source: tmp_path)
     values = run.settle().experiment.values
     assert (
         "a transformer of 2 layers, 144 wide, from random"

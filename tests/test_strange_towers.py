@@ -26,7 +26,7 @@ from clap_sb.encoders.built_again import generators_kept
 from clap_sb.encoders.contract import try_towers
 from clap_sb.inference import CLAP
 from clap_sb.inference.conversion import convert, inform
-from clap_sb.inference.fingerprint import fingerprint, tokenizer_fingerprint
+from clap_sb.inference.model_fingerprint import fingerprint, tokenizer_fingerprint
 
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 ON_TOWERS = PAGE[: PAGE.index("## Who is trusted")]

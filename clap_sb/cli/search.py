@@ -211,7 +211,7 @@ def _print(answer: str) -> None:
 
 def _rescore(searcher: Searcher, arguments: argparse.Namespace) -> Rescore:
     from clap_sb.data.text_file import read_lines
-    from clap_sb.search.rescoring import against_bank
+    from clap_sb.search.against_bank import against_bank
 
     bank = read_lines(arguments.bank)
     if not bank:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 from clap_sb.data.audio import AudioError
 from clap_sb.data.kept_rows import file_stamp
 from clap_sb.data.keys import key_of
-from clap_sb.data.pairs import clip_key
 from clap_sb.data.printable import printable
+from clap_sb.distillation.lesson_batch import Lesson
 from clap_sb.distillation.views import Views
 from clap_sb.encoders.audio_tower import AudioTower
 from clap_sb.encoders.fingerprint import tower_fingerprint
@@ -27,96 +27,6 @@ logger = logging.getLogger(__name__)
 
 BLOCK = 256
 """Clips of a file of lessons."""
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """One view, as the student hears it.
-
-    Arguments
-    ---------
-    id : str
-        The clip's id.
-    log_mel : torch.Tensor
-        ``[1, frames, n_mels]``, dB, float16.
-    target : torch.Tensor
-        ``[joint_dim]``, the teacher's embedding.
-    """
-
-    id: str
-    log_mel: torch.Tensor
-    target: torch.Tensor
-
-
-@dataclass(frozen=True)
-class LessonBatch:
-    """A batch of lessons; each clip's embedding has the place of its only caption.
-
-    Arguments
-    ---------
-    ids : list of str
-        Clip ids.
-    log_mel : torch.Tensor
-        ``[batch, 1, frames, n_mels]``, dB, float32.
-    target : torch.Tensor
-        ``[batch, joint_dim]``, unit norm.
-    """
-
-    ids: list[str]
-    log_mel: torch.Tensor
-    target: torch.Tensor
-
-    @property
-    def wavs(self) -> torch.Tensor:
-        """What is heard of each clip, ``[batch, numbers]``."""
-        return self.log_mel.flatten(1)
-
-    @property
-    def caption_clip(self) -> torch.Tensor:
-        """``[batch]``, which clip each row belongs to."""
-        return torch.arange(len(self.ids))
-
-    @property
-    def clip_keys(self) -> torch.Tensor:
-        """``[batch]``, equal for views of one clip."""
-        return torch.tensor([clip_key(name, None) for name in self.ids])
-
-    caption_keys = clip_keys
-
-    def to(self, device: str | torch.device) -> LessonBatch:
-        """Moves all tensors to a device."""
-        moved = (x.to(device, non_blocking=True) for x in (self.log_mel, self.target))
-        return LessonBatch(self.ids, *moved)
-
-    def pin_memory(self) -> LessonBatch:
-        """Pins all tensors; the data loader calls it."""
-        pinned = (x.pin_memory() for x in (self.log_mel, self.target))
-        return LessonBatch(self.ids, *pinned)
-
-
-def collate_lessons(lessons: Sequence[Lesson]) -> LessonBatch:
-    """Makes a batch of lessons.
-
-    Arguments
-    ---------
-    lessons : sequence of Lesson
-        Lessons, which are all of one length.
-
-    Returns
-    -------
-    LessonBatch
-
-    Example
-    -------
-    >>> lesson = Lesson("a", torch.zeros(1, 5, 4).half(), torch.ones(2))
-    >>> collate_lessons([lesson, lesson]).log_mel.dtype
-    torch.float32
-    """
-    return LessonBatch(
-        [lesson.id for lesson in lessons],
-        torch.stack([lesson.log_mel for lesson in lessons]).float(),
-        torch.stack([lesson.target for lesson in lessons]),
-    )
 
 
 class Lessons(Dataset):
@@ -290,11 +200,11 @@ class _Block:
     def _tensor(self, name: str, place: int | None = None) -> torch.Tensor:
         from safetensors import safe_open
 
-        # mapped, and not kept open: a worker may be forked or started anew
+        # not kept open: a worker may be forked or started anew; and copied, since what
+        # others do to a file that is mapped would change what was read of it
         with safe_open(self.path, framework="pt") as file:
-            if place is None:
-                return file.get_tensor(name)
-            return file.get_slice(name)[place]
+            found = file.get_slice(name)
+            return (found[:] if place is None else found[place]).clone()
 
     def heard(self) -> list[bool]:
         return self._tensor("heard").bool().tolist()

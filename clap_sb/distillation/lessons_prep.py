@@ -7,7 +7,8 @@ from typing import Any
 
 from clap_sb.data.manifest import Clip
 from clap_sb.data.whole_clips import WindowCollate
-from clap_sb.distillation.lessons import Lessons, collate_lessons
+from clap_sb.distillation.lesson_batch import collate_lessons
+from clap_sb.distillation.lessons import Lessons
 from clap_sb.distillation.student_brain import StudentBrain
 from clap_sb.distillation.teacher import Teacher
 from clap_sb.distillation.teacher_embeddings import TeacherEmbeddings

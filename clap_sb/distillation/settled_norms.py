@@ -5,14 +5,15 @@ from __future__ import annotations
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from clap_sb.distillation.lessons import Lessons, collate_lessons
-from clap_sb.distillation.listener import Listener
+from clap_sb.distillation.audio_half import AudioHalf
+from clap_sb.distillation.lesson_batch import collate_lessons
+from clap_sb.distillation.lessons import Lessons
 
 _BATCH = 64
 
 
 @torch.no_grad()
-def settle_norms(student: Listener, lessons: Lessons, most: int) -> None:
+def settle_norms(student: AudioHalf, lessons: Lessons, most: int) -> None:
     """Takes the running means of a student anew, over lessons as they are.
 
     In training they follow the last batches of masked and recoloured sounds, with the
@@ -21,7 +22,7 @@ def settle_norms(student: Listener, lessons: Lessons, most: int) -> None:
 
     Arguments
     ---------
-    student : Listener
+    student : AudioHalf
         The student, not wrapped; it is left in the mode that it is in.
     lessons : Lessons
         What it is taught with.

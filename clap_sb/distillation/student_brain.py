@@ -9,7 +9,7 @@ import speechbrain as sb
 import torch
 
 from clap_sb.brain import CLAPBrain
-from clap_sb.distillation.lessons import LessonBatch
+from clap_sb.distillation.lesson_batch import LessonBatch
 from clap_sb.distillation.settled_norms import settle_norms
 from clap_sb.distillation.teacher_embeddings import TeacherEmbeddings
 from clap_sb.encoders.projection import TurnedProjection
@@ -30,7 +30,7 @@ class StudentBrain(CLAPBrain):
     After each epoch, batch statistics are taken over ``settled_over`` lessons as they
     are (:func:`~clap_sb.distillation.settled_norms.settle_norms`).
 
-    ``modules`` is ``{"clap": Listener(...)}``; ``best_metric`` is ``cosine``,
+    ``modules`` is ``{"clap": AudioHalf(...)}``; ``best_metric`` is ``cosine``,
     ``neighbours``, or ``epoch`` to keep the last one.
 
     Arguments

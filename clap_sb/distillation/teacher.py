@@ -21,7 +21,7 @@ from clap_sb.experiment.initial import (
     with_keys_there,
 )
 from clap_sb.model import CLAP
-from clap_sb.training.text_tower import has_source
+from clap_sb.training.text_start import has_source
 
 _TEXT_HALF = ("text_encoder", "text_projection", "logit_scale")
 _JOINT_DIM = "joint_dim"

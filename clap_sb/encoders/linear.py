@@ -94,6 +94,7 @@ def mkl_holds_back() -> bool:
         torch.backends.mkl.is_available()
         and torch.backends.mkldnn.is_available()
         and torch.backends.cpu.get_cpu_capability() == "AVX512"
+        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
         and "AuthenticAMD" in _processor()
     )
 

@@ -25,7 +25,7 @@ from clap_sb.checkpoints.speechbrain_folder import hyperparams
 from clap_sb.checkpoints.strict_loading import load_strictly
 from clap_sb.config import Config, ConfigError, top_level_blocks
 from clap_sb.model import CLAP
-from clap_sb.training.text_tower import has_source
+from clap_sb.training.text_start import has_source
 
 _TEXT_SOURCE = "text_source"
 # What acts in training alone and has no weights is the YAML's, as training figures are.

@@ -21,7 +21,7 @@ from clap_sb.experiment.initial import Initial, read_initial
 from clap_sb.experiment.run import Experiment, tell
 from clap_sb.experiment.training_run import Splits, TrainingRun
 from clap_sb.training.epochs import LAST
-from clap_sb.training.text_tower import has_source, settle_text_tower
+from clap_sb.training.text_start import has_source, settle_text_tower
 
 _FOUND = ("text_tower_origin", "freeze_text", "weights_of")
 

@@ -27,7 +27,7 @@ from clap_sb.experiment.initial import Initial
 from clap_sb.experiment.run import Experiment, tell
 from clap_sb.objectives.contract import try_objective
 from clap_sb.ranks import limit_waiting
-from clap_sb.training.text_tower import has_source
+from clap_sb.training.text_start import has_source
 from clap_sb.training.wav_augment import try_augment
 from clap_sb.whole_file import write_whole
 

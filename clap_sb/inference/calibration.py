@@ -14,7 +14,7 @@ from clap_sb.data.audio import AudioError, probe_to_end
 from clap_sb.data.csv_rows import Row
 from clap_sb.data.rows_by_file import rows_by_file
 from clap_sb.data.text_file import read_text
-from clap_sb.inference.fingerprint import fingerprint
+from clap_sb.inference.model_fingerprint import fingerprint
 from clap_sb.inference.segments import Segment
 from clap_sb.inference.tag_options import TagOptions
 from clap_sb.whole_file import write_whole
@@ -42,7 +42,8 @@ class Calibration:
     model : str
         What model they are for, in words; nothing of a guess for any model.
     fingerprint : str
-        Which model that is, see :func:`~clap_sb.inference.fingerprint.fingerprint`.
+        Which model that is
+        (:func:`~clap_sb.inference.model_fingerprint.fingerprint`).
 
     Example
     -------

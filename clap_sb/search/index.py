@@ -118,7 +118,7 @@ class SearchIndex:
             listed with it.
         rescore : callable, optional
             Scores and vectors ``[rows, dim]`` of the nearest 1,000 windows to better
-            scores ``[rows]``; see :func:`~clap_sb.search.rescoring.against_bank`.
+            scores ``[rows]``; see :func:`~clap_sb.search.against_bank.against_bank`.
         among : np.ndarray, optional
             Ids of the sounds that may be found, ``[sounds]``; all unless given.
 

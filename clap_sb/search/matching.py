@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clap_sb.inference.fingerprint import (
+from clap_sb.inference.model_fingerprint import (
     fingerprint,
     signature,
     tokenizer_fingerprint,

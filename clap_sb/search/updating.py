@@ -8,11 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clap_sb.inference.fingerprint import signature
+from clap_sb.inference.model_fingerprint import signature
 from clap_sb.search.approximate import update_approximate
 from clap_sb.search.changes import Changes, check_not_emptied
 from clap_sb.search.compaction import compact
-from clap_sb.search.embedding import Counts, SoundEmbedder
 from clap_sb.search.errors import SearchError
 from clap_sb.search.lock import locked
 from clap_sb.search.matching import (
@@ -22,6 +21,7 @@ from clap_sb.search.matching import (
     sources,
 )
 from clap_sb.search.scan import Scan, Stamp, full_names, outermost, scan
+from clap_sb.search.sound_embedder import Counts, SoundEmbedder
 from clap_sb.search.store import DATABASE, Store
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from clap_sb.data.builtin.captions import write_captions
+from clap_sb.data.builtin.event_captions import write_captions
 from clap_sb.data.builtin.events import ATTRIBUTES
 from clap_sb.data.builtin.pcm import write_pcm
 from clap_sb.data.builtin.scenes import Scene, draw_pairs, draw_scenes, render_scene

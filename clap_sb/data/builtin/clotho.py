@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from clap_sb.data.builtin.captions import write_captions
+from clap_sb.data.builtin.event_captions import write_captions
 from clap_sb.data.builtin.pcm import write_pcm
 from clap_sb.data.builtin.scenes import Scene, draw_scenes, render_scene
 from clap_sb.data.builtin.stamp import write_once

@@ -9,7 +9,7 @@ from clap_sb.encoders.audio_tower import AudioTower
 from clap_sb.model import CLAP
 
 
-class Listener(nn.Module):
+class AudioHalf(nn.Module):
     """The audio half of a model, from the log-mel on.
 
     One forward a training step is what DDP needs.
@@ -32,7 +32,7 @@ class Listener(nn.Module):
     >>> from clap_sb.features import LogMel
     >>> tower = MobileNetV3(LogMel(), 48000, table="small", width=0.25)
     >>> none = nn.Identity()
-    >>> student = Listener(CLAP(tower, none, nn.Linear(144, 8), none, none))
+    >>> student = AudioHalf(CLAP(tower, none, nn.Linear(144, 8), none, none))
     >>> student(torch.randn(2, 1, 101, 64)).shape
     torch.Size([2, 8])
     """
