@@ -15,7 +15,6 @@ Later wins: the files' own values, ``override``, ``builtin``, the command line.
 
 from __future__ import annotations
 
-import copy
 import difflib
 import functools
 import traceback
@@ -361,15 +360,9 @@ def _keys(text: str) -> tuple[str, ...]:
     return tuple(_parse(text, "the joined YAML"))
 
 
-@functools.lru_cache(maxsize=16)
-def _loaded(text: str) -> Any:
-    """Of a command, most texts are read several times, each for a tenth of a second."""
-    return ruamel.yaml.YAML().load(text)
-
-
 def _parse(text: str, name: str) -> dict[str, Any]:
     try:
-        values = copy.deepcopy(_loaded(text))
+        values = ruamel.yaml.YAML().load(text)
     except ruamel.yaml.YAMLError as error:
         raise ConfigError(f"{name} is not valid YAML: {error}") from error
     if values is None:

@@ -163,9 +163,9 @@ def together() -> Iterator[None]:
     else:
         _leave_word(_FINISHED)
     finally:
-        if _joined is not None:
+        _joined = None
+        if dist.is_available() and dist.is_initialized():
             dist.destroy_process_group()
-            _joined = None
 
 
 def _is_of_others(error: BaseException) -> bool:

@@ -76,7 +76,7 @@ def test_an_index_goes_on_where_there_is_room_again(run, tmp_path):
         write_sound(tmp_path / "sounds" / f"{seed}.wav", seed, 0.5)
     out = tmp_path / "sounds.index"
     words = ["index", tmp_path / "sounds", "--checkpoint", run, "--out", out]
-    for size in (100, 10_000, 30_000):
+    for size in (1_000, 10_000, 30_000):
         status, said = limited(words, size, tmp_path)
         assert status == 1 and "Traceback" not in said, said
         assert str(tmp_path) in said.splitlines()[-1]

@@ -86,19 +86,19 @@ def test_a_file_is_decoded_beside_what_others_ask(index, tmp_path, monkeypatch):
     service = Service(searcher, tmp_path)
     expected = searcher.clap.embed_files([_long(tmp_path)])[0].numpy()
     held, batches = [], []
-    read, encode = AudioFile.read, searcher.clap.encode_windows
+    read, encode = AudioFile.read, searcher.clap.encode_heard
 
     def noted_read(self, begin, end):
         held.append(service._lock._is_held)
         return read(self, begin, end)
 
-    def noted_encode(windows):
+    def noted_encode(heard):
         assert service._lock._is_held
-        batches.append(len(windows))
-        return encode(windows)
+        batches.append(len(heard.first))
+        return encode(heard)
 
     monkeypatch.setattr(AudioFile, "read", noted_read)
-    monkeypatch.setattr(searcher.clap, "encode_windows", noted_encode)
+    monkeypatch.setattr(searcher.clap, "encode_heard", noted_encode)
     sent = Sent(_long(tmp_path).read_bytes())
     answer = service.search(Wanted(), sent)
     assert held and not any(held)

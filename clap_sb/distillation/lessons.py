@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import clap_sb.training  # noqa: F401  before SpeechBrain: says what it lacks
+
+# isort: split
 import torch
 from speechbrain.utils.distributed import ddp_barrier, if_main_process
 from torch.nn.utils.rnn import pad_sequence

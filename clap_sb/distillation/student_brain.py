@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import clap_sb.training  # noqa: F401  before SpeechBrain: says what it lacks
+
+# isort: split
 import speechbrain as sb
 import torch
 

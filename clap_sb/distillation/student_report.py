@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import clap_sb.training  # noqa: F401  before SpeechBrain: says what it lacks
+
+# isort: split
 import torch
 import torch.nn.functional as F
 from speechbrain.utils.distributed import if_main_process
