@@ -85,17 +85,21 @@ def test_a_file_is_decoded_beside_what_others_ask(index, tmp_path, monkeypatch):
     searcher = Searcher.open(index)
     service = Service(searcher, tmp_path)
     expected = searcher.clap.embed_files([_long(tmp_path)])[0].numpy()
-    held, batches = [], []
+    held, batches, holder = [], [], [None]
     read, encode = AudioFile.read, searcher.clap.encode_heard
 
     def noted_read(self, begin, end):
-        held.append(service._lock._is_held)
+        held.append(holder[0] == threading.get_ident())
         return read(self, begin, end)
 
     def noted_encode(heard):
         assert service._lock._is_held
         batches.append(len(heard.first))
-        return encode(heard)
+        holder[0] = threading.get_ident()
+        try:
+            return encode(heard)
+        finally:
+            holder[0] = None
 
     monkeypatch.setattr(AudioFile, "read", noted_read)
     monkeypatch.setattr(searcher.clap, "encode_heard", noted_encode)
