@@ -84,7 +84,8 @@ def add_links(
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         duration = index.hit(sound, 0).duration
         samples = round(duration * index.model.sample_rate)
-        new.append(NewSound(f"{place:064}", samples, vectors))
+        header = index.store.headers.of(sound)
+        new.append(NewSound(f"{place:064}", samples, vectors, header=header))
     ids = index.store.add_sounds(new)
     index.store.set_files(
         {path: FileRecord(Stamp.of(path), ids[name]) for name, path in paths.items()}

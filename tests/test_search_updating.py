@@ -318,7 +318,7 @@ def test_progress_counts_each_file_once(sounds, clap, tmp_path):
     shutil.copy(sounds / "1.wav", sounds / "copy.wav")
     told = []
 
-    def progress(total):
+    def progress(total, about):
         told.append(total)
         return told.append
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import shutil
+import sqlite3
 from types import SimpleNamespace
 
 import numpy as np
@@ -62,6 +65,7 @@ def test_further_hits_follow_the_first_ones(service):
 def test_a_row_tells_where_the_file_is_and_what_is_in_it(service, index):
     rows = {hit["name"]: hit for hit in service.search(TEXT)["hits"]}
     long = rows["long.flac"]
+    assert long["header"] == {"rate": SAMPLE_RATE, "channels": 1}
     assert (long["folder"], long["format"]) == ("deep", "FLAC")
     assert long["path"] == str(index.parent / "sounds" / "deep" / "long.flac")
     assert (
@@ -84,7 +88,9 @@ def test_of_many_windows_the_nearest_are_marked(searcher):
     opened = SimpleNamespace(
         windows_of=lambda sound: [(row, float(row), row + 1.0) for row in range(20)],
         embeddings=lambda rows: vectors[rows],
-        store=SimpleNamespace(hash_of=lambda sound: "ab"),
+        store=SimpleNamespace(
+            hash_of=lambda sound: "ab", headers=SimpleNamespace(of=lambda sound: None)
+        ),
     )
     hit = searcher.index.hit(int(searcher.index.sounds[0]), 0)
     row = row_of(hit, opened, FolderNames([]), Heard([], []), query)
@@ -152,8 +158,8 @@ def test_words_are_left_out(service, searcher):
 
 
 def test_what_there_is_to_choose_from_is_counted(service):
-    found = service.choices(reads=False)
-    assert found["read"] == 0 and found["of"] == len(NAMES) + len(OTHERS)
+    found = service.choices()
+    assert found["read"] == found["of"] == len(NAMES) + len(OTHERS)
     assert found["folders"] == [
         {"name": "deep", "count": 1},
         {"name": "many", "count": len(OTHERS)},
@@ -165,10 +171,23 @@ def test_what_there_is_to_choose_from_is_counted(service):
     }  # fmt: skip
     assert found["formats"][0]["name"] == "wav"
     assert found["longest"] == pytest.approx(3 * WINDOW)
-    service.search(wanted(rate=1))  # which reads all headers
-    found = service.choices()
-    assert found["read"] == found["of"] and found["channels"][0]["name"] == 1
+    assert [choice["name"] for choice in found["channels"]] == [1]
     assert sum(choice["count"] for choice in found["rates"]) == found["of"]
+
+
+def test_an_index_of_an_older_version_has_its_headers_read(index, tmp_path):
+    old = shutil.copytree(index, tmp_path / "old.index")
+    with contextlib.closing(sqlite3.connect(old / "index.sqlite")) as database:
+        database.execute("DROP TABLE headers")
+    service = Service(Searcher.open(old), tmp_path)
+    found = service.choices(reads=False)
+    assert found["read"] == 0 and found["rates"] == []
+    rows = service.search(TEXT)["hits"]
+    assert {row["header"] for row in rows} == {None}
+    answer = service.search(wanted(rate=SAMPLE_RATE, channels=1))
+    assert names(answer) == [row["name"] for row in rows] and answer["unread"] == 0
+    found = service.choices()
+    assert found["read"] == found["of"] == len(rows)
 
 
 def test_headers_are_read_once_and_by_the_way(tmp_path):

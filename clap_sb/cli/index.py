@@ -166,10 +166,10 @@ def _load(arguments: argparse.Namespace, checkpoint: str, tokenizer: str | None)
     )
 
 
-def _progress(total: int):
+def _progress(total: int, about: str):
     from clap_sb.progress import progress
 
-    return progress(about="embedding", unit="file", total=total).update
+    return progress(about=about, unit="file", total=total).update
 
 
 def _told(out: str, update: Update) -> str:

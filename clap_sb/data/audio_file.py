@@ -31,6 +31,13 @@ class AudioFile:
     sample_rate : int
         Rate of the waveform in Hz.
 
+    Attributes
+    ----------
+    file_rate, num_channels : int
+        The file's own rate in Hz, and its channels.
+    remarks : tuple of str
+        What is worth telling of it.
+
     Raises
     ------
     AudioError
@@ -51,9 +58,12 @@ class AudioFile:
         self.name = source_name(source)
         self.sample_rate = sample_rate
         self._decoder, self._survey = open_sound(source)
+        # of the file, whatever is read of it
+        self.file_rate = self._decoder.sample_rate
+        self.num_channels = self._decoder.num_channels
         # what is worth telling of the file, as that one channel alone is heard
         self.remarks = self._survey.remarks
-        self._resampler = Resampler(self._decoder.sample_rate, sample_rate)
+        self._resampler = Resampler(self.file_rate, sample_rate)
 
     def __enter__(self) -> AudioFile:
         """Nothing more to open."""

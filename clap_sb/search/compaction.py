@@ -57,6 +57,7 @@ def compact(
     firsts = np.cumsum(spans[:, 2]) - spans[:, 2]
     with store.moving(new.path.name) as connection:
         connection.execute("DELETE FROM sounds WHERE lost_at <= ?", (lost_before,))
+        store.headers.forget(connection)
         connection.executemany(
             "UPDATE sounds SET first_row = ? WHERE id = ?",
             np.stack([firsts, spans[:, 0]], axis=1).tolist(),

@@ -136,7 +136,7 @@ def _check_count(name: str, value: Any, most: int | None) -> None:
 
 
 def whole_count(number: Any) -> int:
-    """Takes a number of vectors from the database.
+    """Takes a number of what is counted from the database.
 
     Arguments
     ---------
@@ -153,7 +153,7 @@ def whole_count(number: Any) -> int:
         If it is none.
     """
     if type(number) is not int or number < 0:
-        raise ValueError(f"it counts {number!r} vectors")
+        raise ValueError(f"it has {number!r} where it counts")
     return number
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from clap_sb.search.records import Header
+
 if TYPE_CHECKING:
     import torch
 
@@ -48,6 +50,8 @@ class Decoded:
         One for each window, ``[time]``.
     remarks : tuple of str
         What is worth telling about the file; known with its last windows.
+    header : Header or None
+        What that of the file tells; known with its last windows.
     error : str or None
         Why it cannot be read, or not on from here.
     """
@@ -56,6 +60,7 @@ class Decoded:
     samples: int = 0
     wavs: tuple[torch.Tensor, ...] = ()
     remarks: tuple[str, ...] = ()
+    header: Header | None = None
     error: str | None = None
 
 
@@ -158,8 +163,8 @@ def read_sound(
             for part in parts:
                 yield Decoded(digest, samples, _windows(file, part, size))
             wavs = _windows(file, last, size)
-            remarks = file.remarks
-        yield Decoded(digest, samples, wavs, remarks)
+            remarks, header = file.remarks, Header(file.file_rate, file.num_channels)
+        yield Decoded(digest, samples, wavs, remarks, header)
     except AudioError as error:
         yield Decoded(digest, error=str(error))
 

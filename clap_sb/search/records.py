@@ -66,6 +66,22 @@ class FileRecord:
 
 
 @dataclass(frozen=True)
+class Header:
+    """What the header of a file tells.
+
+    Arguments
+    ---------
+    rate : int
+        Sample rate in Hz.
+    channels : int
+        Number of channels.
+    """
+
+    rate: int
+    channels: int
+
+
+@dataclass(frozen=True)
 class NewSound:
     """A sound that was embedded.
 
@@ -79,9 +95,12 @@ class NewSound:
         ``[windows, dim]``.
     remarks : tuple of str
         What is worth telling about it.
+    header : Header, optional
+        What that of its file tells.
     """
 
     hash: str
     samples: int
     embedding: np.ndarray
     remarks: tuple[str, ...] = ()
+    header: Header | None = None

@@ -19,3 +19,11 @@ CREATE TABLE files (
 );
 CREATE INDEX files_of_sound ON files (sound);
 """
+
+# What the headers of sounds' files tell. A table of its own, for indexes that were
+# written without it are read, and written to by versions that know nothing of it.
+HEADERS = """
+CREATE TABLE IF NOT EXISTS headers (
+    sound INTEGER PRIMARY KEY, rate INTEGER NOT NULL, channels INTEGER NOT NULL
+)
+"""

@@ -13,7 +13,7 @@ import numpy as np
 
 from clap_sb.inference.ahead import ahead, side_by_side, threads
 from clap_sb.search.reading import Decoded, Hashed, hashed, read_sound
-from clap_sb.search.records import FileRecord, NewSound
+from clap_sb.search.records import FileRecord, Header, NewSound
 from clap_sb.search.scan import Stamp
 from clap_sb.search.store import Store
 
@@ -57,6 +57,7 @@ class _Growing:
     missing: int | None = None  # windows; told with the first of them
     parts: list[np.ndarray] = field(default_factory=list)
     remarks: tuple[str, ...] = ()
+    header: Header | None = None
 
 
 class SoundEmbedder:
@@ -178,7 +179,7 @@ class SoundEmbedder:
         if sound.missing is None:
             sound.samples = decoded.samples
             sound.missing = -(-decoded.samples // self._model.clip_samples)
-        sound.remarks = decoded.remarks
+        sound.remarks, sound.header = decoded.remarks, decoded.header
         self._batch += [(digest, wav) for wav in decoded.wavs]
 
     def _hear(self) -> None:
@@ -207,10 +208,7 @@ class SoundEmbedder:
         finite = {d: row for d, row in rows.items() if np.isfinite(row).all()}
         if finite:
             self._known |= self.store.add_sounds(
-                [
-                    NewSound(digest, done[digest].samples, row, done[digest].remarks)
-                    for digest, row in finite.items()
-                ]
+                [_new(digest, done[digest], row) for digest, row in finite.items()]
             )
         for digest, sound in done.items():
             del self._growing[digest]
@@ -232,3 +230,7 @@ class SoundEmbedder:
 
     def _record(self, path: str, sound: int | None = None, error: str | None = None):
         self._records[path] = FileRecord(self._stamps[path], sound, error)
+
+
+def _new(digest: str, sound: _Growing, embedding: np.ndarray) -> NewSound:
+    return NewSound(digest, sound.samples, embedding, sound.remarks, sound.header)

@@ -21,6 +21,7 @@ from clap_sb.search.facts import (
     read_model,
     whole_count,
 )
+from clap_sb.search.noted_headers import NotedHeaders
 from clap_sb.search.records import FileRecord, ModelFacts, NewSound
 from clap_sb.search.scan import Stamp
 from clap_sb.search.schema import TABLES
@@ -51,6 +52,11 @@ class Store:
         If there is none, or its format is another one; by all methods, if it cannot be
         read or written.
 
+    Attributes
+    ----------
+    headers : NotedHeaders
+        Sample rates and channels of the sounds' files.
+
     Example
     -------
     >>> facts = ModelFacts("f00d", "a model", "model.pt", None, "", 2, 16000, 16000)
@@ -70,6 +76,7 @@ class Store:
             )
         check_no_link(path)
         self._database = Database(path)
+        self.headers = NotedHeaders(self._database)
         facts = self._facts()
         if facts.get("format") != FORMAT:
             raise SearchError(
@@ -338,6 +345,8 @@ class Store:
                 values = (sound.hash, row, windows, sound.samples, remarks)
                 ids[sound.hash] = connection.execute(query, values).lastrowid
                 row += windows
+            headers = {ids[s.hash]: s.header for s in sounds if s.header is not None}
+            self.headers.write(connection, headers)
         return ids
 
     def remarks(self) -> dict[str, list[str]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from clap_sb.inference.model_fingerprint import signature
 from clap_sb.search.approximate import update_approximate
@@ -20,6 +21,7 @@ from clap_sb.search.matching import (
     located,
     sources,
 )
+from clap_sb.search.noted_headers import note_missing
 from clap_sb.search.scan import Scan, Stamp, full_names, outermost, scan
 from clap_sb.search.sound_embedder import Counts, SoundEmbedder
 from clap_sb.search.store import DATABASE, Store
@@ -31,8 +33,13 @@ if TYPE_CHECKING:
 EXACT_UP_TO = 300_000
 LOCK = "lock"
 
-# Called with the number of files to read; gives what counts those that are finished.
-Progress = Callable[[int], Callable[[int], object]]
+
+class Progress(Protocol):
+    """Tells how far it is."""
+
+    def __call__(self, total: int, about: str) -> Callable[[int], object]:
+        """Begins, with the number of files and what is done; gives what counts them."""
+
 
 
 @dataclass(frozen=True)
@@ -139,8 +146,8 @@ class Updater:
         retry : bool
             Whether to read files again that could not be used.
         progress : callable, optional
-            Called with the number of files to read; gives what is called with each
-            number of files that were finished.
+            Called with the number of files to read, and in words what is done to them;
+            gives what is called with each number of files that were finished.
         forget : sequence of str or path-like
             Folders of the index that it is to follow no longer; they may be missing.
         allow_empty : bool
@@ -172,6 +179,8 @@ class Updater:
                 check_not_emptied(known, found)
             changes = Changes.between(known, found, folders, retry)
             counts = self._apply(store, folders, changes, progress)
+            begin = partial(progress, about="reading headers") if progress else None
+            note_missing(store, found.files, begin)
             return _summary(store, counts, changes, found)
 
     def _open(self, checkpoint: str | None, tokenizer: str | None) -> Store:
@@ -236,7 +245,7 @@ class Updater:
             workers=self.workers,
         )
         if progress is not None:
-            embed.report = progress(len(todo))
+            embed.report = progress(len(todo), about="embedding")
         return embed.run(todo)
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from clap_sb.data.printable import printable
 
 if TYPE_CHECKING:
+    from clap_sb.search.records import Header
     from clap_sb.search.store import Store
-    from clap_sb.serve.headers import Header
     from clap_sb.serve.wanted import Wanted
 
 _MOST_FOLDERS = 500
@@ -26,6 +26,13 @@ class Catalogue:
     ---------
     store : Store
         The index.
+
+    Attributes
+    ----------
+    sounds : np.ndarray
+        Ids, ``[sounds]``.
+    unnoted : list of int
+        Those of which the index notes no sample rate and no channels.
 
     Example
     -------
@@ -48,6 +55,8 @@ class Catalogue:
         self._folders_of = FolderNames(store.fact("folders"))
         spans = store.spans()
         self.sounds = spans[:, 0]
+        self._headers = store.headers.all()
+        self.unnoted = [s for s in self.sounds.tolist() if s not in self._headers]
         self._seconds = dict(
             zip(
                 self.sounds.tolist(),
@@ -63,7 +72,7 @@ class Catalogue:
         ]
 
     def matching(
-        self, wanted: Wanted, headers: Mapping[int, Header | None]
+        self, wanted: Wanted, read: Mapping[int, Header | None]
     ) -> np.ndarray:
         """Finds the sounds that may be found.
 
@@ -71,8 +80,9 @@ class Catalogue:
         ---------
         wanted : Wanted
             The filters.
-        headers : mapping
-            Those that have been read, by id; what has none has no rate and no channels.
+        read : mapping
+            Headers that the index does not note and that have been read, by id; what
+            has none has no rate and no channels.
 
         Returns
         -------
@@ -88,6 +98,7 @@ class Catalogue:
             and (wanted.format is None or suffix == wanted.format.lower())
             and low <= self._seconds.get(sound, np.nan) <= high
         }
+        headers = {**read, **self._headers}
         for name in ("rate", "channels"):
             value = getattr(wanted, name)
             if value is not None:
@@ -95,28 +106,29 @@ class Catalogue:
                 found = {s for s in own if getattr(own[s], name) == value}
         return np.array(sorted(found), dtype=np.int64)
 
-    def choices(self, headers: Mapping[int, Header | None]) -> dict[str, Any]:
+    def choices(self, read: Mapping[int, Header | None]) -> dict[str, Any]:
         """Counts what there is to choose from.
 
         Arguments
         ---------
-        headers : mapping
-            Those that have been read, by id.
+        read : mapping
+            As of :meth:`matching`.
 
         Returns
         -------
         dict
             ``folders``, ``formats``, ``rates`` and ``channels``: each a list of names
-            with the number of sounds; ``longest`` in seconds; ``read``: how many
-            headers have been.
+            with the number of sounds; ``longest`` in seconds; ``read``: of how many
+            sounds, ``of`` all, the rate and the channels are known.
         """
         folders, formats = Counter(), Counter()
         for _, folder, suffix in self._files:
             formats[suffix] += 1
             parts = folder.split("/") if folder else []
             folders.update("/".join(parts[: i + 1]) for i in range(len(parts)))
-        read = [headers[s] for s in self.sounds.tolist() if s in headers]
-        seen = [header for header in read if header is not None]
+        headers = {**read, **self._headers}
+        known = [headers[s] for s in self.sounds.tolist() if s in headers]
+        seen = [header for header in known if header is not None]
         most = [name for name, _ in folders.most_common(_MOST_FOLDERS)]
         return {
             "folders": _listed(folders, sorted(most)),
@@ -124,7 +136,7 @@ class Catalogue:
             "rates": _by_count(Counter(header.rate for header in seen)),
             "channels": _by_count(Counter(header.channels for header in seen)),
             "longest": max(self._seconds.values(), default=0.0),
-            "read": len(read),
+            "read": len(known),
             "of": len(self.sounds),
         }
 

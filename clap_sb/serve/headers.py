@@ -1,30 +1,13 @@
-"""Sample rates and channels of files, which an index does not note."""
+"""Sample rates and channels of files, where an index does not note them."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from clap_sb.data.audio_source import AudioError
-from clap_sb.data.decoders import choose_decoder
-
-
-@dataclass(frozen=True)
-class Header:
-    """What the page tells of a file.
-
-    Arguments
-    ---------
-    rate : int
-        Sample rate in Hz.
-    channels : int
-        Number of channels.
-    """
-
-    rate: int
-    channels: int
+from clap_sb.search.noted_headers import read_header
+from clap_sb.search.records import Header
 
 
 class Headers:
@@ -112,9 +95,6 @@ class Headers:
 
     def _read(self, sound: int) -> Header | None:
         try:
-            path = self._path_of(sound)
-            decoder = choose_decoder(path)(path)
-        except (AudioError, OSError):
+            return read_header(str(self._path_of(sound)))
+        except OSError:
             return None
-        decoder.close()
-        return Header(decoder.sample_rate, decoder.num_channels)

@@ -60,6 +60,7 @@ def row_of(
 def _plain(
     hit: Hit, index: SearchIndex, folders: FolderNames, heard: Heard
 ) -> dict[str, Any]:
+    header = index.store.headers.of(hit.sound)
     return {
         "score": None if math.isnan(hit.score) else hit.score,
         "name": printable(os.path.basename(hit.path)),
@@ -73,6 +74,7 @@ def _plain(
         "window": hit.window,
         "plays": any(heard.holds(path) for path in (hit.path, *hit.copies)),
         "digest": index.store.hash_of(hit.sound),
+        "header": None if header is None else vars(header),
     }
 
 

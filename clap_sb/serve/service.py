@@ -94,7 +94,8 @@ class Service:
         Arguments
         ---------
         reads : bool
-            Whether all headers are read for it, in the background.
+            Whether headers that the index does not note are read for it, in the
+            background.
 
         Returns
         -------
@@ -103,7 +104,7 @@ class Service:
         """
         catalogue = self._current_catalogue()
         if reads:
-            self.sounds.headers.read_all(catalogue.sounds.tolist())
+            self.sounds.headers.read_all(catalogue.unnoted)
         return catalogue.choices(self.sounds.headers.known())
 
     def search(self, wanted: Wanted, sent: Sent | None = None) -> dict[str, Any]:
@@ -271,7 +272,7 @@ class Service:
         catalogue, headers, unread = self._current_catalogue(), self.sounds.headers, 0
         if wanted.needs_headers:
             # a moment, which is enough for small indexes
-            unread = headers.read_all(catalogue.sounds.tolist(), _PATIENCE)
+            unread = headers.read_all(catalogue.unnoted, _PATIENCE)
         return unread, catalogue.matching(wanted, headers.known())
 
     def _current_catalogue(self) -> Catalogue:

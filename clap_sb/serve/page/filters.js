@@ -26,7 +26,7 @@ export class Filters extends EventTarget {
       this.#changed();
     });
     this.form.addEventListener("reset", () => setTimeout(() => this.#changed()));
-    // headers of files are read for those who may filter by them
+    // headers that the index does not note are read for those who may filter by them
     const reads = () => this.load(true);
     this.form.addEventListener("focusin", reads, { once: true });
     this.form.addEventListener("pointerenter", reads, { once: true });

@@ -180,9 +180,10 @@ export class List extends EventTarget {
       group.append(row.element);
     }
     this.grid.insertBefore(group, before);
-    this.#readHeaders(rows);
+    this.#readHeaders(rows.filter((row) => !row.hit.header));
   }
 
+  // An index of an older version does not note them.
   async #readHeaders(rows) {
     if (!rows.length) return;
     const sounds = [...new Set(rows.map((row) => row.hit.sound))].join(",");

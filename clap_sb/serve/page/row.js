@@ -103,7 +103,7 @@ export class Row {
     const where = [hit.folder, !hit.plays && NOT_PLAYED];
     this.part("folder").textContent = where.filter(Boolean).join(" – ");
     this.part("save").hidden = !hit.plays;
-    this.setHeader(null);
+    this.setHeader(hit.header);
     this.setFavourite(false);
     this.setPlaying(false);
     this.#fillOthers();
