@@ -31,7 +31,7 @@ def test_the_page_begins_with_something_to_hear_and_to_try(page, page_index):
 
 def test_type_click_hear(page):
     page.search(CAPTIONS[0])
-    scores = [float(score.text) for score in page.all(".row .number")]
+    scores = [float(score.text.replace("−", "-")) for score in page.all(".row .number")]
     assert scores == sorted(scores, reverse=True)
     page.run("document.getElementById('end').scrollIntoView()")
     page.wait(lambda: {os.path.basename(name) for name in NAMES} <= {*page.names()})
@@ -109,6 +109,10 @@ def test_the_grid_shows_windows(page):
     box = page.all(".row")[1].rect
     assert box["y"] == page.all(".row")[0].rect["y"] and box["x"] > 300
     assert page.picture("grid") > 100
+    # of cards side by side, the shorter one has its picture at the top, too
+    page.run("arguments[0].textContent = 'a long name '.repeat(9)", page.one(".name"))
+    tops = [page.all(".picture")[place].rect["y"] for place in (0, 1)]
+    assert tops[0] == tops[1]
     page.one("#as_rows").click()
     assert page.one(".picture img").get_attribute("src").count("/") == 4
 
@@ -154,6 +158,38 @@ def test_a_file_is_chosen_by_hand(page, page_index):
     assert page.names()[0] == "small.ogg"
 
 
+@pytest.mark.parametrize("size", [(1400, 900), (900, 900), (390, 844)])
+def test_a_long_name_takes_two_lines_until_its_row_is_chosen(size, page):
+    page.look("light", size)
+    page.search(CAPTIONS[0])
+    row = page.all(".row")[1]
+    height = row.rect["height"]
+    name = row.find_element("css selector", ".name")
+    page.run("arguments[0].textContent = 'footsteps, gravel, slow '.repeat(8)", name)
+    assert row.rect["height"] < height + 50
+    hidden = "return arguments[0].scrollHeight - arguments[0].clientHeight"
+    assert page.run(hidden, name) > 0
+    page.run("arguments[0].focus()", row)
+    assert page.run(hidden, name) == 0
+    right = [row.find_element("css selector", f".{k}").rect for k in ("score", "actions")]
+    ends = [box["x"] + box["width"] for box in right]
+    if size[0] == 900:  # one above the other
+        assert ends[0] == pytest.approx(ends[1], abs=1)
+
+
+def test_marks_of_moments_of_an_hour_are_seen(page):
+    """A window of five seconds is less than a pixel there."""
+    page.search(CAPTIONS[0])
+    page.run("document.getElementById('end').scrollIntoView()")
+    page.wait(lambda: "long.flac" in page.names())
+    row = page.row("long.flac")
+    page.run("arguments[0].scrollIntoView({block: 'center'})", row)
+    for mark in row.find_elements("css selector", ".marks span"):
+        page.run("arguments[0].style.width = '.1%'", mark)
+        inner = page.run("return arguments[0].clientWidth", mark)
+        assert inner >= 3, "all of it is its edges"
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(1400, 900), (390, 844)], ids=["desk", "phone"])
 def test_it_fits(scheme, size, page):
@@ -166,5 +202,8 @@ def test_it_fits(scheme, size, page):
     shade = page.run("return getComputedStyle(document.body).backgroundColor")
     brightness = sum(int(part) for part in shade[4:-1].split(","))
     assert (brightness < 150) == (scheme == "dark")
+    # what plays has room for its name and for the place in it
+    for part, least in (("#playing", 250 if size[0] < 600 else 60), ("#place", 130)):
+        assert page.one(part).rect["width"] >= least
     if size[0] < 600:  # nothing can be dropped there
         assert page.one(".file").text == "Choose a sound"

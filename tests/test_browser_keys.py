@@ -106,6 +106,29 @@ def test_favourites_are_kept_listed_and_saved(listed, browser):
     page.wait(lambda: "(1)" in page.one("#favourites").text)
 
 
+def test_two_tabs_have_the_same_favourites(listed, browser):
+    page = listed
+    first = browser.current_window_handle
+    browser.switch_to.new_window("tab")
+    try:
+        browser.get(page.url)
+        page.search(CAPTIONS[0])
+        page.press(Keys.ARROW_DOWN, Keys.ARROW_DOWN, "f")
+        other = page.chosen()
+        browser.switch_to.window(first)
+        page.wait(lambda: "(1)" in page.one("#favourites").text)
+        star = page.row(other).find_element("css selector", ".favourite")
+        assert star.get_attribute("aria-pressed") == "true"
+        page.press(Keys.ARROW_DOWN, "f")  # adds to what the other tab has
+        page.wait(lambda: "(2)" in page.one("#favourites").text)
+        browser.switch_to.window(browser.window_handles[-1])
+        page.wait(lambda: "(2)" in page.one("#favourites").text)
+    finally:
+        browser.switch_to.window(browser.window_handles[-1])
+        browser.close()
+        browser.switch_to.window(first)
+
+
 def test_the_path_is_copied(listed, browser, page_index):
     page = listed
     for permission in ("clipboard-read", "clipboard-write"):

@@ -56,6 +56,9 @@ def test_the_end_of_the_list_is_reached_by_keys(page, page_index):
 
 def test_filters_tell_counts_and_are_in_the_address(page):
     page.search(CAPTIONS[0])
+    # copies of a sound are one
+    assert choose(page, "folder", "many") == "many (41)"
+    page.told("the nearest of 41 of")
     assert choose(page, "folder", "deep") == "deep (1)"
     page.told("the nearest of 1 of")
     assert page.names() == ["long.flac"] and address(page)["folder"] == "deep"

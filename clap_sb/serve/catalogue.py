@@ -121,17 +121,19 @@ class Catalogue:
             with the number of sounds; ``longest`` in seconds; ``read``: of how many
             sounds, ``of`` all, the rate and the channels are known.
         """
-        folders, formats = Counter(), Counter()
-        for _, folder, suffix in self._files:
-            formats[suffix] += 1
+        # copies of a sound are one
+        within, called = set(), set()
+        for sound, folder, suffix in self._files:
+            called.add((sound, suffix))
             parts = folder.split("/") if folder else []
-            folders.update("/".join(parts[: i + 1]) for i in range(len(parts)))
+            within |= {(sound, "/".join(parts[: i + 1])) for i in range(len(parts))}
+        folders = Counter(folder for _, folder in within)
+        formats = Counter(suffix for _, suffix in called)
         headers = {**read, **self._headers}
         known = [headers[s] for s in self.sounds.tolist() if s in headers]
         seen = [header for header in known if header is not None]
-        most = [name for name, _ in folders.most_common(_MOST_FOLDERS)]
         return {
-            "folders": _listed(folders, sorted(most)),
+            "folders": _listed(folders, sorted(_most(folders)[:_MOST_FOLDERS])),
             "formats": _by_count(formats),
             "rates": _by_count(Counter(header.rate for header in seen)),
             "channels": _by_count(Counter(header.channels for header in seen)),
@@ -224,4 +226,9 @@ def _listed(counts: Counter, names: Sequence[Any]) -> list[dict[str, Any]]:
 
 
 def _by_count(counts: Counter) -> list[dict[str, Any]]:
-    return _listed(counts, [name for name, _ in counts.most_common()])
+    return _listed(counts, _most(counts))
+
+
+def _most(counts: Counter) -> list[Any]:
+    """The most frequent first, and of several by name."""
+    return sorted(counts, key=lambda name: (-counts[name], name))

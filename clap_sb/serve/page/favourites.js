@@ -6,8 +6,9 @@ export class Favourites extends EventTarget {
   // Windows are those of one model.
   open(fingerprint) {
     this.stored = `clap-sb favourites ${fingerprint}`;
-    this.kept = new Map(JSON.parse(localStorage.getItem(this.stored) ?? "[]"));
-    this.dispatchEvent(new Event("change"));
+    this.#read();
+    // another tab has changed them
+    window.addEventListener("storage", ({ key }) => { if (key === this.stored) this.#read(); });
   }
 
   get size() {
@@ -24,11 +25,17 @@ export class Favourites extends EventTarget {
 
   // Gives whether it is one now.
   toggle(hit) {
+    this.#read();
     const isOne = !this.kept.delete(keyOf(hit));
     if (isOne) this.kept.set(keyOf(hit), [hit.digest, hit.window]);
     localStorage.setItem(this.stored, JSON.stringify([...this.kept]));
     this.dispatchEvent(new Event("change"));
     return isOne;
+  }
+
+  #read() {
+    this.kept = new Map(JSON.parse(localStorage.getItem(this.stored) ?? "[]"));
+    this.dispatchEvent(new Event("change"));
   }
 
   async download() {

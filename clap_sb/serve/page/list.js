@@ -27,6 +27,9 @@ export class List extends EventTarget {
     this.end = new IntersectionObserver((entries) => {
       if (entries.some((entry) => entry.isIntersecting)) this.#tell("more");
     }, { rootMargin: NEAR_THE_END });
+    favourites.addEventListener("change", () => {
+      for (const row of this.rows.values()) this.#showFavourite(row);
+    });
     player.addEventListener("change", () => this.#showPlaying());
     player.addEventListener("move", () => this.playing?.setPlace(player.place));
   }
@@ -122,7 +125,6 @@ export class List extends EventTarget {
   favour(row = this.chosen) {
     if (!row) return;
     const isOne = this.favourites.toggle(row.hit);
-    this.#showFavourite(row);
     this.#tell("told", `${isOne ? "In" : "Out of"} the favourites: ${row.hit.name}`);
   }
 

@@ -1,7 +1,7 @@
 // A sound that was found, as a row of the list.
 
 import { show } from "./pictures.js";
-import { channels, clock, kilohertz, span } from "./wording.js";
+import { channels, clock, cosine, kilohertz, span } from "./wording.js";
 
 const NOT_PLAYED = "not played: in no folder that you have had indexed";
 
@@ -163,7 +163,7 @@ export class Row {
       // the nearest is as high as the strip, the farthest a quarter of it
       const share = high > low ? (mark.score - low) / (high - low) : 1;
       element.style.height = `${25 + 75 * share}%`;
-      element.title = `${clock(mark.start)} to ${clock(mark.end)}: ${mark.score.toFixed(2)}`;
+      element.title = `${clock(mark.start)} to ${clock(mark.end)}: ${cosine(mark.score)}`;
       return element;
     });
   }
@@ -172,15 +172,15 @@ export class Row {
     const { score } = this.hit;
     this.part("score").classList.toggle("none", score === null);
     if (score === null) return;
-    this.part("number").textContent = score.toFixed(2);
-    this.part("score").title = `Cosine with the query: ${score.toFixed(4)}`;
+    this.part("number").textContent = cosine(score);
+    this.part("score").title = `Cosine with the query: ${cosine(score, 4)}`;
     const share = this.best > 0 ? Math.max(0, score) / this.best : 0;
     this.part("bar").firstElementChild.style.width = `${100 * Math.min(1, share)}%`;
   }
 
   #told() {
     const { hit } = this;
-    const score = hit.score === null ? null : `score ${hit.score.toFixed(2)}`;
+    const score = hit.score === null ? null : `score ${cosine(hit.score)}`;
     return [this.rank && `${this.rank}`, hit.name, score, span(hit), hit.folder]
       .filter(Boolean).join(", ");
   }

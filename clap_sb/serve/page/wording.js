@@ -16,6 +16,11 @@ export function span(hit) {
     : `${clock(hit.start, true)} to ${clock(hit.end, true)} of ${clock(hit.duration)}`;
 }
 
+// A cosine, with a minus as wide as a plus.
+export function cosine(value, digits = 2) {
+  return value.toFixed(digits).replace("-", "−");
+}
+
 export function channels(count) {
   return { 1: "mono", 2: "stereo" }[count] ?? `${count} channels`;
 }
