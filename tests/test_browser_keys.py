@@ -262,7 +262,7 @@ def violations(page) -> list[str]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-def test_nothing_is_against_wcag(scheme, size, page, page_index):
+def test_nothing_is_against_wcag(scheme, size, page, page_index, tmp_path):
     page.look(scheme, SIZES[size])
     found = {"start": violations(page)}
     page.search(CAPTIONS[0])
@@ -284,6 +284,24 @@ def test_nothing_is_against_wcag(scheme, size, page, page_index):
     page.press(Keys.ESCAPE, "/", "!")
     page.told("Press Enter")
     found["stale"] = violations(page)
+    (tmp_path / "notes.txt").write_text("no sound")
+    page.drop(tmp_path / "notes.txt", "notes.txt")
+    page.wait(lambda: page.one("#error").text)
+    found["error"] = violations(page)
+    page.one(".row").send_keys("f")
+    page.one("#favourites").send_keys(Keys.ENTER)
+    page.told("Favourites: 1 sound")
+    found["favourites"] = violations(page)
+    page.browser.get(f"{page.url}?text=rain&fold=true")
+    page.told("“rain”")
+    folding = page.one(".row:has(.others:not([hidden]))")
+    folding.send_keys(Keys.ENTER)
+    assert page.all(".row.folded")
+    found["folded"] = violations(page)
+    page.browser.get(f"{page.url}?text=rain&lowest=1")
+    page.told("Nothing found")
+    found["nothing"] = violations(page)
+    page.browser.get_log("browser")  # the answer 415 is written there
     assert found == dict.fromkeys(found, [])
 
 
