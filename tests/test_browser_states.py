@@ -79,6 +79,21 @@ def test_filters_tell_counts_and_are_in_the_address(page):
     assert address(page) == {"text": CAPTIONS[0]}
 
 
+def test_filters_hold_before_anything_is_looked_for(page, browser):
+    choose(page, "folder", "many")
+    page.told("30 of 41 sounds with these filters.")
+    assert len(page.names()) == 30 and address(page) == {"folder": "many"}
+    page.one("#filter [name=longest]").send_keys("0.5", Keys.ENTER)
+    page.told("No sound is left by these filters.")
+    browser.back()
+    page.told("30 of 41 sounds")
+    page.one("#text").send_keys(CAPTIONS[0], Keys.ENTER)
+    page.told(f"“{CAPTIONS[0]}”: the nearest of 41 of")
+    page.one("h1 a").click()
+    page.told("Some of its sounds")
+    assert len(page.names()) == 6
+
+
 def test_words_are_left_out(page):
     page.search(CAPTIONS[0])
     scores = [score.text for score in page.all(".number")]

@@ -235,6 +235,15 @@ def test_some_sounds_are_from_all_over_the_index(service, searcher):
     assert len(service.some(1000)["hits"]) == len(ids)
 
 
+def test_some_sounds_are_of_those_that_pass_the_filters(service):
+    answer = service.some(6, Wanted(folder="many", format="wav"))
+    assert answer["among"] == len(OTHERS) and answer["unread"] == 0
+    assert len(answer["hits"]) == 6
+    assert {hit["folder"].partition("/")[0] for hit in answer["hits"]} == {"many"}
+    assert names(service.some(6, Wanted(folder="deep"))) == ["long.flac"]
+    assert service.some(6, Wanted(folder="nowhere"))["hits"] == []
+
+
 def test_favourites_are_known_by_what_is_in_them(service, index):
     rows = {hit["name"]: hit for hit in service.search(TEXT)["hits"]}
     long, old = rows["long.flac"], rows["old.aiff"]

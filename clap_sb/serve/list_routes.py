@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from clap_sb.serve.service import Service
     from clap_sb.serve.uploads import Uploads
 
-_SOME = 6
+# Sounds to begin with: of all, and of those that pass filters.
+_SOME, _SOME_FILTERED = 6, 30
 _MOST_CHOSEN = 10_000
 # Of a list of these, in bytes.
 _MOST_LISTED = 2 * 2**20
@@ -57,7 +58,9 @@ def list_routes(service: Service, uploads: Uploads) -> list[Route]:
         return JSONResponse(await _in_thread(asking, service.choices, reads))
 
     async def some(request: Request) -> Response:
-        return JSONResponse(await _in_thread(asking, service.some, _SOME))
+        wanted = Wanted.of(request.query_params)
+        count = _SOME_FILTERED if wanted.is_filtered else _SOME
+        return JSONResponse(await _in_thread(asking, service.some, count, wanted))
 
     async def search(request: Request) -> Response:
         wanted = Wanted.of(request.query_params)

@@ -195,25 +195,34 @@ class Service:
             )
             return self._searcher.index.model.description, hits
 
-    def some(self, count: int) -> dict[str, Any]:
+    def some(self, count: int, wanted: Wanted | None = None) -> dict[str, Any]:
         """Picks some sounds to begin with, from all over the index.
 
         Arguments
         ---------
         count : int
             How many.
+        wanted : Wanted, optional
+            Filters that they have to pass.
 
         Returns
         -------
         dict
-            ``hits``, without scores.
+            ``hits``, without scores; ``among`` and ``unread`` as of :meth:`search`.
         """
+        unread, among = self._filtered(wanted or Wanted())
         with self._lock:
             self._searcher.refresh()
             sounds = self._searcher.index.sounds
+            if among is not None:
+                sounds = sounds[np.isin(sounds, among)]
             places = np.linspace(0, len(sounds) - 1, min(count, len(sounds)))
             chosen = [(int(sounds[place]), 0) for place in places.astype(int)]
-            return {"hits": self._rows(self._hits_of(chosen), None)}
+            return {
+                "hits": self._rows(self._hits_of(chosen), None),
+                "among": len(sounds),
+                "unread": unread,
+            }
 
     def chosen(self, windows: Sequence[tuple[str, int]]) -> dict[str, Any]:
         """Lists sounds that were noted.

@@ -37,10 +37,11 @@ export function findFrom(asked, first, count) {
 }
 
 async function findListed(asked) {
-  const path = asked.show === "favourites" ? "/api/chosen" : "/api/some";
-  const body = asked.show === "favourites" ? JSON.stringify(asked.windows) : null;
-  const { hits } = await (await ask(path, {}, body)).json();
-  return { hits, more: false };
+  if (asked.show === "favourites") {
+    const answer = await ask("/api/chosen", {}, JSON.stringify(asked.windows));
+    return { ...await answer.json(), more: false };
+  }
+  return { ...await askData("/api/some", filtersOf(asked)), more: false };
 }
 
 function exampleOf(found) {
@@ -63,11 +64,14 @@ export function statusOf(asked, found, all) {
   if (asked.show === "favourites") {
     return found.hits.length ? `${title}: ${counted(found.hits.length, "sound")}` : "No favourites yet: press F on a sound.";
   }
-  if (!isSearch(asked)) {
-    return Object.keys(filtersOf(asked)).length ? `${title}: filters hold for searches` : title;
-  }
   const unread = found.unread
     ? ` Rates and channels of ${counted(found.unread, "file")} are not read yet.` : "";
+  if (!isSearch(asked)) {
+    if (found.among === all) return title;
+    return found.hits.length
+      ? `${found.hits.length.toLocaleString("en")} of ${counted(found.among, "sound")} with these filters.${unread}`
+      : `No sound is left by these filters.${unread}`;
+  }
   if (!found.hits.length) return `Nothing found for ${title} with these filters.${unread}`;
   const among = found.among < all
     ? `${found.among.toLocaleString("en")} of ${counted(all, "sound")}` : counted(all, "sound");
