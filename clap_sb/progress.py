@@ -11,7 +11,7 @@ from tqdm import tqdm
 SECONDS = 30.0
 """Between two lines of a log; what takes less says nothing there."""
 
-_LINE = "{desc}: {n_fmt} of {total_fmt} {unit}s in {elapsed}, {remaining} left"
+_LINE = "{desc}: {n_fmt} of {total_fmt} {unit} in {elapsed}, {remaining} left"
 
 
 class _Lines(tqdm):
@@ -76,7 +76,7 @@ def progress(
         steps,
         about,
         total,
-        unit=unit,
+        unit=f"{unit}es" if unit.endswith("ch") else f"{unit}s",
         disable=not shown,
         delay=SECONDS,
         mininterval=SECONDS,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import functools
+import io
 import math
+import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -579,3 +582,40 @@ def test_a_run_goes_on_with_the_rates_it_is_given_then(model, clips, tmp_path):
     assert found(later) == {(rate, w) for rate in (0.25, 0.5, 0.125) for w in (0.75, 0)}
     assert later.optimizer_step == 2 * first.optimizer_step
     assert all("momentum_buffer" in state for state in later.optimizer.state.values())
+
+
+class Screen(io.StringIO):
+    """Standard error; somebody watches it, or it is a file."""
+
+    watched = False
+
+    def isatty(self) -> bool:
+        return self.watched
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_epochs_are_told_in_lines_unless_somebody_watches(
+    watched, model, clips, tmp_path, monkeypatch
+):
+    """SpeechBrain's bar would be drawn over itself, thousands of times in a file."""
+    brain = make_brain(model, tmp_path, run_opts={"noprogressbar": False})
+    screen = Screen()
+    screen.watched = watched
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr("clap_sb.progress.SECONDS", 0.0)
+    fit(brain, clips, validate=True)
+    brain.evaluate(whole_clips(brain, clips, 3), max_key="t2a_recall_at_1")
+    brain.evaluate(
+        WholeClipDataset(clips, SAMPLE_RATE),
+        test_loader_kwargs={
+            "batch_size": 2,
+            "collate_fn": WindowCollate(brain.clap.clip_samples),
+        },
+    )
+    told = screen.getvalue()
+    assert ("\r" in told) == watched
+    for about, batches in {
+        "epoch 1": 3, "validation of epoch 1": 3, "test": 6
+    }.items():  # fmt: skip
+        pattern = rf"^{about}: {batches} of {batches} batches in "
+        assert bool(re.search(pattern, told, re.MULTILINE)) != watched, about

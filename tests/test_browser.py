@@ -171,7 +171,7 @@ def test_a_long_name_takes_two_lines_until_its_row_is_chosen(size, page):
     assert page.run(hidden, name) > 0
     page.run("arguments[0].focus()", row)
     assert page.run(hidden, name) == 0
-    right = [row.find_element("css selector", f".{k}").rect for k in ("score", "actions")]
+    right = [row.find_element("css selector", k).rect for k in (".score", ".actions")]
     ends = [box["x"] + box["width"] for box in right]
     if size[0] == 900:  # one above the other
         assert ends[0] == pytest.approx(ends[1], abs=1)

@@ -126,7 +126,6 @@ def test_a_bank_corrects_the_scores(made, run, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([" "], "empty"),
         (["rain", "--weights", "1", "2"], "1 queries and 2 weights"),
         (["--audio", "missing.wav"], "missing.wav"),
         (["rain", "--bank", "missing.txt"], "missing.txt"),
@@ -144,6 +143,7 @@ def test_what_search_says_of_a_mistake(words, message, made, capsys):
     ("words", "message"),
     [
         ([], "no query"),
+        (["rain", " "], "a query is empty"),
         (["rain", "-k", "0"], "at least 1"),
         (["rain", "-k", "few"], "few is no whole number"),
         (["rain", "--fold-above", "2"], "2 is no cosine"),

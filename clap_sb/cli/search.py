@@ -222,6 +222,8 @@ def _rescore(searcher: Searcher, arguments: argparse.Namespace) -> Rescore:
 def _queries(words: list[str]) -> Iterator[list[str]]:
     """The texts of each query: one query, or one for each line that is not empty."""
     if words != ["-"]:
+        if not all(word.strip() for word in words):
+            raise UsageError("a query is empty: say what to listen for")
         yield words
         return
     from clap_sb.data.text_file import lines_of

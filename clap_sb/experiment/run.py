@@ -219,7 +219,8 @@ def run_recipe(main: Callable[[list[str]], None]) -> None:
 
     Wrong settings, missing files and the like end the script with status 1 and their
     message; the traceback goes to the run's ``log.txt``, where it has one. Ctrl-C ends
-    it with status 130, a SIGTERM in training with 143, once a checkpoint is saved. Of
+    it with status 130, a SIGTERM in training with 143, once a checkpoint is saved, a
+    reader that reads no more (``--help | head``) with 141, without a word. Of
     several ranks, one that fails ends the others, which repeat what it was.
 
     Arguments
@@ -228,9 +229,14 @@ def run_recipe(main: Callable[[list[str]], None]) -> None:
         Takes the arguments of the command line.
     """
     try:
-        with together():
-            main(sys.argv[1:])
+        try:
+            with together():
+                main(sys.argv[1:])
+        finally:
+            sys.stdout.flush()  # what is left would else fail after the end
     except (ValueError, OSError) as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            sys.exit(141)
         logger.debug("stopped by an error", exc_info=True)
         sys.exit(f"error: {error}")
     except Stopped as stopped:
@@ -239,6 +245,16 @@ def run_recipe(main: Callable[[list[str]], None]) -> None:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on", file=sys.stderr)
         sys.exit(130)
+
+
+def _nobody_reads() -> bool:
+    """Whether the pipe that broke is the standard output's; nothing more goes there."""
+    try:
+        print(flush=True)  # what could not be written may be dropped already
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def parse_arguments(argv: Sequence[str], files: Sequence[Path]) -> Experiment:

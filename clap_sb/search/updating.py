@@ -41,7 +41,6 @@ class Progress(Protocol):
         """Begins, with the number of files and what is done; gives what counts them."""
 
 
-
 @dataclass(frozen=True)
 class Update:
     """What an update did.

@@ -71,9 +71,7 @@ class Catalogue:
             if record.sound is not None
         ]
 
-    def matching(
-        self, wanted: Wanted, read: Mapping[int, Header | None]
-    ) -> np.ndarray:
+    def matching(self, wanted: Wanted, read: Mapping[int, Header | None]) -> np.ndarray:
         """Finds the sounds that may be found.
 
         Arguments

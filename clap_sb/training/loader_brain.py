@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 import speechbrain as sb
 import torch
 from speechbrain.dataio.dataloader import LoopedLoader
+from speechbrain.utils.distributed import if_main_process
 from speechbrain.utils.logger import get_logger
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
+from tqdm import tqdm
 
 from clap_sb.data.audio_source import AudioError
 from clap_sb.data.manifest import Clip
 from clap_sb.data.printable import printable
 from clap_sb.loader_worker import leave_signals_to_main
+from clap_sb.progress import progress
 from clap_sb.training.loaders import (
     TrainingPlan,
     WholeLoader,
@@ -28,6 +33,16 @@ from clap_sb.training.loaders import (
 logger = get_logger(__name__)
 
 _LOADERS = (DataLoader, LoopedLoader)
+
+
+@contextlib.contextmanager
+def _told(loader: Any, about: str, enable: bool) -> Iterator[tuple[Any, bool]]:
+    """Its batches, and whether SpeechBrain draws its bar: a log gets lines instead."""
+    if not enable or sys.stderr.isatty():
+        yield loader, enable
+        return
+    with progress(loader, about=about, unit="batch") as batches:
+        yield batches, False
 
 
 class LoaderBrain(sb.Brain):
@@ -113,13 +128,24 @@ class LoaderBrain(sb.Brain):
             options = {**test_loader_kwargs, "ckpt_prefix": None}
             test_set = self.make_dataloader(test_set, sb.Stage.TEST, **options)
         self._score_on(test_set)
-        super().evaluate(test_set, max_key, min_key, progressbar)
+        if progressbar is None:
+            progressbar = not self.noprogressbar
+        with _told(test_set, "test", progressbar and if_main_process()) as told:
+            batches, has_bar = told
+            super().evaluate(batches, max_key, min_key, has_bar)
         return self.scores
 
+    def _fit_train(self, train_set: Any, epoch: int, enable: bool) -> None:
+        with _told(train_set, f"epoch {epoch}", enable) as (batches, has_bar):
+            super()._fit_train(batches, epoch, has_bar)
+
     def _fit_valid(self, valid_set: Any, epoch: int, enable: bool) -> None:
-        if valid_set is not None:
-            self._score_on(valid_set)
-        super()._fit_valid(valid_set, epoch, enable)
+        if valid_set is None:
+            return super()._fit_valid(valid_set, epoch, enable)
+        self._score_on(valid_set)
+        about = f"validation of epoch {epoch}"
+        with _told(valid_set, about, enable) as (batches, has_bar):
+            super()._fit_valid(batches, epoch, has_bar)
 
     def make_dataloader(
         self,
@@ -145,6 +171,8 @@ class LoaderBrain(sb.Brain):
         -------
         DataLoader
         """
+        if isinstance(dataset, tqdm):  # of a loader, whose batches are told of
+            return dataset
         if stage != sb.Stage.TRAIN:
             k = {"worker_init_fn": leave_signals_to_main, **k}
             loader = WholeLoader(dataset, generator=torch.Generator(), **k)
