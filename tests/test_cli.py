@@ -22,7 +22,10 @@ from clap_sb.checkpoints.run_folder import PARTS
 from clap_sb.checkpoints.speechbrain_folder import hyperparams
 from clap_sb.cli import main
 from clap_sb.config import Config
+from clap_sb.evaluation.zero_shot import DEFAULT_PROMPT
 from clap_sb.inference import CLAP
+from clap_sb.inference.tag_options import TagOptions
+from clap_sb.search.updating import EXACT_UP_TO
 
 RATE = 48000
 WAV = 0.1 * torch.randn(60000, generator=torch.Generator().manual_seed(0))
@@ -68,6 +71,25 @@ def test_errors_are_one_line(tmp_path, capsys):
     assert main(["info", str(tmp_path / "bad.pt")]) == 1
     error = capsys.readouterr().err
     assert error.startswith("clap-sb: ") and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["tag", "calibrate", "caption", "index"])
+def test_help_tells_what_holds_unless_it_is_given(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    defaults = {
+        "caption": {"top": 3},
+        "index": {"batch-size": 16, "exact-up-to": EXACT_UP_TO},
+    }
+    names = ("window", "hop", "silence_db", "threshold", "min_duration", "max_gap")
+    listening = {n.replace("_", "-"): getattr(TagOptions(), n) for n in names}
+    listening["template"] = DEFAULT_PROMPT
+    for name, value in defaults.get(command, listening).items():
+        value = f"{value:g}" if isinstance(value, float) else value
+        _, _, after = told.partition(f" --{name} {name.replace('-', '_').upper()} ")
+        after = after or told.partition(f" --{name} N ")[2]
+        assert f"(default: {value}" in after.partition(" --")[0], name
 
 
 def test_the_command_starts_without_loading_torch():

@@ -45,7 +45,9 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="sentences to choose from, one a line (default: some hundreds about "
         "everyday sounds)",
     )
-    parser.add_argument("--top", type=count, default=3, help="sentences a file (3)")
+    parser.add_argument(
+        "--top", type=count, default=3, help="sentences a file (default: 3)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=_run)
 

@@ -26,7 +26,10 @@ def add(commands: argparse._SubParsersAction) -> None:
     add_checkpoint_in_place(parser)
     parser.add_argument("out", help="folder to write; it must not exist, or be empty")
     parser.add_argument(
-        "--to", choices=["speechbrain", "transformers"], default="speechbrain"
+        "--to",
+        choices=["speechbrain", "transformers"],
+        default="speechbrain",
+        help="whose format (default: %(default)s)",
     )
     parser.add_argument(
         "--dimensions",

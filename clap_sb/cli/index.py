@@ -59,7 +59,10 @@ def add(commands: argparse._SubParsersAction) -> None:
     add_device(parser)
     add_runtime(parser)
     parser.add_argument(
-        "--batch-size", type=count, default=16, help="windows embedded at once"
+        "--batch-size",
+        type=count,
+        default=16,
+        help="windows embedded at once (default: 16)",
     )
     parser.add_argument(
         "--workers",

@@ -42,7 +42,9 @@ def add_labels(parser: argparse.ArgumentParser) -> None:
         ".json (descriptions by label)",
     )
     parser.add_argument(
-        "--template", help="sentence for a label, with {label} where it goes"
+        "--template",
+        help="sentence for a label, with {label} where it goes (default: This is a "
+        "sound of {label}.)",
     )
 
 
@@ -85,9 +87,13 @@ def add_listening(parser: argparse.ArgumentParser) -> None:
     parser : argparse.ArgumentParser
         A command's.
     """
-    parser.add_argument("--window", type=float, help="length of a window, seconds")
     parser.add_argument(
-        "--hop", type=float, help="from window to window, and of curves, seconds"
+        "--window", type=float, help="length of a window, seconds (default: 1)"
+    )
+    parser.add_argument(
+        "--hop",
+        type=float,
+        help="from window to window, and of curves, seconds (default: 0.1)",
     )
     parser.add_argument(
         "--frames",
@@ -108,11 +114,17 @@ def add_listening(parser: argparse.ArgumentParser) -> None:
         "--silence-db=-inf for nothing)",
     )
     parser.add_argument(
-        "--threshold", type=float, help="probability above which a label sounds"
+        "--threshold",
+        type=float,
+        help="probability above which a label sounds (default: 0.5, or as calibrated)",
     )
-    parser.add_argument("--min-duration", type=float, help="of a segment, seconds")
     parser.add_argument(
-        "--max-gap", type=float, help="longest gap within a segment, seconds"
+        "--min-duration", type=float, help="of a segment, seconds (default: 0.2)"
+    )
+    parser.add_argument(
+        "--max-gap",
+        type=float,
+        help="longest gap within a segment, seconds (default: 0.5)",
     )
 
 
