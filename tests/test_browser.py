@@ -158,7 +158,7 @@ def test_a_file_is_chosen_by_hand(page, page_index):
     assert page.names()[0] == "small.ogg"
 
 
-@pytest.mark.parametrize("size", [(1400, 900), (900, 900), (390, 844)])
+@pytest.mark.parametrize("size", [(1400, 900), (700, 900), (390, 844)])
 def test_a_long_name_takes_two_lines_until_its_row_is_chosen(size, page):
     page.look("light", size)
     page.search(CAPTIONS[0])
@@ -173,8 +173,23 @@ def test_a_long_name_takes_two_lines_until_its_row_is_chosen(size, page):
     assert page.run(hidden, name) == 0
     right = [row.find_element("css selector", k).rect for k in (".score", ".actions")]
     ends = [box["x"] + box["width"] for box in right]
-    if size[0] == 900:  # one above the other
+    if size[0] == 700:  # one above the other
         assert ends[0] == pytest.approx(ends[1], abs=1)
+
+
+def test_rows_have_room_at_any_width(page):
+    """Between a phone and a desk, too: half a screen, a tablet."""
+    page.search(CAPTIONS[0])
+    outside = """
+    return [...document.querySelectorAll(".row *")].filter((part) => {
+      const [inner, outer] = [part, part.closest(".row")].map(
+        (one) => one.getBoundingClientRect());
+      return inner.right > outer.right + 1;
+    }).map((part) => part.outerHTML.slice(0, 80))"""
+    for width in (320, 390, 640, 700, 960, 961, 1024, 1100, 1280, 1400):
+        page.look("light", (width, 800))
+        assert page.run(outside) == [], width
+        assert page.run("return document.documentElement.scrollWidth") <= width
 
 
 def test_marks_of_moments_of_an_hour_are_seen(page):

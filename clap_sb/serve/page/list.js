@@ -6,7 +6,7 @@ import { Row } from "./row.js";
 
 const part = (id) => document.getElementById(id);
 const IN_A_FRAME = 10;
-const NEAR_THE_END = "800px 0px";
+const NEAR_THE_END = "1200px 0px";
 
 // Tells by events: `similar` (a hit), `chosen`, `more` (the end is near), `told` (a text).
 export class List extends EventTarget {
