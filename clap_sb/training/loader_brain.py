@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -14,7 +15,6 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from clap_sb.data.audio_source import AudioError
 from clap_sb.data.manifest import Clip
 from clap_sb.data.printable import printable
 from clap_sb.loader_worker import leave_signals_to_main
@@ -24,6 +24,7 @@ from clap_sb.training.loaders import (
     train_loader,
     validation_clips,
 )
+from clap_sb.training.set_contract import try_whole
 
 logger = get_logger(__name__)
 
@@ -73,10 +74,8 @@ class LoaderBrain(sb.Brain):
         if isinstance(valid_set, _LOADERS):
             validation_clips(valid_set)
         try:
-            super().fit(epoch_counter, train_set, valid_set, *args, **kwargs)
-        except AudioError as error:  # a worker's comes with its traceback
-            reason = str(error).rpartition(f"{AudioError.__name__}: ")[2]
-            raise AudioError(reason.strip()) from None
+            with workers_heard():
+                super().fit(epoch_counter, train_set, valid_set, *args, **kwargs)
         finally:
             self.on_fit_end()
 
@@ -113,7 +112,8 @@ class LoaderBrain(sb.Brain):
             options = {**test_loader_kwargs, "ckpt_prefix": None}
             test_set = self.make_dataloader(test_set, sb.Stage.TEST, **options)
         self._score_on(test_set)
-        super().evaluate(test_set, max_key, min_key, progressbar)
+        with workers_heard():
+            super().evaluate(test_set, max_key, min_key, progressbar)
         return self.scores
 
     def _fit_valid(self, valid_set: Any, epoch: int, enable: bool) -> None:
@@ -149,6 +149,7 @@ class LoaderBrain(sb.Brain):
             k = {"worker_init_fn": leave_signals_to_main, **k}
             loader = WholeLoader(dataset, generator=torch.Generator(), **k)
             validation_clips(loader)  # an error now, not after an epoch
+            try_whole(loader)
             return loader
         loader = train_loader(
             dataset, self.hparams.seed, self.grad_accumulation_factor, **k
@@ -175,6 +176,36 @@ class LoaderBrain(sb.Brain):
         for name, module in list(self.modules.items()):
             if any(parameter.requires_grad for parameter in module.parameters()):
                 self.modules[name] = wrap(module, self.device)
+
+
+@contextlib.contextmanager
+def workers_heard() -> Iterator[None]:
+    """An error of a loader's worker is told as one of the main process is.
+
+    torch puts the worker's whole traceback into the message; it is the cause of the
+    error that is raised, and so in a run's log.
+
+    Raises
+    ------
+    ValueError or OSError
+        Of the class that the worker raised, with its message alone.
+
+    Example
+    -------
+    >>> told = "Caught ValueError in DataLoader worker process 0.\\nOriginal ..."
+    >>> with workers_heard():
+    ...     raise ValueError(f"{told}\\nValueError: no caption")
+    Traceback (most recent call last):
+    ...
+    ValueError: no caption
+    """
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        kind, told = type(error), str(error)
+        if "in DataLoader worker process" not in told:
+            raise
+        raise kind(told.rpartition(f"{kind.__name__}: ")[2].strip()) from error
 
 
 def check_run_options(data_parallel: bool, find_unused_parameters: bool) -> None:
