@@ -108,10 +108,8 @@ def _audio_folders(data_folder: Path, name: str) -> list[Path]:
 
 def _read_entries(caption_list: Path) -> list[Entry]:
     metadata = _read_metadata(caption_list)
-    entries, num_empty = [], 0
+    entries = []
     for row in read_rows(caption_list, ("file_name", *CAPTIONS)):
-        captions = [row.said(column) for column in CAPTIONS]
-        num_empty += captions.count("")
         name = Path(row["file_name"]).stem
         known = metadata.get(row["file_name"].strip(), {})
         entries.append(
@@ -119,12 +117,10 @@ def _read_entries(caption_list: Path) -> list[Entry]:
                 id=name.strip(),
                 # some names begin with a space, which not every tool keeps
                 names=tuple(dict.fromkeys([name, name.strip()])),
-                captions=tuple(filter(None, captions)),
+                captions=tuple(row.said(column) for column in CAPTIONS),
                 **known,
             )
         )
-    if num_empty:
-        logger.warning("%s: %d empty captions are dropped", caption_list, num_empty)
     return entries
 
 
