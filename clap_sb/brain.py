@@ -15,6 +15,7 @@ import torch
 from speechbrain.utils.distributed import ddp_broadcast
 
 from clap_sb.compiled_towers import CompiledTowers
+from clap_sb.data.item_contract import check_heard
 from clap_sb.data.keys import key_of
 from clap_sb.data.pairs import PairBatch
 from clap_sb.data.whole_clips import WindowBatch, WindowCollate
@@ -27,7 +28,12 @@ from clap_sb.frozen_cache import AUDIO, TEXT, FrozenCache
 from clap_sb.model import CLAP
 from clap_sb.objectives.gather import gather_rows
 from clap_sb.objectives.info_nce import not_negatives
-from clap_sb.training.epochs import BEST_METRICS, LAST, check_best_metric
+from clap_sb.training.epochs import (
+    BEST_METRICS,
+    LAST,
+    check_best_metric,
+    tell_of_no_negatives,
+)
 from clap_sb.training.loader_brain import (
     LoaderBrain,
     check_run_options,
@@ -172,6 +178,8 @@ class CLAPBrain(LoaderBrain):
             ``[captions, joint_dim]``, unit norm.
         """
         known = {} if self._frozen is None else self._frozen.embeddings(batch)
+        if "audio_embedding" not in known:
+            check_heard(batch.ids, batch.wav_lens)
         batch = batch.to(self.device)
         wavs, wav_lens = batch.wavs, batch.wav_lens
         if self.hparams.wav_augment is not None:
@@ -292,6 +300,7 @@ class CLAPBrain(LoaderBrain):
                 "temperature": 1.0 / scale,
                 "learning_rate": max(g["lr"] for g in self.optimizer.param_groups),
             }
+            tell_of_no_negatives(self._train_row, epoch)
             return
         self.embedded = self._embedder.result()
         if self._frozen is not None:

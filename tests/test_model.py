@@ -79,6 +79,16 @@ def test_embeddings_are_float32_under_autocast(clap):
         assert (one * other).sum(1).min() > 0.98
 
 
+@pytest.mark.parametrize("cast", ["half", "bfloat16", "double"])
+def test_weights_of_another_type_are_told_and_brought_back(cast, tmp_path):
+    """A log-mel is float32, whatever the weights are."""
+    clap = tiny_clap(tmp_path)
+    getattr(clap, cast)()
+    with pytest.raises(TypeError, match=r"weights are torch.*autocast or --precision"):
+        clap.encode_audio(torch.randn(1, 9000))
+    assert clap.float().encode_audio(torch.randn(1, 9000)).isfinite().all()
+
+
 def test_it_tells_what_its_audio_tower_takes(clap):
     assert (clap.sample_rate, clap.clip_samples) == (8000, CLIP_SAMPLES)
 

@@ -6,25 +6,11 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
+from test_info_nce import LOGIT_SCALE, SCALE, against_a_loop, keys_of, unit
 
 from clap_sb.objectives.caption_policy import objective_for
 from clap_sb.objectives.info_nce import InfoNCE
-from clap_sb.objectives.logit_scale import LogitScale
 from clap_sb.objectives.multi_positive import MultiPositive
-
-LOGIT_SCALE = LogitScale(temperature=1 / 12.5)
-SCALE = LOGIT_SCALE.scale().detach()
-
-
-def unit(*shape: int, seed: int = 0) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return F.normalize(torch.randn(*shape, generator=generator), dim=-1)
-
-
-def keys_of(size: int, distinct: int, seed: int) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(0, distinct, (size,), generator=generator)
 
 
 def naive(audio, text, scale, clips, captions) -> float:
@@ -44,22 +30,7 @@ def naive(audio, text, scale, clips, captions) -> float:
 @pytest.mark.parametrize("size", [2, 5, 16])
 @pytest.mark.parametrize("with_keys", ["none", "clips", "captions", "both"])
 def test_loss_equals_a_loop(size, with_keys):
-    audio, text = unit(size, 8, seed=1), unit(size, 8, seed=2)
-    nothing_equal = list(range(size))
-    clips = captions = None
-    if with_keys in ("clips", "both"):
-        clips = keys_of(size, max(2, size // 2), seed=3)
-    if with_keys in ("captions", "both"):
-        captions = keys_of(size, max(2, size // 2), seed=4)
-    expected = naive(
-        audio.double(),
-        text.double(),
-        SCALE,
-        nothing_equal if clips is None else clips.tolist(),
-        nothing_equal if captions is None else captions.tolist(),
-    )
-    found = MultiPositive()(audio, text, LOGIT_SCALE, clips, captions)
-    assert found.item() == pytest.approx(expected, rel=1e-5)
+    against_a_loop(MultiPositive(), naive, size, with_keys)
 
 
 def test_gradient_is_softmax_minus_shared_target():

@@ -42,6 +42,27 @@ def prepare(folder, *names: str):
     return read_manifest(path)
 
 
+def test_a_name_may_have_its_extension_or_another(folder):
+    """A table says .wav of files that were saved as .flac since, or says none."""
+    (folder / "d.wav.ogg").write_bytes((folder / "a.wav").read_bytes())
+    names = ("a", "b.wav", "c.flac", "d.wav")
+    found = {clip.id: clip.path for clip in prepare(folder, *names)}
+    files = ("a.wav", "b.wav", "c.wav", "d.wav.ogg")
+    assert found == {
+        n: (folder / f).as_posix() for n, f in zip(names, files, strict=True)
+    }
+
+
+def test_captions_that_say_nothing_are_dropped(folder, caplog):
+    entries = [
+        Entry("a", names=("a",), captions=("A dog", " ", "")),
+        Entry("b", names=("b",), captions=("",)),
+    ]
+    path = prepare_manifest(folder / "save" / "test.json", entries, [folder])
+    assert [clip.captions for clip in read_manifest(path)] == [("A dog",), ()]
+    assert "test: 3 empty captions are dropped" in caplog.text
+
+
 def rows(path) -> list[dict[str, str]]:
     with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))

@@ -94,6 +94,11 @@ def pretrained(tmp_path) -> Folder:
         (CLIPS, {"text_vocab_size": 30}, "text_vocab_size"),
         (CLIPS, {"best_metric": "t2a_recall_at_1"}, "best_metric"),
         (CLIPS, {"freeze_text": True}, r"freeze_text \(False there, True here\)"),
+        (
+            CLIPS,
+            {"seed": 1},
+            r"another run: .* differ in seed \(3407 there, 1 here",
+        ),
     ],
     ids=str,
 )
@@ -174,8 +179,18 @@ def test_a_run_is_not_debugged_over(run):
     assert run.settle(options=RunOptions(debug=True, debug_persistently=True)).goes_on
 
 
-def test_what_is_frozen_is_of_no_account_to_a_test(run):
-    assert run.settle(freeze_audio=True, options=TEST_ONLY).goes_on
+@pytest.mark.parametrize("settings", [{"freeze_audio": True}, {"seed": 1}], ids=str)
+def test_what_training_alone_takes_is_of_no_account_to_a_test(settings, run):
+    assert run.settle(**settings, options=TEST_ONLY).goes_on
+
+
+@pytest.mark.parametrize("key", ["seed", "objective", "opt_class"])
+def test_a_run_of_before_that_does_not_tell_of_it_goes_on(key, run):
+    path = run.folder / "identity.json"
+    told = json.loads(path.read_text("utf-8"))
+    del told["asked"][key]
+    path.write_text(json.dumps(told), encoding="utf-8")
+    assert run.settle().goes_on
 
 
 def test_a_run_goes_on_with_its_own_text_tower(pretrained):

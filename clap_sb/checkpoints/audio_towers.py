@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -29,6 +29,31 @@ _BLOCKS = range(1, 7)
 _CNN14_DIM = 2048
 # by width and number of blocks
 _SIZES = {(96, 12): "tiny", (128, 18): "base", (256, 18): "large"}
+
+
+def renamed(key: str, prefixes: Iterable[tuple[str, str]]) -> str:
+    """A parameter's name with another beginning.
+
+    Arguments
+    ---------
+    key : str
+        The name.
+    prefixes : iterable of (str, str)
+        Beginnings, and what takes their place; the first that fits does.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> renamed("text_branch.norm.bias", [("text_branch.", "text_encoder.")])
+    'text_encoder.norm.bias'
+    """
+    for old, new in prefixes:
+        if key.startswith(old):
+            return new + key.removeprefix(old)
+    return key
 
 
 def under(state: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -12,6 +12,7 @@ from clap_sb.checkpoints.audio_towers import (
     audio_part,
     audio_state,
     fusion_of,
+    renamed,
     under,
 )
 from clap_sb.checkpoints.errors import CheckpointError
@@ -103,7 +104,7 @@ def to_laion_key(key: str) -> str:
     >>> to_laion_key("audio_encoder.layers.0.blocks.0.norm1.weight")
     'audio_branch.layers.0.blocks.0.norm1.weight'
     """
-    return _rename(key, _PREFIXES)
+    return renamed(key, _PREFIXES)
 
 
 def from_laion(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -129,15 +130,8 @@ def from_laion(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor
     plain = {key.removeprefix("module."): value for key, value in state_dict.items()}
     audio = audio_state(under(plain, _AUDIO))
     others = {
-        _rename(key, backwards): value
+        renamed(key, backwards): value
         for key, value in plain.items()
         if not key.startswith(_AUDIO) and not _UNUSED.match(key)
     }
     return {f"audio_encoder.{key}": value for key, value in audio.items()} | others
-
-
-def _rename(key: str, prefixes: tuple[tuple[str, str], ...]) -> str:
-    for old, new in prefixes:
-        if key.startswith(old):
-            return new + key.removeprefix(old)
-    return key

@@ -13,7 +13,7 @@ from dataclasses import replace
 import torch
 
 from clap_sb.checkpoints.architecture import Architecture, Part, TextTower
-from clap_sb.checkpoints.audio_towers import audio_part, under
+from clap_sb.checkpoints.audio_towers import audio_part, renamed, under
 from clap_sb.checkpoints.errors import CheckpointError
 from clap_sb.checkpoints.family_models import audio_alone, projection_part, two_towers
 from clap_sb.checkpoints.text_towers import bert_tower
@@ -175,7 +175,7 @@ def from_transformers(
         if is_constant(key) or key == "logit_scale_t":
             continue
         if not key.startswith(_AUDIO):
-            ours[_swap_prefix(key, [(b, a) for a, b in _PREFIXES])] = value
+            ours[renamed(key, [(b, a) for a, b in _PREFIXES])] = value
         elif ".query." in key:
             parts = [state_dict[key.replace("query", name)] for name in _QKV]
             ours[_our_audio_key(key).replace("query", "qkv")] = join(parts)
@@ -210,7 +210,7 @@ def to_transformers(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.T
         if key.endswith("log_mel.mel_filters"):
             continue
         if not key.startswith("audio_encoder."):
-            theirs[_swap_prefix(key, _PREFIXES)] = value
+            theirs[renamed(key, _PREFIXES)] = value
         elif ".qkv." in key:
             for name, part in zip(_QKV, value.chunk(3), strict=True):
                 # safetensors refuses tensors that share memory
@@ -220,13 +220,6 @@ def to_transformers(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.T
     if "logit_scale_a" in theirs:
         theirs["logit_scale_t"] = theirs["logit_scale_a"].clone()
     return theirs
-
-
-def _swap_prefix(key: str, prefixes) -> str:
-    for old, new in prefixes:
-        if key.startswith(old):
-            return new + key.removeprefix(old)
-    return key
 
 
 def _our_audio_key(key: str) -> str:

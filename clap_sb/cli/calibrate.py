@@ -8,8 +8,7 @@ from pathlib import Path
 
 from clap_sb.cli.audio_files import load, tell_unreadable
 from clap_sb.cli.checkpoint import add_checkpoint, add_device, add_runtime
-from clap_sb.cli.json_lines import print_json
-from clap_sb.cli.messages import tell
+from clap_sb.cli.messages import print_json, tell
 from clap_sb.cli.tag_arguments import add_labels, add_listening, labels_of, options_of
 
 _EXAMPLE = """the annotations are a CSV such as

@@ -13,7 +13,7 @@ from clap_sb.cli.audio_files import (
     tell_unreadable,
 )
 from clap_sb.cli.checkpoint import add_checkpoint, add_device, add_runtime
-from clap_sb.cli.json_lines import print_json
+from clap_sb.cli.messages import print_json
 from clap_sb.cli.numbers import count
 
 _EXAMPLE = """example:

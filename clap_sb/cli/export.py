@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from clap_sb.cli.checkpoint import add_checkpoint_in_place, checkpoint_of
-from clap_sb.cli.json_lines import print_json
+from clap_sb.cli.messages import print_json
 
 _EXAMPLE = """example:
   clap-sb export --onnx results/AudioCaps/htsat_roberta/3407 my_model_onnx

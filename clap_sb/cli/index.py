@@ -17,8 +17,7 @@ from clap_sb.cli.checkpoint import (
     add_runtime,
     runtime_of,
 )
-from clap_sb.cli.json_lines import print_json
-from clap_sb.cli.messages import UsageError
+from clap_sb.cli.messages import UsageError, print_json
 from clap_sb.cli.numbers import count
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 
 from clap_sb.cli.checkpoint import add_checkpoint_in_place, checkpoint_of
-from clap_sb.cli.json_lines import print_json
+from clap_sb.cli.messages import print_json
 
 
 def add(commands: argparse._SubParsersAction) -> None:

@@ -12,7 +12,7 @@ from clap_sb.cli.checkpoint import (
     add_runtime,
     runtime_of,
 )
-from clap_sb.cli.json_lines import print_json
+from clap_sb.cli.messages import print_json
 
 if TYPE_CHECKING:
     from clap_sb.search.searcher import Searcher

@@ -14,6 +14,7 @@ from clap_sb.data.listed_file import composed
 from clap_sb.data.manifest import Clip
 from clap_sb.data.missing import NOT_FOUND, MissingClip
 from clap_sb.data.remarks import Remark
+from clap_sb.data.suffixes import sound_order
 from clap_sb.progress import progress
 
 
@@ -26,9 +27,10 @@ class Entry:
     id : str
         Name of the clip, unique in its list.
     names : tuple of str
-        Names that its audio file may have, without extension, the best first.
+        Names that its audio file may have, the best first; with an extension or
+        without, since the file may have been saved with another one.
     captions : tuple of str
-        Its captions.
+        Its captions; empty ones are dropped.
     label : str or None
         Its class.
     fold : int or None
@@ -121,7 +123,7 @@ def examine(
 
     Example
     -------
-    >>> examine([Entry("a", names=("a",))], {}, "test").missing[0].id
+    >>> examine([Entry("a", names=("a.wav",))], {}, "test").missing[0].id
     'a'
     """
     with ThreadPoolExecutor() as pool:
@@ -140,8 +142,10 @@ def examine(
 def _examine_one(
     entry: Entry, files: Mapping[str, Path], composed_files: Mapping[str, Path]
 ) -> tuple[Clip | MissingClip, list[Remark]]:
-    found = (files.get(name) for name in entry.names)
-    found_composed = (composed_files.get(composed(name)) for name in entry.names)
+    stems = (Path(name).stem for name in entry.names if sound_order(name) is not None)
+    names = [*entry.names, *stems]
+    found = (files.get(name) for name in names)
+    found_composed = (composed_files.get(composed(name)) for name in names)
     path = next(filter(None, (*found, *found_composed)), None)
     if path is None:
         return MissingClip(entry.id, entry.names[0], NOT_FOUND), []

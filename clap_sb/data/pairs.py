@@ -10,6 +10,12 @@ import torch
 from torch.utils.data import Dataset, get_worker_info
 
 from clap_sb.data.audio import AudioError, read_wav
+from clap_sb.data.item_contract import (
+    ItemError,
+    check_kind,
+    check_texts,
+    checked_wav,
+)
 from clap_sb.data.keys import generator_for, key_of
 from clap_sb.data.manifest import Clip
 from clap_sb.data.printable import printable
@@ -294,12 +300,31 @@ class PairCollate:
     tokenize: Callable[[list[str]], dict[str, torch.Tensor]]
 
     def __call__(self, pairs: Sequence[Pair]) -> PairBatch:
-        """Pads the waveforms and tokenises the captions."""
+        """Pads the waveforms and tokenises the captions.
+
+        Arguments
+        ---------
+        pairs : sequence of Pair
+            What a data set gave.
+
+        Returns
+        -------
+        PairBatch
+
+        Raises
+        ------
+        ItemError
+            If one is no pair, or its waveform or captions are of another kind.
+        """
+        check_kind(pairs, Pair)
+        for pair in pairs:
+            _check(pair)
+        wavs = [checked_wav(pair.wav, pair.id) for pair in pairs]
         told = [(pair.caption, *pair.others) for pair in pairs]
         captions = [caption for of_clip in told for caption in of_clip]
         counts = torch.tensor([len(of_clip) for of_clip in told])
         clip_keys = torch.tensor([pair.key for pair in pairs])
-        wavs = torch.nn.utils.rnn.pad_sequence([p.wav for p in pairs], batch_first=True)
+        wavs = torch.nn.utils.rnn.pad_sequence(wavs, batch_first=True)
         # float32 ratios would miss samples of clips of more than a minute
         lengths = torch.tensor([len(pair.wav) for pair in pairs], dtype=torch.float64)
         return PairBatch(
@@ -312,6 +337,20 @@ class PairCollate:
             clip_keys=clip_keys.repeat_interleave(counts),
             caption_keys=torch.tensor([caption_key(text) for text in captions]),
         )
+
+
+def _check(pair: Pair) -> None:
+    if pair.id is None or pair.id == "":
+        raise ItemError(
+            "a pair has no id: pairs of one id are never taken for negatives, so that "
+            "each clip has to have its own"
+        )
+    if not isinstance(pair.caption, str):
+        raise ItemError(
+            f"caption of {pair.id!r} is a {type(pair.caption).__name__}, and is to be "
+            "one text: what else is said of the clip goes into others"
+        )
+    check_texts(pair.others, pair.id, "others")
 
 
 def clip_key(clip_id: str, label: str | None) -> int:

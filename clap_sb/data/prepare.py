@@ -11,6 +11,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from clap_sb.data.builtin.stamp import STAMP
@@ -25,7 +26,7 @@ from clap_sb.data.write_rows import write_rows
 logger = logging.getLogger(__name__)
 
 # To be raised when equal entries and files would give another manifest than before.
-_VERSION = 4
+_VERSION = 5
 
 
 def index_audio(folders: Iterable[Path]) -> dict[str, Path]:
@@ -186,6 +187,7 @@ def prepare_found(
         If not one clip can be used.
     """
     manifest = Path(manifest)
+    entries = _with_words(entries, manifest.stem)
     missing_list = manifest.with_name(f"{manifest.stem}_missing.csv")
     remarks_list = manifest.with_name(f"{manifest.stem}_remarks.csv")
     stamp = _stamp(entries, files)
@@ -209,6 +211,19 @@ def prepare_found(
             *(in_place(missing_list), in_place(manifest)),
         )
     return manifest
+
+
+def _with_words(entries: Sequence[Entry], name: str) -> list[Entry]:
+    """The entries without captions that say nothing, which no tower takes."""
+    kept = [
+        replace(entry, captions=tuple(text for text in entry.captions if text.strip()))
+        for entry in entries
+    ]
+    dropped = sum(len(entry.captions) for entry in entries)
+    dropped -= sum(len(entry.captions) for entry in kept)
+    if dropped:
+        logger.warning("%s: %d empty captions are dropped", name, dropped)
+    return kept
 
 
 def _stamp(entries: Sequence[Entry], files: Mapping[str, Path]) -> str:

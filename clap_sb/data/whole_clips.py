@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch.utils.data import Dataset
 
 from clap_sb.data.audio import AudioError, read_wav
 from clap_sb.data.crop_rules import CROP_RULES, CropRule
+from clap_sb.data.item_contract import check_kind, check_texts, checked_wav
 from clap_sb.data.manifest import Clip
 
 
@@ -133,8 +134,32 @@ class WindowCollate:
     crop_rule: CropRule = CROP_RULES["whole"]
 
     def __call__(self, clips: Sequence[WholeClip]) -> WindowBatch:
-        """Cuts and pads."""
-        readable = [clip for clip in clips if clip.wav is not None]
+        """Cuts and pads.
+
+        Arguments
+        ---------
+        clips : sequence of WholeClip
+            What a data set gave; those without a sample are as good as unreadable.
+
+        Returns
+        -------
+        WindowBatch
+
+        Raises
+        ------
+        ItemError
+            If one is no whole clip, or its waveform or captions are of another kind.
+        """
+        check_kind(clips, WholeClip)
+        unreadable, readable = {}, []
+        for clip in clips:
+            check_texts(clip.captions, clip.id, "captions")
+            if clip.wav is None:
+                unreadable[clip.index] = clip.error or f"{clip.id}: no reason is given"
+            elif not len(wav := checked_wav(clip.wav, clip.id)):
+                unreadable[clip.index] = f"{clip.id}: its wav is empty"
+            else:
+                readable.append(replace(clip, wav=wav))
         windows, owner, captions, caption_owner, silent = [], [], [], [], []
         for place, clip in enumerate(readable):
             cut = self.crop_rule.cut(
@@ -154,7 +179,7 @@ class WindowCollate:
             window_clip=torch.tensor(owner, dtype=torch.int64),
             captions=captions,
             caption_clip=torch.tensor(caption_owner, dtype=torch.int64),
-            unreadable={c.index: c.error for c in clips if c.wav is None},
+            unreadable=unreadable,
             silent=silent,
         )
 

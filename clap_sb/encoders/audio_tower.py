@@ -275,7 +275,19 @@ class AudioTower(nn.Module, ABC):
         -------
         torch.Tensor
             The same shape; one channel after 1-D fusion.
+
+        Raises
+        ------
+        TypeError
+            If the weights are of another type than the log-mel, which is float32.
         """
+        weight = next(self.parameters(), log_mel)
+        if weight.dtype != log_mel.dtype:
+            raise TypeError(
+                f"the audio tower's weights are {weight.dtype}, and its log-mel is "
+                f"{log_mel.dtype}: leave the weights as they are (float() brings them "
+                "back), and compute in less by torch.autocast or --precision bf16"
+            )
         x = self.bn0(log_mel.transpose(1, 3)).transpose(1, 3)
         if self.fusion_dims == 1:
             x = self._fuse_in_time(x, longer)

@@ -13,9 +13,11 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from clap_sb.encoders.tower_error import TowerError
-
 _CLOSE = 1e-3  # of the largest number: other batches are added up in another order
+
+
+class TowerError(ValueError):
+    """A module that cannot be a tower, as it is."""
 
 
 @contextlib.contextmanager
@@ -97,7 +99,7 @@ def check_built_again(
     >>> check_built_again("head", Drawn(False), lambda: Drawn(False), ones)
     Traceback (most recent call last):
     ...
-    clap_sb.encoders.tower_error.TowerError: head (clap_sb.encoders.built_again.Drawn) \
+    clap_sb.encoders.built_again.TowerError: head (clap_sb.encoders.built_again.Drawn) \
 gives something else where it is built again and its weights are loaded: what it \
 computes with has to be in its state_dict, or to follow from its arguments. Keep what \
 is drawn, read, or taken from its weights when it is built, or found as it is called, \

@@ -10,9 +10,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from clap_sb.encoders.built_again import alike, check_built_again, generators_kept
+from clap_sb.encoders.built_again import (
+    TowerError,
+    alike,
+    check_built_again,
+    generators_kept,
+)
 from clap_sb.encoders.no_text_tower import NoTextTower
-from clap_sb.encoders.tower_error import TowerError
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +45,7 @@ def check_towers(audio_encoder: nn.Module, text_encoder: nn.Module) -> None:
     >>> check_towers(nn.Identity(), NoTextTower())
     Traceback (most recent call last):
     ...
-    clap_sb.encoders.tower_error.TowerError: audio_encoder \
+    clap_sb.encoders.built_again.TowerError: audio_encoder \
 (torch.nn.modules.linear.Identity) lacks sample_rate, clip_samples, embedding_dim, \
 whole numbers above 0: docs/extending.md tells what a tower has to have
     """

@@ -9,6 +9,7 @@ import torch
 
 from clap_sb.clips import joined_windows
 from clap_sb.data.crop_rules import CROP_RULES, CropRule
+from clap_sb.data.item_contract import ItemError
 from clap_sb.data.manifest import Clip
 from clap_sb.data.whole_clips import WholeClipDataset, WindowBatch, WindowCollate
 from clap_sb.encoders.cut_captions import counting
@@ -132,6 +133,7 @@ class Embedder:
         self._index: list[int] = []
         self._silent: list[int] = []
         self._unreadable: dict[int, str] = {}
+        self._places: set[int] = set()
         self.crop_rule = crop_rule
         self._heard = crop_rule.describe(False)
 
@@ -156,7 +158,14 @@ class Embedder:
             ``[clips, joint_dim]``, on the CPU.
         text : torch.Tensor
             ``[captions, joint_dim]``, on the CPU.
+
+        Raises
+        ------
+        ItemError
+            If a clip's place is none in the set, or was taken before, or its captions
+            are not those that the set tells of.
         """
+        self._check_places(batch, with_captions)
         self._heard = self.crop_rule.describe(clap.takes_whole_clips)
         audio = self._embed_windows(clap, batch)
         start = sum(map(len, self._audio))
@@ -171,6 +180,30 @@ class Embedder:
             self._captions += batch.captions
             self._caption_clip.append(batch.caption_clip + start)
         return audio, text
+
+    def _check_places(self, batch: WindowBatch, with_captions: bool) -> None:
+        """Scores would be of other clips than they name."""
+        for place in (*batch.index, *batch.unreadable):
+            if place not in range(len(self.clips)) or place in self._places:
+                raise ItemError(
+                    f"index is {place!r} for a clip, which is no place in a set of "
+                    f"{len(self.clips)}, or that of another one: a WholeClip has the "
+                    "index that it was asked for by"
+                )
+            self._places.add(place)
+        if not with_captions:
+            return
+        told: list[list[str]] = [[] for _ in batch.index]
+        for owner, caption in zip(batch.caption_clip, batch.captions, strict=True):
+            told[owner].append(caption)
+        for place, captions in zip(batch.index, told, strict=True):
+            clip = self.clips[place]
+            if captions != list(clip.captions):
+                raise ItemError(
+                    f"clip {clip.id!r} has the captions {list(clip.captions)} in the "
+                    f"set's clips, and {captions} in its item {place}: they are to be "
+                    "the same, in one order"
+                )
 
     def _embed_windows(self, clap: CLAP, batch: WindowBatch) -> torch.Tensor:
         def embed(windows: torch.Tensor, lens: torch.Tensor) -> torch.Tensor:

@@ -17,7 +17,7 @@ from clap_sb.evaluation.embedding import Embedded
 from clap_sb.evaluation.plots import plot_confusion
 from clap_sb.evaluation.report import write_results
 from clap_sb.evaluation.retrieval_report import Origin
-from clap_sb.evaluation.zero_shot import ZeroShot
+from clap_sb.evaluation.zero_shot import ZeroShot, confusion
 
 LABEL_TEXT = "the data set's names, underscores turned to spaces"
 """What is put in the place of ``{label}``."""
@@ -77,11 +77,7 @@ class FoldedClasses:
     @property
     def confusion(self) -> Tensor:
         """Clips by right class (rows) and given class: ``[num_classes] * 2``."""
-        size = len(self.labels)
-        cells = torch.bincount(
-            self.targets * size + self.predictions, minlength=size * size
-        )
-        return cells.view(size, size)
+        return confusion(self.targets, self.predictions, len(self.labels))
 
 
 @dataclass(frozen=True)

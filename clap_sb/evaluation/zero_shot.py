@@ -137,11 +137,7 @@ class ZeroShot:
     @property
     def confusion(self) -> Tensor:
         """Clips by right class (rows) and given class: ``[num_classes] * 2``."""
-        size = len(self.labels)
-        cells = torch.bincount(
-            self.targets * size + self.predictions, minlength=size * size
-        )
-        return cells.view(size, size)
+        return confusion(self.targets, self.predictions, len(self.labels))
 
     def per_class(self) -> list[dict[str, str | float | None]]:
         """One row for each class, in the order of the labels.
@@ -234,6 +230,34 @@ def zero_shot(
         ranks=ranks.cpu(),
         folds=None if folds is None else folds.cpu(),
     )
+
+
+def confusion(targets: Tensor, predictions: Tensor, num_classes: int) -> Tensor:
+    """Counts clips by the class they have and the one they were given.
+
+    Arguments
+    ---------
+    targets : torch.Tensor
+        Right classes, ``[clips]``.
+    predictions : torch.Tensor
+        Given classes, ``[clips]``.
+    num_classes : int
+        How many classes there are.
+
+    Returns
+    -------
+    torch.Tensor
+        ``[num_classes] * 2``, right ones by row.
+
+    Example
+    -------
+    >>> confusion(torch.tensor([0, 1, 1]), torch.tensor([0, 1, 0]), 2).tolist()
+    [[1, 0], [1, 1]]
+    """
+    cells = torch.bincount(
+        targets * num_classes + predictions, minlength=num_classes**2
+    )
+    return cells.view(num_classes, num_classes)
 
 
 def _percent(right: Tensor) -> float:

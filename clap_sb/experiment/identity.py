@@ -28,8 +28,12 @@ _SWITCHES |= {"dropout", "source", "pretrained"}
 # Classes of what a training goes on with, whose arguments may change as rates may.
 _CLASSES = ("objective", "opt_class")
 # What is frozen decides what the optimizer keeps a state of; a test has no optimizer.
-_TRAINED = ("freeze_audio", "freeze_text", *_CLASSES)
+# With another seed, each epoch to come would have another order and other draws.
+_TRAINED = ("seed", "freeze_audio", "freeze_text", *_CLASSES)
+# Runs of before do not tell of these, and are gone on with.
+_NEWER = ("seed", *_CLASSES)
 _COMPARED = (
+    "seed",
     "audio_weights",
     "best_metric",
     "caption_policy",
@@ -104,15 +108,15 @@ class Identity:
             for key in {**there.asked, **self.asked}
             if there.asked.get(key) != self.asked.get(key)
             and key not in of_no_account
-            and (key in there.asked or key not in _CLASSES)  # a run of before
+            and (key in there.asked or key not in _NEWER)
         ]
         if differences:
             named = ", ".join(differences[:_NAMED])
             more = len(differences) - _NAMED
             raise ConfigError(
-                f"{folder} holds a run of another model or data set: it was trained on "
-                f"{there.trained_on}, this one would be on {self.trained_on}; they "
-                f"differ in {named}{f' and {more} more' if more > 0 else ''}. Choose "
+                f"{folder} holds another run: it was trained on {there.trained_on}, "
+                f"this one would be on {self.trained_on}; they differ in "
+                f"{named}{f' and {more} more' if more > 0 else ''}. Choose "
                 "another --output_folder (--init starts a new run from an old one), or "
                 "delete it to start afresh"
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from speechbrain.utils.distributed import if_main_process, infer_device
@@ -14,7 +13,6 @@ from clap_sb.checkpoints.run_export import EXPORT_FOLDER, tell_scores
 from clap_sb.checkpoints.run_folder import selection_of
 from clap_sb.data.csv_rows import read_rows
 from clap_sb.data.listing import Listing
-from clap_sb.data.manifest import Clip
 from clap_sb.evaluation.attribute_pairs import attribute_pairs, prefers_right
 from clap_sb.evaluation.bootstrap import bootstrap_interval
 from clap_sb.evaluation.by_protocol import Evaluation
@@ -23,14 +21,14 @@ from clap_sb.evaluation.embedding import Embedded, embed_captions, embed_clips
 from clap_sb.evaluation.plots import plot_training_curves
 from clap_sb.evaluation.protocols import PROTOCOLS
 from clap_sb.evaluation.report import write_results
-from clap_sb.evaluation.retrieval import Retrieval, retrieval
+from clap_sb.evaluation.retrieval import retrieval
 from clap_sb.evaluation.retrieval_report import (
     AttributeScores,
     Origin,
     report_retrieval,
 )
-from clap_sb.experiment.initial import read_initial
 from clap_sb.experiment.run import Experiment
+from clap_sb.experiment.training_run import TrainingRun
 from clap_sb.training.epochs import BEST_METRICS
 
 
@@ -164,27 +162,7 @@ def score_attributes(
     return AttributeScores(scores, {"attribute_accuracy": (100 * low, 100 * high)})
 
 
-def _score_initial(experiment: Experiment, clips: Sequence[Clip]) -> Retrieval | None:
-    """Scores the checkpoint that a run starts from, as it is, on the main process."""
-    values = experiment.values
-    if values["init"] is None or not if_main_process():
-        return None
-    device = experiment.run_opts.device or infer_device()
-    embedded = embed_clips(
-        read_initial(values["init"], values["init_tokenizer"], values["trust"]).clap.to(
-            device
-        ),
-        clips,
-        batch_size=values["valid_batch_size"],
-        num_workers=values["num_workers"],
-        device=device,
-    )
-    return retrieval(embedded.audio, embedded.text, embedded.caption_clip)
-
-
-def report_gain(
-    experiment: Experiment, brain: CLAPBrain, clips: Sequence[Clip]
-) -> None:
+def report_gain(run: TrainingRun, brain: CLAPBrain) -> None:
     """Writes and prints the test scores of the unchanged and the fine-tuned model.
 
     Without a checkpoint to start from there is nothing to compare with, and nothing is
@@ -192,17 +170,22 @@ def report_gain(
 
     Arguments
     ---------
-    experiment : Experiment
-        The run.
+    run : TrainingRun
+        The run, with what it started from.
     brain : CLAPBrain
         After the test.
-    clips : sequence of Clip
-        Test clips.
     """
-    values = experiment.values
-    before = _score_initial(experiment, clips)
-    if before is None:
+    if run.initial is None or not if_main_process():
         return
+    experiment, values = run.experiment, run.experiment.values
+    embedded = embed_clips(
+        run.initial.clap.to(brain.device),
+        run.splits["test"],
+        batch_size=values["valid_batch_size"],
+        num_workers=values["num_workers"],
+        device=brain.device,
+    )
+    before = retrieval(embedded.audio, embedded.text, embedded.caption_clip)
     old, new = before.scores(), brain.retrieval.scores()
     rows = [
         {

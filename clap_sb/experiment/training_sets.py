@@ -78,6 +78,8 @@ class TrainingSets:
         own = values["dataset"]
         wanted = ("train", *EVALUATED) if own in names else EVALUATED
         splits = self._run(self.prepare, self.data_folder, self.folder, wanted)
+        for split in EVALUATED:
+            splits[split] = captioned_only(splits[split], f"{own} {split}")
         train = {
             name: splits["train"] if name == own else self._others(name, place)
             for place, name in enumerate(names)

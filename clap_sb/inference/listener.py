@@ -211,21 +211,6 @@ class Listener(nn.Module):
                 return model.encode_audio(*heard).cpu()
             return model.project_audio(model.audio_encoder.embed_log_mel(*heard)).cpu()
 
-    def encode_windows(self, windows: list[torch.Tensor]) -> torch.Tensor:
-        """Embeds windows, all of them at once.
-
-        Arguments
-        ---------
-        windows : list of torch.Tensor
-            Each ``[time]``, at :attr:`sample_rate`.
-
-        Returns
-        -------
-        torch.Tensor
-            ``[windows, joint_dim]``, unit norm, on the CPU.
-        """
-        return self.encode_heard(self.hear(windows))
-
     def heard_ahead(
         self, pool: ThreadPoolExecutor, groups: Iterable[list[torch.Tensor]]
     ) -> Iterator[Heard]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -15,8 +15,11 @@ from speechbrain.utils.checkpoints import (
     register_checkpoint_hooks,
 )
 from speechbrain.utils.epoch_loop import EpochCounter
+from speechbrain.utils.logger import get_logger
 
 from clap_sb.whole_file import write_whole
+
+logger = get_logger(__name__)
 
 BEST_METRICS = tuple(
     f"{direction}_{score}"
@@ -220,6 +223,29 @@ class PairStatistics:
         state = json.loads(Path(path).read_text(encoding="utf-8"))
         self._sums = torch.tensor(state["sums"], dtype=torch.float64)
         self._batches = torch.tensor(state["batches"])
+
+
+def tell_of_no_negatives(means: Mapping[str, float], epoch: int) -> None:
+    """Warns of an epoch in which a contrastive loss had nothing to tell apart.
+
+    Arguments
+    ---------
+    means : mapping
+        As :meth:`PairStatistics.summary` gives them.
+    epoch : int
+        For the message.
+
+    Example
+    -------
+    >>> tell_of_no_negatives({"other_similarity": -0.1}, epoch=1)
+    """
+    if means.get("other_similarity") == 0.0:  # the mean of none at all
+        logger.warning(
+            "epoch %d: no pair had a negative: in each batch, all clips are of one id, "
+            "one label or one caption, or there is one clip alone. An InfoNCE learns "
+            "nothing of such batches",
+            epoch,
+        )
 
 
 class History:

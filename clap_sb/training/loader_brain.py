@@ -18,7 +18,6 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from clap_sb.data.audio_source import AudioError
 from clap_sb.data.manifest import Clip
 from clap_sb.data.printable import printable
 from clap_sb.loader_worker import leave_signals_to_main
@@ -29,6 +28,7 @@ from clap_sb.training.loaders import (
     train_loader,
     validation_clips,
 )
+from clap_sb.training.set_contract import try_whole
 
 logger = get_logger(__name__)
 
@@ -88,10 +88,8 @@ class LoaderBrain(sb.Brain):
         if isinstance(valid_set, _LOADERS):
             validation_clips(valid_set)
         try:
-            super().fit(epoch_counter, train_set, valid_set, *args, **kwargs)
-        except AudioError as error:  # a worker's comes with its traceback
-            reason = str(error).rpartition(f"{AudioError.__name__}: ")[2]
-            raise AudioError(reason.strip()) from None
+            with workers_heard():
+                super().fit(epoch_counter, train_set, valid_set, *args, **kwargs)
         finally:
             self.on_fit_end()
 
@@ -130,8 +128,8 @@ class LoaderBrain(sb.Brain):
         self._score_on(test_set)
         if progressbar is None:
             progressbar = not self.noprogressbar
-        with _told(test_set, "test", progressbar and if_main_process()) as told:
-            batches, has_bar = told
+        told = _told(test_set, "test", progressbar and if_main_process())
+        with workers_heard(), told as (batches, has_bar):
             super().evaluate(batches, max_key, min_key, has_bar)
         return self.scores
 
@@ -177,6 +175,7 @@ class LoaderBrain(sb.Brain):
             k = {"worker_init_fn": leave_signals_to_main, **k}
             loader = WholeLoader(dataset, generator=torch.Generator(), **k)
             validation_clips(loader)  # an error now, not after an epoch
+            try_whole(loader)
             return loader
         loader = train_loader(
             dataset, self.hparams.seed, self.grad_accumulation_factor, **k
@@ -203,6 +202,36 @@ class LoaderBrain(sb.Brain):
         for name, module in list(self.modules.items()):
             if any(parameter.requires_grad for parameter in module.parameters()):
                 self.modules[name] = wrap(module, self.device)
+
+
+@contextlib.contextmanager
+def workers_heard() -> Iterator[None]:
+    """An error of a loader's worker is told as one of the main process is.
+
+    torch puts the worker's whole traceback into the message; it is the cause of the
+    error that is raised, and so in a run's log.
+
+    Raises
+    ------
+    ValueError or OSError
+        Of the class that the worker raised, with its message alone.
+
+    Example
+    -------
+    >>> told = "Caught ValueError in DataLoader worker process 0.\\nOriginal ..."
+    >>> with workers_heard():
+    ...     raise ValueError(f"{told}\\nValueError: no caption")
+    Traceback (most recent call last):
+    ...
+    ValueError: no caption
+    """
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        kind, told = type(error), str(error)
+        if "in DataLoader worker process" not in told:
+            raise
+        raise kind(told.rpartition(f"{kind.__name__}: ")[2].strip()) from error
 
 
 def check_run_options(data_parallel: bool, find_unused_parameters: bool) -> None:

@@ -12,10 +12,12 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from clap_sb.data.builtin import write_audiocaps
 from clap_sb.data.csv_records import Record
 from clap_sb.data.csv_rows import read_rows
 from clap_sb.data.prepare import Entry, prepare_manifest
@@ -223,3 +225,22 @@ def _joined(records: list[Record]) -> list[Record]:
             len(records) - len(joined),
         )
     return joined
+
+
+def write_builtin(folder: Path, values: Mapping[str, Any]) -> Path:
+    """Writes a small synthesised set in AudioCaps' layout.
+
+    Arguments
+    ---------
+    folder : Path
+        Where it goes.
+    values : mapping
+        The run's settings.
+
+    Returns
+    -------
+    Path
+        The folder.
+    """
+    sizes = values["builtin_train_clips"], values["builtin_valid_clips"], 100
+    return write_audiocaps(folder, *sizes, seed=values["seed"])

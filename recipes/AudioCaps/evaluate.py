@@ -17,8 +17,7 @@ Authors
 import functools
 from pathlib import Path
 
-from audiocaps_prepare import prepare_audiocaps, version_of
-from clap_sb.data.builtin import write_audiocaps
+from audiocaps_prepare import prepare_audiocaps, version_of, write_builtin
 from clap_sb.evaluation.retrieval_by_protocol import retrieve_split
 from clap_sb.experiment.run import (
     create_experiment_directory,
@@ -46,12 +45,6 @@ def main(argv: list[str]) -> None:
     name = "AudioCaps" if experiment.is_builtin else experiment.values["dataset"]
     prepare = functools.partial(prepare_audiocaps, version=version_of(name))
     print("\n" + retrieve_split(evaluation, prepare, data_folder))
-
-
-def write_builtin(folder: Path, values: dict[str, object]) -> Path:
-    """Writes a small synthesised set in AudioCaps' layout."""
-    sizes = values["builtin_train_clips"], values["builtin_valid_clips"], 100
-    return write_audiocaps(folder, *sizes, seed=values["seed"])
 
 
 if __name__ == "__main__":

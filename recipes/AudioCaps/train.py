@@ -16,8 +16,7 @@ Authors
 import functools
 from pathlib import Path
 
-from audiocaps_prepare import prepare_audiocaps, version_of
-from clap_sb.data.builtin import write_audiocaps
+from audiocaps_prepare import prepare_audiocaps, version_of, write_builtin
 from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import Clip
 from clap_sb.experiment.prepared_aside import prepared_aside
@@ -92,12 +91,6 @@ def prepare(
     name = "AudioCaps" if experiment.is_builtin else experiment.values["dataset"]
     own = functools.partial(prepare_audiocaps, version=version_of(name))
     return TrainingSets(experiment, own, data_folder, RECIPES, manifests).splits()
-
-
-def write_builtin(folder: Path, values: dict[str, object]) -> Path:
-    """Writes a small synthesised set in AudioCaps' layout."""
-    sizes = values["builtin_train_clips"], values["builtin_valid_clips"], 100
-    return write_audiocaps(folder, *sizes, seed=values["seed"])
 
 
 if __name__ == "__main__":

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from clap_sb.data.builtin.clotho import write_clotho
 from clap_sb.data.csv_rows import read_rows
 from clap_sb.data.prepare import Entry, prepare_manifest
 from clap_sb.data.recordings import source_of
@@ -108,10 +110,8 @@ def _audio_folders(data_folder: Path, name: str) -> list[Path]:
 
 def _read_entries(caption_list: Path) -> list[Entry]:
     metadata = _read_metadata(caption_list)
-    entries, num_empty = [], 0
+    entries = []
     for row in read_rows(caption_list, ("file_name", *CAPTIONS)):
-        captions = [row.said(column) for column in CAPTIONS]
-        num_empty += captions.count("")
         name = Path(row["file_name"]).stem
         known = metadata.get(row["file_name"].strip(), {})
         entries.append(
@@ -119,12 +119,10 @@ def _read_entries(caption_list: Path) -> list[Entry]:
                 id=name.strip(),
                 # some names begin with a space, which not every tool keeps
                 names=tuple(dict.fromkeys([name, name.strip()])),
-                captions=tuple(filter(None, captions)),
+                captions=tuple(row.said(column) for column in CAPTIONS),
                 **known,
             )
         )
-    if num_empty:
-        logger.warning("%s: %d empty captions are dropped", caption_list, num_empty)
     return entries
 
 
@@ -154,3 +152,22 @@ def _read_metadata(caption_list: Path) -> dict[str, dict[str, object]]:
 def _source(sound_id: str) -> str | None:
     """A Freesound id; of some sounds the list says that it was not found."""
     return source_of("freesound", sound_id) if sound_id[:1].isdigit() else None
+
+
+def write_builtin(folder: Path, values: Mapping[str, Any]) -> Path:
+    """Writes a small synthesised set in Clotho's layout.
+
+    Arguments
+    ---------
+    folder : Path
+        Where it goes.
+    values : mapping
+        The run's settings.
+
+    Returns
+    -------
+    Path
+        The folder.
+    """
+    sizes = values["builtin_train_clips"], values["builtin_valid_clips"], 100
+    return write_clotho(folder, *sizes, seed=values["seed"])

@@ -16,7 +16,6 @@ Authors
 
 from pathlib import Path
 
-from clap_sb.data.builtin.clotho import write_clotho
 from clap_sb.evaluation.retrieval_by_protocol import retrieve_split
 from clap_sb.experiment.run import (
     create_experiment_directory,
@@ -24,7 +23,7 @@ from clap_sb.experiment.run import (
     run_recipe,
 )
 from clap_sb.experiment.testing import open_evaluation
-from clotho_prepare import prepare_clotho
+from clotho_prepare import prepare_clotho, write_builtin
 
 HERE = Path(__file__).resolve().parent
 FILES = [
@@ -42,12 +41,6 @@ def main(argv: list[str]) -> None:
     evaluation = open_evaluation(experiment)
     data_folder = experiment.data_folder(write_builtin)
     print("\n" + retrieve_split(evaluation, prepare_clotho, data_folder))
-
-
-def write_builtin(folder: Path, values: dict[str, object]) -> Path:
-    """Writes a small synthesised set in Clotho's layout."""
-    sizes = values["builtin_train_clips"], values["builtin_valid_clips"], 100
-    return write_clotho(folder, *sizes, seed=values["seed"])
 
 
 if __name__ == "__main__":

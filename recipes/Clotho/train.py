@@ -15,7 +15,6 @@ Authors
 
 from pathlib import Path
 
-from clap_sb.data.builtin.clotho import write_clotho
 from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import Clip
 from clap_sb.experiment.prepared_aside import prepared_aside
@@ -29,7 +28,7 @@ from clap_sb.experiment.settle import settle
 from clap_sb.experiment.testing import report_test
 from clap_sb.experiment.training_sets import TrainingSets
 from clap_sb.training.loaders import dataio_prep
-from clotho_prepare import prepare_clotho
+from clotho_prepare import prepare_clotho, write_builtin
 
 HERE = Path(__file__).resolve().parent
 RECIPES = HERE.parent
@@ -88,12 +87,6 @@ def prepare(
     """Writes the manifests of this set and of those that are trained on beside it."""
     sets = TrainingSets(experiment, prepare_clotho, data_folder, RECIPES, manifests)
     return sets.splits()
-
-
-def write_builtin(folder: Path, values: dict[str, object]) -> Path:
-    """Writes a small synthesised set in Clotho's layout."""
-    sizes = values["builtin_train_clips"], values["builtin_valid_clips"], 100
-    return write_clotho(folder, *sizes, seed=values["seed"])
 
 
 if __name__ == "__main__":

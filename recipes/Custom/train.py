@@ -79,7 +79,7 @@ def main(argv: list[str]) -> None:
             test_loader_kwargs=hparams["valid_dataloader_opts"],
         )
         report_test(run.experiment, brain, **preparation_of(run.experiment))
-        report_gain(run.experiment, brain, clips["test"])
+        report_gain(run, brain)
 
 
 def prepare(

@@ -14,7 +14,6 @@ Authors
  * The clap_sb developers 2026
 """
 
-from dataclasses import replace
 from pathlib import Path
 
 import clap_sb.experiment  # noqa: F401  first: see there
@@ -22,17 +21,12 @@ import clap_sb.experiment  # noqa: F401  first: see there
 # isort: split
 from speechbrain.utils.distributed import if_main_process
 
-from clap_sb.config import ConfigError
 from clap_sb.data.builtin import write_esc50
 from clap_sb.data.listing import Listing
 from clap_sb.data.manifest import Clip, in_place, read_manifest
 from clap_sb.evaluation.folds_report import HeldOutFold, report_trained_folds
-from clap_sb.experiment.label_brain import (
-    captioned,
-    descriptions_of,
-    probe_folds,
-    report_fold,
-)
+from clap_sb.experiment.held_out_folds import check_settings, fold_runs
+from clap_sb.experiment.label_brain import probe_folds, report_fold
 from clap_sb.experiment.prepared_aside import prepared_aside
 from clap_sb.experiment.run import (
     Experiment,
@@ -43,7 +37,6 @@ from clap_sb.experiment.run import (
 )
 from clap_sb.experiment.settle import refuse_others, settle
 from clap_sb.training.loaders import dataio_prep
-from clap_sb.training.optimization import suited_settings
 from esc50_prepare import SUBSET, WHOLE, prepare_esc50, set_name
 
 HERE = Path(__file__).resolve().parent
@@ -62,7 +55,7 @@ def main(argv: list[str]) -> None:
     trained = experiment.folder.glob("fold_*")
     with prepared_aside(experiment.folder, trained) as manifests:
         experiment, clips, listing = prepare(experiment, manifests)
-        runs = fold_runs(experiment, clips)
+        runs = fold_runs(experiment, clips, HERE)
         refuse_others(runs.values())
     if experiment.stage == "prepare":
         return
@@ -143,65 +136,6 @@ def prepare(
 def write_builtin(folder: Path, values: dict[str, object]) -> Path:
     """Writes a small synthesised set in ESC-50's layout."""
     return write_esc50(folder, values["builtin_clips_per_class"], values["seed"])
-
-
-def check_settings(experiment: Experiment) -> None:
-    """Says what there is where there is no such mode, stage of it, or prompt."""
-    mode, stage = experiment.values["mode"], experiment.stage
-    if mode not in ("contrastive", "probe"):
-        raise ConfigError(f"mode is contrastive or probe, not {mode!r}")
-    if mode == "probe" and stage in ("train", "evaluate"):
-        raise ConfigError(
-            f"a probe is fitted and scored at once, without a stage {stage!r} of its "
-            "own: choose all, or prepare"
-        )
-    prompt = experiment.values["prompt"]
-    if not isinstance(prompt, str):
-        raise ConfigError(
-            f"prompt is one sentence here, not {len(prompt)}: zero_shot.py averages "
-            "several, of the checkpoint that this leaves"
-        )
-
-
-def held_out(experiment: Experiment, clips: list[Clip]) -> list[int]:
-    """The folds to hold out, one after the other."""
-    fold, valid_fold = experiment.values["fold"], experiment.values["valid_fold"]
-    folds = sorted({clip.fold for clip in clips})
-    if fold != "all" and fold not in folds:
-        raise ConfigError(f"fold is 'all' or one of {folds}, not {fold!r}")
-    folds = folds if fold == "all" else [fold]
-    if valid_fold in folds:
-        raise ConfigError(
-            f"fold {valid_fold} cannot be validated on and tested "
-            "on (--fold): choose settings by another one"
-        )
-    return folds
-
-
-def fold_runs(
-    experiment: Experiment, clips: list[Clip]
-) -> dict[int, tuple[Experiment, dict[str, list[Clip]]]]:
-    """A run on the clips of the other folds, for each fold that is held out."""
-    values, folds = experiment.values, held_out(experiment, clips)
-    if values["mode"] == "probe":
-        return {}
-    described = descriptions_of(experiment, HERE)
-    classified = captioned(clips, [values["prompt"]])
-    runs = {}
-    for fold in folds:
-        held = {fold, values["valid_fold"]}
-        others = [clip for clip in clips if clip.fold not in held]
-        splits = {
-            "train": captioned(others, values["templates"], described),
-            "valid": [c for c in classified if c.fold == values["valid_fold"]],
-            "test": [c for c in classified if c.fold == fold],
-        }
-        folder = str(experiment.folder / f"fold_{fold}")
-        run = replace(experiment, asked=experiment.asked.updated({"fold": fold}))
-        run = run.updated({"output_folder": folder, "fold": fold})
-        suited = suited_settings(run.config, len(others))
-        runs[fold] = run.updated(suited), splits
-    return runs
 
 
 if __name__ == "__main__":
