@@ -49,6 +49,21 @@ def encoded_ahead(
         As it was given.
     rows : torch.Tensor
         ``[windows, joint_dim]``, on the CPU; none for no windows.
+
+    Example
+    -------
+    >>> class Loudness:
+    ...     tower_workers = 2
+    ...
+    ...     def hear_unlearned(self, windows):
+    ...         return torch.stack(windows)
+    ...
+    ...     def encode_heard(self, heard):
+    ...         return heard.abs().mean(1, keepdim=True)
+    >>> groups = [("a", [torch.ones(3), torch.zeros(3)]), ("b", []), ("c", [])]
+    >>> found = encoded_ahead(Loudness(), groups)
+    >>> [(whose, rows.flatten().tolist()) for whose, rows in found]
+    [('a', [1.0, 0.0]), ('b', []), ('c', [])]
     """
     embed = embed or clap.encode_heard
 
