@@ -10,11 +10,12 @@ here; with --against, the tower of another checkout of this repository is one, t
 process of its own. They take turns, round by round, so that whatever else the machine
 does falls on all of them: first alone, then beside a process that multiplies matrices
 on as many threads. Seconds are those of a clip, the median over the rounds, and those
-of the processor go over all cores; the ratios are those of the first row to each, and
-say more than the seconds do. `cosine` is the
-least one with PyTorch's embeddings in fp32, of the batch or, with --sounds, of the
-sounds in a folder; of these it also tells what the whole takes, reading included, over
-what the tower alone takes, in seconds and in those of the processor.
+of the processor go over all cores; the ratios say more than the seconds do. They are
+those of the other checkout to each row, or of the first row where there is none: how
+many times as fast. `cosine` is the least one with PyTorch's embeddings in fp32, of the
+batch or, with --sounds, of the sounds in a folder; of these it also tells what the
+whole takes, reading included, over what the tower alone takes, in seconds and in those
+of the processor.
 """
 
 from __future__ import annotations
@@ -175,6 +176,11 @@ def beside(is_busy: bool) -> Iterator[None]:
             process.kill()
 
 
+def name_of(root: Path) -> str:
+    """The row of another checkout."""
+    return f"torch fp32, {root.name}"
+
+
 def timed(work: Callable[[], object]) -> tuple[float, float]:
     """Seconds that something takes, and those of the processor."""
     begun, worked = time.perf_counter(), time.process_time()
@@ -263,8 +269,8 @@ def measured(options: argparse.Namespace, rows: dict[str, CLAP]) -> dict[str, di
         if options.against is not None:
             root = options.against.resolve()
             there = other_checkout(root, first.model, heard)
-            times[f"torch fp32, {root.name}"] = stack.enter_context(there)
-            figures[f"torch fp32, {root.name}"] = {}
+            times[name_of(root)] = stack.enter_context(there)
+            figures[name_of(root)] = {}
         for key, is_busy in (("alone", False), ("beside", True)):
             with beside(is_busy):
                 for name, taken in in_turns(times, options.rounds).items():
@@ -294,7 +300,8 @@ def main() -> None:
         "| folder / tower | processor |"
     )
     print(f"|{'---|' * 10}")
-    base = figures["torch fp32"]
+    against = options.against
+    base = figures["torch fp32" if against is None else name_of(against.resolve())]
     for name, row in figures.items():
         columns = (("alone", 0), ("alone", 1), ("beside", 0))
         cells = [name]

@@ -18,6 +18,7 @@ from indexes import WINDOW, Counting, in_eight_days, updater, write_sound
 from processes import start_process
 
 from clap_sb.data.audio import read_wav
+from clap_sb.inference import CLAP
 from clap_sb.search import SearchIndex
 from clap_sb.search.errors import SearchError
 from clap_sb.search.lock import locked
@@ -83,6 +84,26 @@ def test_each_window_has_its_own_embedding_and_times(sounds, made, clap, tmp_pat
         got = torch.from_numpy(index.embeddings(np.array([row]))[0].copy())
         torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
     assert found[str(sounds / "0.wav"), 0.0][0] == 1.0
+
+
+def test_batches_side_by_side_make_the_same_index(sounds, clap, model, tmp_path):
+    write_sound(sounds / "long.wav", 9, 7.5 * WINDOW)
+    shutil.copy(sounds / "0.wav", sounds / "copy.wav")
+    (sounds / "broken.wav").write_bytes(b"no sound")
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        workers = CLAP(model, "tiny")
+        assert workers.tower_workers == 2
+        together = updater(tmp_path / "a", workers, batch_size=2).run([sounds], "m.pt")
+    finally:
+        torch.set_num_threads(before)
+    alone = updater(tmp_path / "b", clap, batch_size=2).run([sounds], "m.pt")
+    assert together == alone
+    expected, found = embeddings(tmp_path / "b"), embeddings(tmp_path / "a")
+    assert len(found) == NUM + 1 + 8 and list(found) == list(expected)
+    for place, row in found.items():
+        np.testing.assert_allclose(row, expected[place], atol=1e-6)
 
 
 def test_a_second_run_touches_nothing(sounds, made, clap, tmp_path):
@@ -328,13 +349,13 @@ def test_progress_counts_each_file_once(sounds, clap, tmp_path):
 
 def slowly(sounds: Path, out: Path, text: Path) -> None:
     """What is killed: a while for each batch of one."""
-    embed = SoundEmbedder._embed
+    keep = SoundEmbedder._keep
 
-    def slow(self):
+    def slow(self, *batch):
         time.sleep(0.3)
-        embed(self)
+        keep(self, *batch)
 
-    SoundEmbedder._embed = slow
+    SoundEmbedder._keep = slow
     clap = Counting(tiny_clap(text), "tiny")
     updater(out, clap, batch_size=1).run([sounds], "model.pt")
 

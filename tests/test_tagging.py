@@ -37,6 +37,7 @@ class Ear(Encoder):
     sample_rate = RATE
     model = type("Model", (), {"clip_samples": 4 * RATE})
     description = "an ear"
+    tower_workers = 1
 
     def __init__(self):
         torch.nn.Module.__init__(self)

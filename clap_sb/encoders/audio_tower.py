@@ -29,6 +29,9 @@ class AudioTower(nn.Module, ABC):
     whose embeddings are averaged. With fusion, a clip is heard as
     :class:`~clap_sb.fusion_views.FusionViews` shows it, and is never cut.
 
+    In eval mode several threads may be in it at once, each with a batch of its own: a
+    tower keeps nothing in itself while it computes.
+
     Arguments
     ---------
     log_mel : LogMel

@@ -40,19 +40,23 @@ class _Threads(ThreadPoolExecutor):
 
 
 @contextlib.contextmanager
-def threads(count: int) -> Iterator[ThreadPoolExecutor]:
+def threads(
+    count: int, begin: Callable[[], object] | None = None
+) -> Iterator[ThreadPoolExecutor]:
     """Some threads; what has not begun when they are left never does.
 
     Arguments
     ---------
     count : int
         How many.
+    begin : callable, optional
+        What each of them does first.
 
     Yields
     ------
     ThreadPoolExecutor
     """
-    pool = _Threads(count)
+    pool = _Threads(count, initializer=begin)
     try:
         yield pool
     finally:

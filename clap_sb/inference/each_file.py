@@ -13,7 +13,8 @@ from clap_sb.clips import joined_windows
 from clap_sb.data.audio_file import AudioError, AudioFile
 from clap_sb.inference.ahead import side_by_side, threads
 from clap_sb.inference.audio_input import is_independent
-from clap_sb.inference.listener import READERS, Heard
+from clap_sb.inference.encoded_ahead import encoded_ahead
+from clap_sb.inference.listener import READERS
 from clap_sb.inference.windows import grouped, read_windows
 
 if TYPE_CHECKING:
@@ -42,10 +43,9 @@ class FileEmbedding:
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """Some windows of a file, in order; the last part has none, and ends it."""
+    """What is known of a file once some of its windows are read."""
 
-    heard: Heard | None = None
-    count: int = 0
+    is_last: bool = True
     remarks: Sequence[str] = ()
     error: AudioError | None = None
 
@@ -56,8 +56,8 @@ def embed_each(
 ) -> Iterator[FileEmbedding]:
     """Embeds files, each by itself: one that cannot be read does not stop the others.
 
-    Reading and the front end run in threads, some files ahead of the tower. The numbers
-    are those of ``clap.embed_files`` for the file alone.
+    Reading runs in threads, some files ahead of the tower. The numbers are those of
+    ``clap.embed_files`` for the file alone.
 
     Arguments
     ---------
@@ -79,31 +79,36 @@ def embed_each(
     with (
         threads(READERS) as pool,
         closing(side_by_side(pool, streams, together)) as parts,
+        closing(encoded_ahead(clap, parts)) as embedded,
     ):
-        for part in parts:
-            if part.heard is not None:
-                for row in clap.encode_heard(part.heard):
-                    total = row if total is None else total + row
-                count += part.count
-                continue
-            if part.error is None:
+        for part, rows in embedded:
+            for row in rows:
+                total = row if total is None else total + row
+                count += 1
+            if part.error is not None:
+                yield FileEmbedding(error=part.error)
+            elif part.is_last:
                 (row,) = joined_windows(total[None], torch.tensor([count]))
                 yield FileEmbedding(row, part.remarks)
             else:
-                yield FileEmbedding(error=part.error)
+                continue
             total, count = None, 0
 
 
-def _parts(clap: Encoder, source: AudioSource, batch_size: int) -> Iterator[_Part]:
+def _parts(
+    clap: Encoder, source: AudioSource, batch_size: int
+) -> Iterator[tuple[_Part, list[torch.Tensor]]]:
+    """Groups of windows of a file; none if it cannot be read, or not to its end."""
     try:
         with AudioFile(source, clap.sample_rate) as file:
             size = clap.model.clip_samples
             if clap.model.takes_whole_clips:
                 size = max(size, file.num_samples)
-            windows = read_windows(file, size, at_once=batch_size)
-            for group in grouped(windows, batch_size):
-                yield _Part(clap.hear_unlearned(group), len(group))
-            remarks = file.remarks
-        yield _Part(remarks=remarks)
+            groups = grouped(read_windows(file, size, at_once=batch_size), batch_size)
+            group = next(groups)
+            for following in groups:
+                yield _Part(is_last=False), group
+                group = following
+            yield _Part(remarks=file.remarks), group
     except AudioError as error:
-        yield _Part(error=error)
+        yield _Part(error=error), []

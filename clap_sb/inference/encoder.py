@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, closing
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,13 +19,12 @@ from clap_sb.encoders.cut_captions import counting
 from clap_sb.encoders.text_tower import caption_tokenizer
 from clap_sb.inference.ahead import side_by_side, threads
 from clap_sb.inference.audio_input import is_independent, open_numbered, split_inputs
+from clap_sb.inference.encoded_ahead import encoded_ahead
 from clap_sb.inference.listener import READERS, Listener
 from clap_sb.inference.windows import batched, check_batch_size, read_windows
 
 if TYPE_CHECKING:
     from clap_sb.inference.audio_input import AudioInput, AudioSource
-
-_ALWAYS = nullcontext()
 
 
 class Encoder(Listener):
@@ -46,7 +45,7 @@ class Encoder(Listener):
         wavs: AudioInput | Sequence[AudioInput],
         sample_rate: int | None = None,
         batch_size: int = 16,
-        turn: AbstractContextManager[object] = _ALWAYS,
+        turn: AbstractContextManager[object] | None = None,
     ) -> torch.Tensor:
         """Embeds sounds of any length, sample rate and number of channels.
 
@@ -61,9 +60,9 @@ class Encoder(Listener):
             their own.
         batch_size : int
             Windows that go through the tower, or are read from a file, at once.
-        turn : context manager
+        turn : context manager, optional
             Entered for each batch that goes through the tower, and left in between: a
-            lock, where the model is others' too.
+            lock, where the model is others' too. Batches go one by one then.
 
         Returns
         -------
@@ -93,11 +92,11 @@ class Encoder(Listener):
         clips: Sequence[AudioInput],
         sample_rate: int | None,
         batch_size: int,
-        turn: AbstractContextManager[object],
+        turn: AbstractContextManager[object] | None,
     ) -> Iterator[tuple[list[int], torch.Tensor]]:
         """Whose windows they are, and their embeddings, a batch at a time.
 
-        What is read and heard is some clips ahead of what is embedded.
+        What is read is some clips ahead of what is embedded.
         """
         streams = (
             self._windows(clips, index, sample_rate, batch_size)
@@ -105,19 +104,16 @@ class Encoder(Listener):
         )
         # an open file may be named twice, and is at one place at a time
         together = 2 * READERS if all(map(is_independent, clips)) else 1
-        whose: deque[list[int]] = deque()
-
-        def groups(windows: Iterator[tuple[int, torch.Tensor]]):
-            for group in batched(windows, self.model.clip_samples, batch_size):
-                whose.append([clip for clip, _ in group])
-                yield [window for _, window in group]
-
-        with threads(READERS) as readers, threads(1) as hearer:
-            with closing(side_by_side(readers, streams, together)) as windows:
-                for heard in self.heard_ahead(hearer, groups(windows)):
-                    with turn:
-                        embedding = self.encode_heard(heard)
-                    yield whose.popleft(), embedding
+        with (
+            threads(READERS) as readers,
+            closing(side_by_side(readers, streams, together)) as windows,
+        ):
+            groups = (
+                ([clip for clip, _ in group], [window for _, window in group])
+                for group in batched(windows, self.model.clip_samples, batch_size)
+            )
+            with closing(encoded_ahead(self, groups, turn=turn)) as embedded:
+                yield from embedded
 
     def _windows(
         self,

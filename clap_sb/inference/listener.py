@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from clap_sb.encoders.audio_tower import AudioTower
-from clap_sb.inference.ahead import ahead
 from clap_sb.inference.run_options import autocast_dtype
+from clap_sb.inference.tower_threads import MOST
 from clap_sb.inference.waveform import as_batch
 from clap_sb.model import CLAP as Model
 from clap_sb.runtimes.choice import TORCH, taken
@@ -128,6 +127,18 @@ class Listener(nn.Module):
         bias = self.model.logit_scale.bias
         return None if bias is None else bias.item()
 
+    @property
+    def tower_workers(self) -> int:
+        """Threads that may compute the tower side by side, each on a batch.
+
+        One where it has a device or threads of its own, is in training, or is not one
+        of ours, which may keep something while it computes.
+        """
+        is_ours = isinstance(self.model.audio_encoder, AudioTower)
+        if self._elsewhere or self.model.training or not is_ours:
+            return 1
+        return min(torch.get_num_threads(), MOST) if self.device.type == "cpu" else 1
+
     def forward(
         self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
     ) -> torch.Tensor:
@@ -211,6 +222,7 @@ class Listener(nn.Module):
                 return model.encode_audio(*heard).cpu()
             return model.project_audio(model.audio_encoder.embed_log_mel(*heard)).cpu()
 
+<<<<<<< HEAD
     def heard_ahead(
         self, pool: ThreadPoolExecutor, groups: Iterable[list[torch.Tensor]]
     ) -> Iterator[Heard]:
@@ -229,6 +241,22 @@ class Listener(nn.Module):
             One for each group, in order.
         """
         return ahead(pool, self.hear_unlearned, groups, 2)
+=======
+    def encode_windows(self, windows: list[torch.Tensor]) -> torch.Tensor:
+        """Embeds windows, all of them at once.
+
+        Arguments
+        ---------
+        windows : list of torch.Tensor
+            Each ``[time]``, at :attr:`sample_rate`.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[windows, joint_dim]``, unit norm, on the CPU.
+        """
+        return self.encode_heard(self.hear(windows))
+>>>>>>> folder
 
     @torch.no_grad()
     def hear_unlearned(self, windows: list[torch.Tensor]) -> Heard:

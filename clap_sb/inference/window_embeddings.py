@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from clap_sb.clips import window_starts
 from clap_sb.encoders.htsat import HTSAT
 from clap_sb.inference.ahead import side_by_side, threads
 from clap_sb.inference.audio_input import open_input
+from clap_sb.inference.encoded_ahead import encoded_ahead
 from clap_sb.inference.encoder import Encoder
 from clap_sb.inference.listener import Heard
 from clap_sb.inference.windows import Sound, grouped, read_windows
@@ -122,7 +124,7 @@ def stream_windows(
     hop : float, optional
         As in :func:`embed_windows`.
     batch_size : int
-        Windows that are in memory at once.
+        Windows that go through the tower, and are read from a file, at once.
 
     Yields
     ------
@@ -143,25 +145,33 @@ def stream_windows(
             f"is at most the {most / rate:g} s that the model hears at once, and the "
             "hop more than 0 and no longer than the window"
         )
-    for begin, heard in _heard(clap, sound, size, step, batch_size):
-        embedding = clap.encode_heard(heard)
+    for begin, embedding in _embedded(clap, sound, size, step, batch_size):
         start = torch.tensor(begin, dtype=torch.float64)
         end = (start + size).clamp(max=sound.num_samples)
         yield WindowEmbeddings(start / rate, end / rate, embedding)
 
 
-def _heard(
-    clap: Encoder, sound: Sound, size: int, step: int, batch_size: int
-) -> Iterator[tuple[list[int], Heard]]:
-    """Where some windows begin, in samples, and what the tower is to embed of them.
+def _embedded(
+    clap: Encoder,
+    sound: Sound,
+    size: int,
+    step: int,
+    batch_size: int,
+    embed: Callable[[Heard], torch.Tensor] | None = None,
+) -> Iterator[tuple[list[int], torch.Tensor]]:
+    """Where some windows begin, in samples, and their embeddings.
 
-    What is read and heard is a group ahead of what is embedded.
+    What is read is a group ahead of what is embedded.
     """
-    begins = list(grouped(window_starts(sound.num_samples, size, step), batch_size))
+    begins = grouped(window_starts(sound.num_samples, size, step), batch_size)
     windows = read_windows(sound, size, step, batch_size)
-    groups = (list(islice(windows, len(begin))) for begin in begins)
-    with threads(2) as pool, closing(side_by_side(pool, [groups], 1)) as read:
-        yield from zip(begins, clap.heard_ahead(pool, read), strict=True)
+    groups = ((begin, list(islice(windows, len(begin)))) for begin in begins)
+    with (
+        threads(1) as reader,
+        closing(side_by_side(reader, [groups], 1)) as read,
+        closing(encoded_ahead(clap, read, embed)) as embedded,
+    ):
+        yield from embedded
 
 
 @torch.no_grad()
@@ -220,7 +230,7 @@ def stream_frames(
     hop : float, optional
         As in :func:`embed_frames`.
     batch_size : int
-        Windows that are in memory at once.
+        Windows that go through the tower, and are read from a file, at once.
 
     Yields
     ------
@@ -244,8 +254,8 @@ def stream_frames(
         raise ValueError(
             f"a hop of {step / rate:g} s cannot be: the window is {size / rate:g} s"
         )
-    for begin, heard in _heard(clap, sound, size, step, batch_size):
-        parts = _embed_parts(clap, heard)
+    embed = partial(_embed_parts, clap)
+    for begin, parts in _embedded(clap, sound, size, step, batch_size, embed):
         edges = torch.arange(parts.shape[1] + 1, dtype=torch.float64) * size
         edges = torch.tensor(begin).double()[:, None] + edges / parts.shape[1]
         start = edges[:, :-1].flatten()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clap_sb.inference.ahead import ahead, side_by_side, threads
+from clap_sb.inference.encoded_ahead import encoded_ahead
 from clap_sb.search.reading import Decoded, Hashed, hashed, read_sound
 from clap_sb.search.records import FileRecord, Header, NewSound
 from clap_sb.search.scan import Stamp
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     import torch
 
     from clap_sb.inference import CLAP
-    from clap_sb.inference.listener import Heard
 
 _NOT_FINITE = (
     "the model's embedding of it is not finite; where that is so of most files, the "
@@ -64,14 +64,14 @@ class SoundEmbedder:
     """Brings files into an index.
 
     A file counts once all of its windows are on disk; a process that is killed loses
-    those of the batch in hand, and of a long file that is not finished.
+    those of the batches in hand, and of a long file that is not finished.
 
     Arguments
     ---------
     store : Store
         Where they go.
     clap : CLAP
-        The model, or what else has its ``hear_unlearned`` and ``encode_heard``.
+        The model.
     batch_size : int
         Windows that are embedded at once.
     workers : int
@@ -100,7 +100,7 @@ class SoundEmbedder:
         self._again: list[str] = []
         self._growing: dict[str, _Growing] = {}
         self._batch: list[tuple[str, torch.Tensor]] = []
-        self._heard: deque[tuple[list[str | None], Future[Heard]]] = deque()
+        self._under_way: deque[list[str | None]] = deque()
         self._records: dict[str, FileRecord] = {}
 
     def run(self, files: Mapping[str, Stamp]) -> Counts:
@@ -116,27 +116,39 @@ class SoundEmbedder:
         Counts
         """
         self._stamps = files
-        with threads(self.workers) as pool, threads(1) as self._hearer:
-            todo: Iterable[str] = files
-            while todo:
-                self._again = []
-                self._read_all(pool, todo)
-                todo = self._again
-            while self._batch:
-                self._hear()
-            while self._heard:
-                self._embed()
+        with (
+            threads(self.workers) as pool,
+            closing(self._batches(pool, files)) as batches,
+            closing(encoded_ahead(self.clap, batches)) as embedded,
+        ):
+            for digests, rows in embedded:
+                self._keep(digests, rows.numpy())
             self._note()
         return self.counts
 
-    def _read_all(self, pool: ThreadPoolExecutor, paths: Iterable[str]) -> None:
-        with closing(self._read(pool, paths)) as parts:
-            for decoded in parts:
-                self._take(decoded)
-                while len(self._batch) >= self.batch_size:
-                    self._hear()
-                if len(self._records) >= self.batch_size:
-                    self._note()
+    def _batches(
+        self, pool: ThreadPoolExecutor, paths: Iterable[str]
+    ) -> Iterator[tuple[list[str | None], list[torch.Tensor]]]:
+        """Windows of new sounds, and whose they are."""
+        while paths:
+            self._again = []
+            with closing(self._read(pool, paths)) as parts:
+                for decoded in parts:
+                    self._take(decoded)
+                    while len(self._batch) >= self.batch_size:
+                        yield self._next_batch()
+                    if len(self._records) >= self.batch_size:
+                        self._note()
+            paths = self._again
+        while self._batch:
+            yield self._next_batch()
+
+    def _next_batch(self) -> tuple[list[str | None], list[torch.Tensor]]:
+        batch = self._batch[: self.batch_size]
+        self._batch = self._batch[self.batch_size :]
+        digests: list[str | None] = [digest for digest, _ in batch]
+        self._under_way.append(digests)
+        return digests, [wav for _, wav in batch]
 
     def _read(
         self, pool: ThreadPoolExecutor, paths: Iterable[str]
@@ -171,7 +183,7 @@ class SoundEmbedder:
             first, *copies = self._growing.pop(digest).paths
             self._fail(first, decoded.error)
             self._batch = [part for part in self._batch if part[0] != digest]
-            for digests, _ in self._heard:  # a copy that is read again has its own
+            for digests in self._under_way:  # a copy that is read again has its own
                 digests[:] = [None if other == digest else other for other in digests]
             self._again += copies  # the disk, not the bytes, may be what failed
             return
@@ -182,19 +194,8 @@ class SoundEmbedder:
         sound.remarks, sound.header = decoded.remarks, decoded.header
         self._batch += [(digest, wav) for wav in decoded.wavs]
 
-    def _hear(self) -> None:
-        """Has the front end hear a batch, while the one before is embedded."""
-        batch = self._batch[: self.batch_size]
-        self._batch = self._batch[self.batch_size :]
-        wavs = [wav for _, wav in batch]
-        heard = self._hearer.submit(self.clap.hear_unlearned, wavs)
-        self._heard.append(([digest for digest, _ in batch], heard))
-        if len(self._heard) > 1:
-            self._embed()
-
-    def _embed(self) -> None:
-        digests, heard = self._heard.popleft()
-        rows = self.clap.encode_heard(heard.result()).numpy()
+    def _keep(self, digests: list[str | None], rows: np.ndarray) -> None:
+        self._under_way.popleft()
         for digest, row in zip(digests, rows, strict=True):
             if digest in self._growing:
                 self._growing[digest].parts.append(row)
