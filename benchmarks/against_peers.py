@@ -305,7 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--small", action="store_true", help="models for a test")
     parser.add_argument("--write", type=Path, help="a file with the section's marks")
     options = parser.parse_args(arguments)
-    options.command = " ".join(arguments)
+    options.command = " ".join(["against_peers.py", *arguments])
     options.variants = options.variants or VARIANTS[options.device.type]
     lines = []
     for line in report(options):

@@ -94,7 +94,7 @@ def machine(
     processor, known = _processor()
     flags = ", ".join(f for f in INSTRUCTIONS if f in known) or "none of them told"
     lines = [
-        f"- `python benchmarks/against_peers.py {options.command}`",
+        f"- `python benchmarks/{options.command}`",
         f"- processor: {processor}, {os.cpu_count()} cores, torch takes "
         f"{torch.get_num_threads()}; {flags}; torch's kernels "
         f"{torch.backends.cpu.get_cpu_capability()}",

@@ -128,6 +128,18 @@ def test_it_equals_torchvisions_where_that_is_installed(table: str, monkeypatch)
     assert_alike(x, expected)
 
 
+def test_weights_lie_as_the_maps_do_whatever_they_are_loaded_from():
+    tower = tiny("small")
+    packed = {
+        k: v.clone(memory_format=torch.contiguous_format)
+        for k, v in tower.state_dict().items()
+    }
+    tower.load_state_dict(packed)
+    for part in tower.modules():
+        if isinstance(part, torch.nn.Conv2d):
+            assert part.weight.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_a_folded_norm_gives_the_same_numbers():
     torch.manual_seed(3)
     layer = ConvNorm(4, 8, 3, 2, activation=torch.nn.ReLU())

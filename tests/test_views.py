@@ -87,6 +87,34 @@ def test_gain_is_within_its_limits(clips):
     assert decibel.min() >= -12.1 and decibel.max() <= 6.1 and decibel.std() > 2
 
 
+PLAIN = {"speed": (1.0, 1.0), "gain": (0.0, 0.0), "mixed": 0.0, "rolled": False}
+
+
+def test_what_is_played_backwards_ends_where_it_began(clips):
+    plain = views(clips, **PLAIN).hear(2, 1)
+    turned = views(clips, **PLAIN, backwards=1.0).hear(2, 1)
+    for wav, other in zip(plain, turned, strict=True):
+        assert not torch.equal(wav, other) and torch.equal(wav, other.flip(0))
+    heard = [views(clips, **PLAIN, backwards=0.5).hear(2, v)[0] for v in range(1, 20)]
+    assert 3 < sum(torch.equal(wav, plain[0]) for wav in heard) < 16
+
+
+def test_a_colour_is_the_same_at_both_rates(clips):
+    """500 Hz and 1,200 Hz, one octave and a quarter apart, change by an amount each."""
+    own = views(clips, **PLAIN)
+    coloured = views(clips, **PLAIN, colour=6.0)
+    gains = []
+    for view in range(1, 20):
+        for index in (0, 1):
+            pairs = zip(own.hear(index, view), coloured.hear(index, view), strict=True)
+            low, high = (20 * torch.log10(b.std() / a.std()) for a, b in pairs)
+            assert low == pytest.approx(float(high), abs=0.3)
+            gains.append(float(low))
+    gains = torch.tensor(gains).view(-1, 2)
+    # full scale keeps what is raised within it
+    assert gains.std() > 2 and (gains[:, 0] - gains[:, 1]).abs().max() > 2
+
+
 def test_nothing_is_louder_than_full_scale(clips):
     heard = views(clips, gain=(30.0, 30.0)).hear(0, 1)
     assert max(float(wav.abs().max()) for wav in heard) <= 1.0
@@ -104,7 +132,9 @@ def test_a_file_that_is_none_is_told(tmp_path):
     [
         ({"gain": (6.0, -6.0)}, "lower one first"),
         ({"speed": (0.0, 1.0)}, "speeds above 0"),
-        ({"mixed": 1.5}, "a share, from 0 to 1"),
+        ({"mixed": 1.5}, "mixed is a share, from 0 to 1"),
+        ({"backwards": -0.5}, "backwards is a share, from 0 to 1"),
+        ({"colour": -1.0}, "colour is 0 dB or more"),
     ],
 )
 def test_rules_that_are_none_are_refused(rules, told):

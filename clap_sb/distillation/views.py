@@ -13,6 +13,7 @@ from clap_sb.data.keys import generator_for
 from clap_sb.data.manifest import Clip
 
 _LOUDEST_GAIN = 20.0  # of a faint clip that is mixed in
+_LOWEST, _OCTAVES = 62.5, 9  # of a colour: 62.5 Hz to 16 kHz
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,10 @@ class ViewRules:
         Limits of the speed, and with it the pitch; half of the views keep theirs.
     gain : tuple of float
         Limits of the change of level, dB.
+    colour : float
+        Standard deviation of what octaves are raised by, dB.
+    backwards : float
+        Share of the clips that are played from their end.
     mixed : float
         Share of the views that another clip is mixed into.
     mix_level : tuple of float
@@ -38,7 +43,8 @@ class ViewRules:
     Raises
     ------
     ValueError
-        If limits are not in order, a speed is not above 0, or the share is none.
+        If limits are not in order, a speed is not above 0, the colour is negative, or
+        a share is none.
 
     Example
     -------
@@ -51,6 +57,8 @@ limits, the lower one first, of speeds above 0
 
     speed: Sequence[float] = (0.8, 1.25)
     gain: Sequence[float] = (-12.0, 6.0)
+    colour: float = 0.0
+    backwards: float = 0.0
     mixed: float = 0.5
     mix_level: Sequence[float] = (-5.0, 15.0)
     rolled: bool = True
@@ -63,8 +71,12 @@ limits, the lower one first, of speeds above 0
                     f"{self.mix_level} are limits, the lower one first, of speeds "
                     "above 0"
                 )
-        if not 0 <= self.mixed <= 1:
-            raise ValueError(f"mixed is a share, from 0 to 1, not {self.mixed}")
+        if self.colour < 0:
+            raise ValueError(f"colour is 0 dB or more, not {self.colour}")
+        shares = {"mixed": self.mixed, "backwards": self.backwards}
+        for name, share in shares.items():
+            if not 0 <= share <= 1:
+                raise ValueError(f"{name} is a share, from 0 to 1, not {share}")
 
 
 @dataclass(frozen=True)
@@ -81,12 +93,19 @@ class Draw:
         Where in the window it begins to be heard.
     gain : float
         Factor.
+    backwards : bool
+        Whether it is played from its end.
+    colour : tuple of float
+        What octaves are raised by, dB, the lowest first; between them, what lies
+        between.
     """
 
     position: float
     speed: float = 1.0
     shift: float = 0.0
     gain: float = 1.0
+    backwards: bool = False
+    colour: Sequence[float] = ()
 
 
 class Views:
@@ -169,9 +188,13 @@ class Views:
         speed = math.exp(_between(generator, slowest, fastest))
         keeps = _between(generator, *unit) < 0.5
         position, shift = _between(generator, *unit), _between(generator, *unit)
-        gain = 10 ** (_between(generator, *rules.gain) / 20)
         return Draw(
-            position, 1.0 if keeps else speed, shift if rules.rolled else 0.0, gain
+            position,
+            speed=1.0 if keeps else speed,
+            shift=shift if rules.rolled else 0.0,
+            gain=10 ** (_between(generator, *rules.gain) / 20),
+            backwards=_between(generator, *unit) < rules.backwards,
+            colour=tuple(_colour(generator, rules.colour)) if rules.colour else (),
         )
 
     def _play(self, clip: Clip, draw: Draw) -> list[torch.Tensor]:
@@ -182,8 +205,50 @@ class Views:
             # what was read at a lower rate than it is heard at is heard faster
             read = read_wav(clip.path, round(rate / draw.speed), start, span)
             read = read[: round(self.seconds * rate)]
+            read = read.flip(0) if draw.backwards else read
+            read = coloured(read, rate, draw.colour) if draw.colour else read
             sounds.append(draw.gain * read.roll(int(draw.shift * len(read))))
         return sounds
+
+
+def coloured(wav: torch.Tensor, sample_rate: int, colour: Sequence[float]):
+    """Raises and lowers octaves of a sound, without a change of phase.
+
+    Arguments
+    ---------
+    wav : torch.Tensor
+        ``[time]``; it goes round at its ends.
+    sample_rate : int
+        Its rate, Hz.
+    colour : sequence of float
+        What each octave is raised by, dB, around 62.5 Hz, 125 Hz, and so on; on a
+        scale of octaves, what lies between is interpolated.
+
+    Returns
+    -------
+    torch.Tensor
+        ``[time]``.
+
+    Example
+    -------
+    >>> time = torch.arange(16000) / 8000
+    >>> low, high = (torch.sin(2 * math.pi * f * time) for f in (62.5, 125.0))
+    >>> found = coloured(low + high, 8000, [-20.0, 0.0])
+    >>> torch.allclose(found, 0.1 * low + high, atol=1e-3)
+    True
+    """
+    spectrum = torch.fft.rfft(wav)
+    hertz = torch.fft.rfftfreq(len(wav), 1 / sample_rate)
+    octave = (hertz / _LOWEST).clamp(min=1e-6).log2().clamp(0, len(colour) - 1)
+    below = octave.floor().long().clamp(max=max(0, len(colour) - 2))
+    levels = torch.tensor([*colour, colour[-1]])
+    level = torch.lerp(levels[below], levels[below + 1], octave - below)
+    return torch.fft.irfft(spectrum * 10 ** (level / 20), len(wav))
+
+
+def _colour(generator: torch.Generator, deviation: float) -> list[float]:
+    drawn = torch.randn(_OCTAVES, generator=generator, dtype=torch.float64)
+    return (deviation * drawn).tolist()
 
 
 def _between(generator: torch.Generator, low: float, high: float) -> float:
