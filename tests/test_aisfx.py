@@ -200,6 +200,15 @@ def test_a_frozen_tower_stays_as_it_is():
     assert all(torch.equal(before[k], v) for k, v in tower.state_dict().items())
 
 
+def test_weights_lie_as_the_maps_do_whatever_they_are_loaded_from():
+    tower, packed = tiny_aisfx(), tiny_aisfx().state_dict()
+    layout = {"memory_format": torch.contiguous_format}
+    tower.load_state_dict({key: v.clone(**layout) for key, v in packed.items()})
+    weight = tower.conv_block2.conv2.weight
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    assert not weight.is_contiguous()
+
+
 def test_a_window_is_as_long_as_the_blocks_need():
     with pytest.raises(ValueError, match="lengthen clip_samples"):
         AISFX(EssentiaLogMel(), clip_samples=4096)
