@@ -222,42 +222,6 @@ class Listener(nn.Module):
                 return model.encode_audio(*heard).cpu()
             return model.project_audio(model.audio_encoder.embed_log_mel(*heard)).cpu()
 
-<<<<<<< HEAD
-    def heard_ahead(
-        self, pool: ThreadPoolExecutor, groups: Iterable[list[torch.Tensor]]
-    ) -> Iterator[Heard]:
-        """Hears groups of windows in a thread, one ahead of whoever embeds them.
-
-        Arguments
-        ---------
-        pool : ThreadPoolExecutor
-            The threads.
-        groups : iterable of list of torch.Tensor
-            Windows; taken by the thread that embeds.
-
-        Yields
-        ------
-        Heard
-            One for each group, in order.
-        """
-        return ahead(pool, self.hear_unlearned, groups, 2)
-=======
-    def encode_windows(self, windows: list[torch.Tensor]) -> torch.Tensor:
-        """Embeds windows, all of them at once.
-
-        Arguments
-        ---------
-        windows : list of torch.Tensor
-            Each ``[time]``, at :attr:`sample_rate`.
-
-        Returns
-        -------
-        torch.Tensor
-            ``[windows, joint_dim]``, unit norm, on the CPU.
-        """
-        return self.encode_heard(self.hear(windows))
->>>>>>> folder
-
     @torch.no_grad()
     def hear_unlearned(self, windows: list[torch.Tensor]) -> Heard:
         """:meth:`hear` without gradients, which a thread has to be told."""
