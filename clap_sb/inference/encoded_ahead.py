@@ -14,6 +14,10 @@ from clap_sb.inference.tower_threads import tower_threads
 if TYPE_CHECKING:
     from clap_sb.inference.listener import Heard, Listener
 
+_AT_ONCE = 4
+"""Windows that a thread computes at once, by itself: sixteen take a fifth longer each,
+since their maps do not stay in its core's caches."""
+
 _Whose = TypeVar("_Whose")
 _Group = tuple[_Whose, list[torch.Tensor]]
 
@@ -24,11 +28,12 @@ def encoded_ahead(
     embed: Callable[[Heard], torch.Tensor] | None = None,
     turn: AbstractContextManager[object] | None = None,
 ) -> Iterator[tuple[_Whose, torch.Tensor]]:
-    """Embeds groups of windows, each as one batch.
+    """Embeds groups of windows.
 
-    As many batches as the model has ``tower_workers`` go through it side by side, each
-    in a thread. What does not make so many goes by itself, with all threads of torch,
-    while the front end hears the next one.
+    As many groups as the model has ``tower_workers`` go through it side by side, each
+    in a thread, some windows at once. What does not make so many goes by itself, each
+    group as one batch, with all threads of torch, while the front end hears the next
+    one.
 
     Arguments
     ---------
@@ -76,13 +81,19 @@ def encoded_ahead(
         whose, heard = group
         return whose, torch.empty(0) if heard is None else embed(heard)
 
+    def encoded(group: _Group[_Whose]) -> tuple[_Whose, torch.Tensor]:
+        whose, windows = group
+        starts = range(0, max(1, len(windows)), _AT_ONCE)
+        parts = ((whose, windows[start : start + _AT_ONCE]) for start in starts)
+        return whose, torch.cat([embedded(hear(part))[1] for part in parts])
+
     rest = groups
     workers = 1 if turn is not None else clap.tower_workers
     if workers > 1:
         rest = []
         full = _full_rounds(groups, workers, rest)
         with tower_threads(workers) as pool:
-            yield from ahead(pool, lambda one: embedded(hear(one)), full, 2 * workers)
+            yield from ahead(pool, encoded, full, 2 * workers)
     with threads(1) as hearer:
         for heard in ahead(hearer, hear, rest, 2):
             with turn or nullcontext():
