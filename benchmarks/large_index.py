@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import soundfile
 import torch
 
 from clap_sb.checkpoints.run_folder import MODEL_FILE, PARTS, SAVE_FOLDER, TEXT_FOLDER
@@ -64,6 +65,18 @@ def write_index(folder: Path, checkpoint: str | None, num_sounds: int) -> Path:
         places = range(begin, min(begin + AT_ONCE, num_sounds))
         add_links(index, links / f"{begin // AT_ONCE:03}", places, generator)
     return out
+
+
+def write_short_sounds(folder: Path, num_sounds: int) -> Path:
+    """Writes sounds of a tenth of a second, none like another, to be indexed."""
+    generator = np.random.default_rng(0)
+    for begin in range(0, num_sounds, AT_ONCE):
+        part = folder / f"{begin // AT_ONCE:03}"
+        part.mkdir(parents=True)
+        for place in range(begin, min(begin + AT_ONCE, num_sounds)):
+            wav = 0.1 * generator.standard_normal(800)
+            soundfile.write(part / f"{place:06}.wav", wav, 8000)
+    return folder
 
 
 def add_links(

@@ -11,10 +11,12 @@ or checkpoint is opened (with the server: none is), and until the answer is ther
 processor seconds go over all cores. The commands take turns, so that whatever else the
 machine does falls on all of them; each figure is the median over the runs, and the
 ratios are those to `import torch`. With --against,
-the same index is asked by the code of another checkout, too. With --num_sounds, the
-index is a larger one: beyond 200, sounds are hard links to those that are there, with
-their vectors and some noise. Without --checkpoint, the model is the demo's, with random
-weights.
+the same index is asked by the code of another checkout, too; with --own_indexes, each
+checkout has made an index of the same sounds by itself, since it may not know the form
+of the other's. With --num_sounds, the index is a larger one: beyond 200, sounds are
+hard links to those that are there, with their vectors and some noise; for
+--own_indexes, all are of a tenth of a second. Without --checkpoint, the model is the
+demo's, with random weights.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from large_index import CAPTIONS, write_index
+from large_index import CAPTIONS, write_index, write_model, write_short_sounds
 
 ROOT = Path(__file__).resolve().parents[1]
 SOUNDS = 60
@@ -98,6 +100,13 @@ def serving(index: Path) -> Iterator[None]:
             server.terminate()
 
 
+def index_by(root: Path, sounds: Path, checkpoint: str, out: Path) -> Path:
+    """Has a checkout make an index."""
+    words = ["index", str(sounds), "--checkpoint", checkpoint, "--out", str(out)]
+    measure(_COMMAND, str(root), [str(out)], words, root=root)
+    return out
+
+
 def rows_of(taken: Mapping[str, Sequence[Sequence[float]]]) -> list[str]:
     """A row for each command, of medians and of their ratios to a bare import."""
     medians = {
@@ -123,15 +132,16 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--against", type=Path, action="append", default=[])
     parser.add_argument("--checkpoint", help="a model; the demo's unless given")
     parser.add_argument("--num_sounds", type=int, default=SOUNDS)
+    parser.add_argument("--own_indexes", action="store_true")
     parser.add_argument("--runs", type=int, default=5)
     return parser.parse_args()
 
 
 def planned(
-    index: str, checkpoint: str, sound: str, others: Sequence[Path]
+    indexes: Mapping[Path, Path], checkpoint: str, sound: str
 ) -> dict[str, tuple[Path, list[str]]]:
     """A row for each command: whose code runs it, and its words."""
-    search = ["search", index, CAPTIONS[0]]
+    search = ["search", str(indexes[ROOT]), CAPTIONS[0]]
     labels = [word for text in CAPTIONS for word in ("--label", text)]
     tag = ["tag", sound, "--checkpoint", checkpoint, *labels]
     rows = {
@@ -139,10 +149,31 @@ def planned(
         BY_SERVER: (ROOT, search),
         "tag": (ROOT, tag),
     }
-    for other in others:  # which asks no server: one is asked by its own version alone
-        rows[f"search, {other.name}"] = other, search
+    for other, index in indexes.items():
+        if other == ROOT:
+            continue
+        # it asks no server: one is asked by its own version alone
+        rows[f"search, {other.name}"] = other, ["search", str(index), CAPTIONS[0]]
         rows[f"tag, {other.name}"] = other, tag
     return rows
+
+
+def write_indexes(
+    options: argparse.Namespace, folder: Path, checkpoint: str | None
+) -> tuple[dict[Path, Path], Path]:
+    """The index of each checkout, and a folder of sounds that are in it."""
+    others = [path.resolve() for path in options.against]
+    if not options.own_indexes:
+        index = write_index(folder, checkpoint, options.num_sounds)
+        sounds = folder / "data" / "audio" / "train"
+        return dict.fromkeys([ROOT, *others], index), sounds
+    model = checkpoint or str(write_model(folder / "model"))
+    sounds = write_short_sounds(folder / "sounds", options.num_sounds)
+    indexes = {
+        root: index_by(root, sounds, model, folder / f"{number}.index")
+        for number, root in enumerate([ROOT, *others])
+    }
+    return indexes, sounds / "000"
 
 
 def main() -> None:
@@ -152,16 +183,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
         os.environ["XDG_STATE_HOME"] = name  # which is no folder of the user's
-        index = write_index(folder, options.checkpoint, options.num_sounds)
-        checkpoint = str(Path(options.checkpoint or folder / "model").resolve())
-        sounds = folder / "data" / "audio" / "train"
-        others = [path.resolve() for path in options.against]
-        rows = planned(str(index), checkpoint, str(min(sounds.iterdir())), others)
-        with serving(index):
+        given = options.checkpoint and str(Path(options.checkpoint).resolve())
+        indexes, sounds = write_indexes(options, folder, given)
+        checkpoint = given or str(folder / "model")
+        rows = planned(indexes, checkpoint, str(min(sounds.iterdir())))
+        with serving(indexes[ROOT]):
             for _ in range(options.runs + 1):
                 taken[BARE].append(measure(_BARE))
                 for row, (root, words) in rows.items():
-                    given = (str(root), [str(index), checkpoint], words)
+                    given = (str(root), [str(indexes[root]), checkpoint], words)
                     taken[row].append(measure(_COMMAND, *given, root=root))
     print(" | ".join(["", "first file, s", "", "answer, s", "", "processor, s", ""]))
     # the first run reads the libraries from the disk, and compiles what is new
