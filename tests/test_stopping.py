@@ -135,6 +135,8 @@ def test_a_command_that_is_interrupted_prints_no_traceback(tmp_path):
     code = (
         "import os, signal, sys\n"
         "from clap_sb.cli import main\n"
+        # a shell has what it puts into the background ignore it
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def run(arguments): os.kill(os.getpid(), signal.SIGINT); signal.pause()\n"
         "sys.modules['clap_sb.cli.info']._run = run\n"
         "sys.exit(main(['info', 'x']))\n"
