@@ -337,7 +337,9 @@ def test_what_training_says_of_a_mistake(settings, message, short):
 
 def test_another_model_is_not_trained_on_in_the_same_folder(run, short):
     finished, _ = short(joint_dim=8)
-    assert re.search("another model.*--output_folder", error_of(finished))
+    assert re.search(
+        "another run.*differ in joint_dim.*--output_folder", error_of(finished)
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clap_sb.inference.ahead import ahead, side_by_side, threads
-from clap_sb.inference.encoded_ahead import encoded_ahead
 from clap_sb.search.reading import Decoded, Hashed, hashed, read_sound
 from clap_sb.search.records import FileRecord, Header, NewSound
 from clap_sb.search.scan import Stamp
@@ -115,6 +114,8 @@ class SoundEmbedder:
         -------
         Counts
         """
+        from clap_sb.inference.encoded_ahead import encoded_ahead
+
         self._stamps = files
         with (
             threads(self.workers) as pool,
