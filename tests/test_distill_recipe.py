@@ -170,7 +170,8 @@ def test_the_reported_agreement_is_that_of_the_two_models(taught, teacher):
     with torch.no_grad():
         texts = student.encode_text(prompts), theirs.encode_text(prompts)
     axes = student.text_projection.axes
-    expected = naive_agreement(ours, taught_by @ axes.T, *texts, nearest=3)
+    turned = taught_by @ axes.T, texts[0], texts[1] @ axes.T
+    expected = naive_agreement(ours, *turned, nearest=3)
     report = results(folder, "agreement")
     for name, value in expected.items():
         assert report[name] == pytest.approx(value, abs=1e-4)
