@@ -46,6 +46,7 @@ EVAL = ("front end", "audio", "text", "files")
 TRAINING = "training step"
 VARIANTS = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "tf32", "bf16", "compiled")}
 ALIKE = 1e-4
+WARM_UP = 2  # rounds, until what a step takes of memory is there
 HEADER = (
     "| precision, peer | | clap_sb, s | peer, s | wall: times as fast | CPU time |",
     "|---|---|---|---|---|---|",
@@ -128,14 +129,14 @@ class Race:
         return torch.autocast(device, torch.bfloat16) if half else nullcontext()
 
     def run(self, variant: str, contestants: Sequence[Contestant]) -> Taken:
-        """Gives each its turn, some rounds long, after one to warm up."""
+        """Gives each its turn, some rounds long, after those to warm up."""
         if variant == "compiled":
             for one in contestants:
                 one.compiled()
         torch.set_float32_matmul_precision("high" if variant == "tf32" else "highest")
         taken = Taken()
-        for number in range(self.options.rounds + 1):
-            record = Taken() if number == 0 else taken
+        for number in range(WARM_UP + self.options.rounds):
+            record = Taken() if number < WARM_UP else taken
             for one in contestants:
                 for what, call in self._calls(one, variant).items():
                     record.turn(one.package, what, call)

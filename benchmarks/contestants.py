@@ -176,7 +176,10 @@ class Ours(Contestant):
         return self.model.logit_scale.scale()
 
     def files(self, paths):
-        encoder = Encoder(self.model, freeze_params=False)
+        # its towers' precision is its own, and no autocast's around it
+        half = torch.is_autocast_enabled(self.device.type)
+        precision = "bf16" if half else "fp32"
+        encoder = Encoder(self.model, freeze_params=False, precision=precision)
         return encoder.embed_files([str(path) for path in paths], len(paths))
 
     def loss(self, wavs, tokens):
