@@ -338,7 +338,8 @@ def test_what_training_says_of_a_mistake(settings, message, short):
 def test_another_model_is_not_trained_on_in_the_same_folder(run, short):
     finished, _ = short(joint_dim=8)
     assert re.search(
-        "another run.*differ in joint_dim.*--output_folder", error_of(finished)
+        r"another run: .*joint_dim \(16 there, 8 here\).*--output_folder",
+        error_of(finished),
     )
 
 
