@@ -211,7 +211,9 @@ class Views:
         return sounds
 
 
-def coloured(wav: torch.Tensor, sample_rate: int, colour: Sequence[float]):
+def coloured(
+    wav: torch.Tensor, sample_rate: int, colour: Sequence[float]
+) -> torch.Tensor:
     """Raises and lowers octaves of a sound, without a change of phase.
 
     Arguments
